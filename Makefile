@@ -1,0 +1,33 @@
+# Each target is complete on a fresh machine with Python 3.11, gcc and make.
+PYTHON ?= python3
+BIN := .venv/bin
+NATIVE := CMakeLists.txt pyproject.toml $(shell find native -type f)
+
+.PHONY: demo test lint bench docs clean
+
+demo: .venv/tour
+	$(BIN)/rectified tour --out build/tour
+
+test: .venv/dev lint
+	$(BIN)/python -m pytest -q
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(shell find native -name '*.?pp')
+
+bench: .venv/dev
+	$(BIN)/rectified bench
+
+docs: .venv/dev
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+# The library with one set of extras, built again when its native part changes.
+.venv/%: constraints.txt $(NATIVE)
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	touch $@
+
+clean:
+	rm -rf build docs/_build docs/functions .venv

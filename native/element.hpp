@@ -1,0 +1,109 @@
+// An array's element: how it is stored, and in what type it is computed.
+#pragma once
+
+#include "vector.hpp"
+
+namespace rectified::RECTIFIED_TARGET {
+
+using half = _Float16;
+
+#if defined(__AVX512F__) || defined(__F16C__)
+RECTIFIED_INLINE register_t<float> widened(const half *from, const float *) {
+#if defined(__AVX512F__)
+    return (register_t<float>)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from));
+#else
+    return (register_t<float>)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)from));
+#endif
+}
+RECTIFIED_INLINE register_t<double> widened(const half *from, const double *) {
+#if defined(__AVX512F__)
+    return (register_t<double>)_mm512_cvtps_pd(_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)from)));
+#else
+    return (register_t<double>)_mm256_cvtps_pd(_mm_cvtph_ps(_mm_loadu_si64(from)));
+#endif
+}
+RECTIFIED_INLINE void narrowed(half *to, register_t<float> value) {
+#if defined(__AVX512F__)
+    _mm256_storeu_si256((__m256i *)to, _mm512_cvtps_ph((__m512)value, _MM_FROUND_TO_NEAREST_INT));
+#else
+    _mm_storeu_si128((__m128i *)to, _mm256_cvtps_ph((__m256)value, _MM_FROUND_TO_NEAREST_INT));
+#endif
+}
+// By way of float32, but rounded once: the digits that float32 has no room for are kept as one sticky bit (round to odd).
+RECTIFIED_INLINE void narrowed(half *to, register_t<double> value) {
+    using I = register_t<std::int64_t>;
+    const I dropped = I{} + ((std::int64_t(1) << 29) - 1);
+    const I bits = (I)value;
+    const I sticky = (((bits & dropped) + dropped) | bits) & ~dropped;
+    const register_t<double> odd = value == value ? (register_t<double>)sticky : value;
+#if defined(__AVX512F__)
+    _mm_storeu_si128((__m128i *)to, _mm256_cvtps_ph(_mm512_cvtpd_ps((__m512d)odd), _MM_FROUND_TO_NEAREST_INT));
+#else
+    _mm_storeu_si64(to, _mm_cvtps_ph(_mm256_cvtpd_ps((__m256d)odd), _MM_FROUND_TO_NEAREST_INT));
+#endif
+}
+#else
+template <class C>
+RECTIFIED_INLINE register_t<C> widened(const half *from, const C *) {
+    register_t<C> value;
+    for (unsigned i = 0; i < sizeof(value) / sizeof(C); ++i) value[i] = static_cast<C>(from[i]);
+    return value;
+}
+template <class V>
+RECTIFIED_INLINE void narrowed(half *to, V value) {
+    for (unsigned i = 0; i < sizeof(value) / sizeof(value[0]); ++i) to[i] = static_cast<half>(value[i]);
+}
+#endif
+
+template <class B, class S>
+RECTIFIED_INLINE B load(const S *from) {
+    B value;
+    for (int i = 0; i < B::registers; ++i) {
+        const S *const place = from + i * B::lanes_per_register;
+        if constexpr (std::is_same_v<S, typename B::scalar>)
+            __builtin_memcpy(&value.part[i], place, register_bytes);
+        else
+            value.part[i] = widened(place, static_cast<const typename B::scalar *>(nullptr));
+    }
+    return value;
+}
+
+template <class B, class S>
+RECTIFIED_INLINE void store(S *to, const B &value) {
+    for (int i = 0; i < B::registers; ++i) {
+        S *const place = to + i * B::lanes_per_register;
+        if constexpr (std::is_same_v<S, typename B::scalar>)
+            __builtin_memcpy(place, &value.part[i], register_bytes);
+        else
+            narrowed(place, value.part[i]);
+    }
+}
+
+// Past the caches, to memory: what is written is not read first. The place must be aligned to register_bytes.
+template <class B, class S>
+RECTIFIED_INLINE void stream(S *to, const B &value) {
+    alignas(64) S lanes[B::lanes];
+    store(lanes, value);
+    constexpr int bytes = B::lanes * static_cast<int>(sizeof(S));
+    char *const place = reinterpret_cast<char *>(to);
+    const char *const source = reinterpret_cast<const char *>(lanes);
+#if defined(__AVX512F__)
+    for (int i = 0; i < bytes; i += 64) _mm512_stream_si512((__m512i *)(place + i), _mm512_load_si512(source + i));
+#elif defined(__AVX2__)
+    for (int i = 0; i < bytes; i += 32)
+        _mm256_stream_si256((__m256i *)(place + i), _mm256_load_si256((const __m256i *)(source + i)));
+#elif defined(__x86_64__)
+    for (int i = 0; i < bytes; i += 16)
+        _mm_stream_si128((__m128i *)(place + i), _mm_load_si128((const __m128i *)(source + i)));
+#else
+    __builtin_memcpy(place, source, bytes);
+#endif
+}
+
+RECTIFIED_INLINE void streamed() {  // before another thread may read what was streamed
+#if defined(__x86_64__)
+    _mm_sfence();
+#endif
+}
+
+}  // namespace rectified::RECTIFIED_TARGET

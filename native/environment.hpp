@@ -1,0 +1,35 @@
+// The floating-point environment of a loop: the default one inside, the caller's again outside.
+//
+// Inside, subnormal numbers are kept even where the caller flushes them (torch.set_flush_denormal), and what the kernels do
+// on branches they do not take raises no flag that NumPy would report.
+#pragma once
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#else
+#include <cfenv>
+#endif
+
+namespace rectified {
+
+class default_environment {
+  public:
+#if defined(__x86_64__)
+    default_environment() : saved_(_mm_getcsr()) { _mm_setcsr(0x1F80); }
+    ~default_environment() { _mm_setcsr(saved_); }
+
+  private:
+    unsigned saved_;
+#else
+    default_environment() {
+        std::fegetenv(&saved_);
+        std::fesetenv(FE_DFL_ENV);
+    }
+    ~default_environment() { std::fesetenv(&saved_); }
+
+  private:
+    std::fenv_t saved_;
+#endif
+};
+
+}  // namespace rectified

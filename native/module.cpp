@@ -1,0 +1,158 @@
+// The Python module: picks the instruction set and hands the ufuncs to NumPy.
+#define PY_SSIZE_T_CLEAN
+#define NPY_TARGET_VERSION NPY_2_0_API_VERSION
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#include <Python.h>
+#include <numpy/arrayobject.h>
+#include <numpy/ufuncobject.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "registry.hpp"
+#include "threads.hpp"
+
+namespace rectified {
+
+#if defined(__x86_64__)
+namespace x86_64_v2 {
+void fill(registry &);
+}
+namespace x86_64_v3 {
+void fill(registry &);
+}
+namespace x86_64_v4 {
+void fill(registry &);
+}
+#else
+namespace baseline {
+void fill(registry &);
+}
+#endif
+
+namespace {
+
+struct instruction_set {
+    const char *name;
+    bool present;
+    void (*fill)(registry &);
+};
+
+// Worst first.
+std::vector<instruction_set> instruction_sets() {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    return {{"x86-64-v2", __builtin_cpu_supports("x86-64-v2") != 0, x86_64_v2::fill},
+            {"x86-64-v3", __builtin_cpu_supports("x86-64-v3") != 0, x86_64_v3::fill},
+            {"x86-64-v4", __builtin_cpu_supports("x86-64-v4") != 0, x86_64_v4::fill}};
+#else
+    return {{"baseline", true, baseline::fill}};
+#endif
+}
+
+// From this many bytes on an operation's result goes past the caches: more than the largest of them holds.
+npy_intp streaming_bytes = 32 << 20;
+
+std::string name_of(const ufunc_entry &entry) {
+    std::string name = entry.function;
+    if (*entry.kind) name += std::string("_") + entry.kind;
+    return name + entry.detail + entry.parameter;
+}
+
+// NumPy keeps pointers into what it is given: it lives as long as the process.
+PyObject *make_ufunc(const ufunc_entry &entry) {
+    const int count = entry.loop_count, operands = entry.inputs + 1;
+    auto *const loops = new PyUFuncGenericFunction[count];
+    auto *const data = new void *[count];
+    auto *const types = new char[count * operands];
+    for (int i = 0; i < count; ++i) {
+        loops[i] = entry.loops[i].run;
+        data[i] = &streaming_bytes;
+        std::memset(types + i * operands, entry.loops[i].type, operands);
+    }
+    const char *const name = (new std::string(name_of(entry)))->c_str();
+    return PyUFunc_FromFuncAndDataAndSignature(loops, data, types, count, entry.inputs, 1, PyUFunc_None, name, "", 0,
+                                               entry.signature);
+}
+
+struct ufunc_dict final : registry {
+    PyObject *dict = PyDict_New();  // null after an error
+
+    void add(const ufunc_entry &entry) override {
+        if (!dict) return;
+        PyObject *const ufunc = make_ufunc(entry);
+        if (!ufunc || PyDict_SetItemString(dict, name_of(entry).c_str(), ufunc) < 0) Py_CLEAR(dict);
+        Py_XDECREF(ufunc);
+    }
+};
+
+// ufuncs_of(isa) -> {name: ufunc}
+PyObject *ufuncs_of(PyObject *, PyObject *argument) {
+    const char *const wanted = PyUnicode_AsUTF8(argument);
+    if (!wanted) return nullptr;
+    std::string present;
+    for (const instruction_set &set : instruction_sets()) {
+        if (!set.present) continue;
+        if (std::strcmp(set.name, wanted) != 0) {
+            present += (present.empty() ? "" : ", ") + std::string(set.name);
+            continue;
+        }
+        ufunc_dict made;
+        set.fill(made);
+        return made.dict;
+    }
+    return PyErr_Format(PyExc_ValueError, "unknown instruction set %R; this machine has %s", argument, present.c_str());
+}
+
+PyObject *instruction_sets_present(PyObject *, PyObject *) {
+    PyObject *names = PyList_New(0);
+    for (const instruction_set &set : instruction_sets()) {
+        PyObject *const name = names && set.present ? PyUnicode_FromString(set.name) : nullptr;
+        if (name && PyList_Append(names, name) < 0) Py_CLEAR(names);
+        Py_XDECREF(name);
+    }
+    return names;
+}
+
+PyObject *get_num_threads(PyObject *, PyObject *) { return PyLong_FromLong(threads()); }
+
+PyObject *set_num_threads(PyObject *, PyObject *argument) {
+    const long count = PyLong_AsLong(argument);
+    if (count == -1 && PyErr_Occurred()) return nullptr;
+    if (count < 1 || count > 1024)
+        return PyErr_Format(PyExc_ValueError, "the number of threads is 1 to 1024, not %ld", count);
+    set_threads(static_cast<int>(count));
+    Py_RETURN_NONE;
+}
+
+PyObject *stop_workers(PyObject *, PyObject *) {
+    Py_BEGIN_ALLOW_THREADS;
+    stop_threads();
+    Py_END_ALLOW_THREADS;
+    Py_RETURN_NONE;
+}
+
+PyMethodDef methods[] = {
+    {"ufuncs_of", ufuncs_of, METH_O, "ufuncs_of(isa): the ufuncs by name, compiled for one instruction set."},
+    {"instruction_sets", instruction_sets_present, METH_NOARGS, "The instruction sets that this machine has, worst first."},
+    {"get_num_threads", get_num_threads, METH_NOARGS, "How many threads a large array is split over."},
+    {"set_num_threads", set_num_threads, METH_O, "Set how many threads a large array is split over."},
+    {"stop_threads", stop_workers, METH_NOARGS, "End the worker threads; a later call starts new ones."},
+    {}};
+
+PyModuleDef module = {PyModuleDef_HEAD_INIT, "_native", nullptr, -1, methods, nullptr, nullptr, nullptr, nullptr};
+
+}  // namespace
+}  // namespace rectified
+
+PyMODINIT_FUNC PyInit__native() {
+    if (PyArray_ImportNumPyAPI() < 0 || PyUFunc_ImportUFuncAPI() < 0) return nullptr;
+#if defined(_SC_LEVEL3_CACHE_SIZE)
+    const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    if (cache > 0) rectified::streaming_bytes = cache;
+#endif
+    return PyModule_Create(&rectified::module);
+}

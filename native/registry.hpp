@@ -1,0 +1,70 @@
+// What a target hands to the module: a ufunc's name and its loops.
+#pragma once
+
+#include <numpy/ndarraytypes.h>
+#include <numpy/npy_common.h>
+
+namespace rectified {
+
+using loop_t = void (*)(char **args, const npy_intp *dimensions, const npy_intp *steps, void *data);
+
+struct typed_loop {
+    char type;  // NumPy's number of the one dtype that all operands have
+    loop_t run;
+};
+
+// The ufunc is named by the parts that are there: function_kind, with detail and parameter after them.
+struct ufunc_entry {
+    const char *function, *kind, *detail, *parameter;
+    int inputs;
+    const char *signature;  // of a generalized ufunc; else null
+    const typed_loop *loops;
+    int loop_count;
+};
+
+// Where a target puts its entries. An interface without code of its own: a container's template, instantiated in a target,
+// could bring instructions into the module that the machine does not have.
+class registry {
+  public:
+    virtual void add(const ufunc_entry &entry) = 0;
+
+  protected:
+    ~registry() = default;
+};
+
+template <class S>
+constexpr char type_number();
+template <>
+constexpr char type_number<signed char>() {
+    return NPY_BYTE;
+}
+template <>
+constexpr char type_number<short>() {
+    return NPY_SHORT;
+}
+template <>
+constexpr char type_number<int>() {
+    return NPY_INT;
+}
+template <>
+constexpr char type_number<long>() {
+    return NPY_LONG;
+}
+template <>
+constexpr char type_number<long long>() {
+    return NPY_LONGLONG;
+}
+template <>
+constexpr char type_number<_Float16>() {
+    return NPY_HALF;
+}
+template <>
+constexpr char type_number<float>() {
+    return NPY_FLOAT;
+}
+template <>
+constexpr char type_number<double>() {
+    return NPY_DOUBLE;
+}
+
+}  // namespace rectified

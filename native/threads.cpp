@@ -1,0 +1,126 @@
+#include "threads.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "environment.hpp"
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#define RECTIFIED_FORKS 1
+#endif
+
+namespace rectified {
+namespace {
+
+using body_t = void (*)(void *, std::ptrdiff_t, std::ptrdiff_t);
+
+constexpr int parts_per_thread = 4;  // so that one who starts late or runs slow holds nobody up
+
+// Workers sleep between jobs. One job runs at a time; a caller that finds the pool busy does its job alone.
+class pool {
+  public:
+    bool try_run(std::ptrdiff_t count, std::ptrdiff_t grain, int threads, body_t body, void *context) {
+        std::unique_lock<std::mutex> turn(turn_, std::try_to_lock);
+        if (!turn) return false;
+        if (!grow(threads - 1)) return false;
+        const std::ptrdiff_t grains = count / (grain * threads * parts_per_thread) + 1;
+        {
+            std::lock_guard<std::mutex> hold(state_);
+            body_ = body, context_ = context, count_ = count;
+            part_ = grains * grain;
+            next_.store(0, std::memory_order_relaxed);
+            open_ = threads - 1;
+            running_ = 0;
+        }
+        wake_.notify_all();
+        work();
+        std::unique_lock<std::mutex> hold(state_);
+        open_ = 0;  // a worker that has not woken by now need not
+        done_.wait(hold, [this] { return running_ == 0; });
+        return true;
+    }
+
+    void stop() {
+        std::lock_guard<std::mutex> turn(turn_);
+        {
+            std::lock_guard<std::mutex> hold(state_);
+            ending_ = true;
+        }
+        wake_.notify_all();
+        for (std::thread &worker : workers_) worker.join();
+        workers_.clear();
+        ending_ = false;
+    }
+
+  private:
+    bool grow(int size) {
+        try {
+            while (static_cast<int>(workers_.size()) < size) workers_.emplace_back([this] { serve(); });
+        } catch (const std::system_error &) {
+            return !workers_.empty();  // the system gives no more threads: those that are there do it
+        }
+        return true;
+    }
+
+    void work() {
+        for (;;) {
+            const std::ptrdiff_t begin = next_.fetch_add(part_, std::memory_order_relaxed);
+            if (begin >= count_) return;
+            body_(context_, begin, std::min(begin + part_, count_));
+        }
+    }
+
+    void serve() {
+        const default_environment environment;
+        std::unique_lock<std::mutex> hold(state_);
+        for (;;) {
+            wake_.wait(hold, [this] { return ending_ || open_ > 0; });
+            if (ending_) return;
+            --open_;
+            ++running_;
+            hold.unlock();
+            work();
+            hold.lock();
+            if (--running_ == 0) done_.notify_one();
+        }
+    }
+
+    std::mutex turn_, state_;
+    std::condition_variable wake_, done_;
+    std::vector<std::thread> workers_;
+    bool ending_ = false;
+    int open_ = 0, running_ = 0;
+    body_t body_ = nullptr;
+    void *context_ = nullptr;
+    std::ptrdiff_t count_ = 0, part_ = 0;
+    std::atomic<std::ptrdiff_t> next_{0};
+};
+
+// Never destroyed, so that no thread can outlive it. A forked child has none of the threads, whose locks may be held:
+// it leaves its parent's pool alone and begins with one of its own.
+std::atomic<pool *> current{new pool};
+std::atomic<int> thread_count{1};
+
+#if defined(RECTIFIED_FORKS)
+const int registered = pthread_atfork(nullptr, nullptr, [] { current.store(new pool); });
+#endif
+
+}  // namespace
+
+void in_parallel(std::ptrdiff_t count, std::ptrdiff_t grain, body_t body, void *context) {
+    const int threads = thread_count.load(std::memory_order_relaxed);
+    const std::ptrdiff_t parts = std::min<std::ptrdiff_t>(threads, count / grain);
+    if (parts < 2 || !current.load()->try_run(count, grain, static_cast<int>(parts), body, context))
+        body(context, 0, count);
+}
+
+int threads() { return thread_count.load(std::memory_order_relaxed); }
+void set_threads(int count) { thread_count.store(count, std::memory_order_relaxed); }
+void stop_threads() { current.load()->stop(); }
+
+}  // namespace rectified

@@ -1,0 +1,352 @@
+// A batch of numbers that a kernel computes on as if it were one number.
+//
+// A batch is N vector registers of the instruction set being compiled. Kernels are written once, for any batch; every
+// lane goes through the same operations, so that a result never depends on where in an array an element stood. With N > 1
+// the N independent dependency chains of a kernel interleave, which hides the latency of its steps.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define RECTIFIED_INLINE __attribute__((always_inline)) inline
+
+namespace rectified::RECTIFIED_TARGET {
+
+// As many registers to a batch as a kernel's values find room for.
+#if defined(__AVX512F__)
+inline constexpr int register_bytes = 64, registers_at_once = 4;
+#elif defined(__AVX2__)
+inline constexpr int register_bytes = 32, registers_at_once = 2;
+#else
+inline constexpr int register_bytes = 16, registers_at_once = 2;
+#endif
+
+template <class T>
+struct register_of {
+    typedef T type __attribute__((vector_size(register_bytes)));
+};
+template <class T>
+using register_t = typename register_of<T>::type;
+
+template <int Bytes>
+using integer_of = std::conditional_t<
+    Bytes == 1, std::int8_t,
+    std::conditional_t<Bytes == 2, std::int16_t, std::conditional_t<Bytes == 4, std::int32_t, std::int64_t>>>;
+
+template <class T, int N>
+struct batch {
+    using scalar = T;
+    using integer = batch<integer_of<sizeof(T)>, N>;
+    static constexpr int registers = N;
+    static constexpr int lanes_per_register = register_bytes / static_cast<int>(sizeof(T));
+    static constexpr int lanes = N * lanes_per_register;
+
+    register_t<T> part[N];
+
+    batch() = default;
+    RECTIFIED_INLINE batch(T value) {
+        for (int i = 0; i < N; ++i) part[i] = value - register_t<T>{};  // minus, for 0 + (-0.0) is not -0.0
+    }
+
+    // One batch from a function of the register's number.
+    template <class F>
+    RECTIFIED_INLINE static batch each(F &&f) {
+        return each(f, std::make_integer_sequence<int, N>{});
+    }
+
+    // The lanes of other, read as bits of T.
+    template <class U>
+    RECTIFIED_INLINE static batch bits_of(const batch<U, N> &other) {
+        return each([&](int i) { return (register_t<T>)other.part[i]; });
+    }
+
+#define RECTIFIED_BINARY(symbol, result)                                             \
+    friend RECTIFIED_INLINE result operator symbol(const batch &a, const batch &b) { \
+        return result::each([&](int i) { return a.part[i] symbol b.part[i]; });      \
+    }
+    RECTIFIED_BINARY(+, batch)
+    RECTIFIED_BINARY(-, batch)
+    RECTIFIED_BINARY(*, batch)
+    RECTIFIED_BINARY(/, batch)
+    RECTIFIED_BINARY(&, batch)
+    RECTIFIED_BINARY(|, batch)
+    RECTIFIED_BINARY(<, integer)
+    RECTIFIED_BINARY(>, integer)
+    RECTIFIED_BINARY(<=, integer)
+    RECTIFIED_BINARY(>=, integer)
+    RECTIFIED_BINARY(==, integer)
+#undef RECTIFIED_BINARY
+
+    friend RECTIFIED_INLINE batch operator-(const batch &a) {
+        return each([&](int i) { return -a.part[i]; });
+    }
+    friend RECTIFIED_INLINE batch operator<<(const batch &a, int count) {
+        return each([&](int i) { return a.part[i] << count; });
+    }
+    friend RECTIFIED_INLINE batch operator>>(const batch &a, int count) {
+        return each([&](int i) { return a.part[i] >> count; });
+    }
+
+  private:
+    template <class F, int... I>
+    RECTIFIED_INLINE static batch each(F &&f, std::integer_sequence<int, I...>) {
+        return batch{from_parts{}, f(I)...};
+    }
+    struct from_parts {};
+    template <class... R>
+    RECTIFIED_INLINE batch(from_parts, R... parts) : part{parts...} {}
+};
+
+template <class T, int N>
+RECTIFIED_INLINE batch<T, N> select(const typename batch<T, N>::integer &condition, const batch<T, N> &yes,
+                                    const std::type_identity_t<batch<T, N>> &no) {
+    return batch<T, N>::each([&](int i) { return condition.part[i] ? yes.part[i] : no.part[i]; });
+}
+
+// ---- single registers ----------------------------------------------------------------------------------------------
+
+namespace single {
+
+// a b + c, rounded once: the exact road to the low half of a product.
+#if defined(__AVX512F__)
+RECTIFIED_INLINE register_t<float> fma(register_t<float> a, register_t<float> b, register_t<float> c) {
+    return (register_t<float>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+RECTIFIED_INLINE register_t<double> fma(register_t<double> a, register_t<double> b, register_t<double> c) {
+    return (register_t<double>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
+#elif defined(__FMA__)
+RECTIFIED_INLINE register_t<float> fma(register_t<float> a, register_t<float> b, register_t<float> c) {
+    return (register_t<float>)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+RECTIFIED_INLINE register_t<double> fma(register_t<double> a, register_t<double> b, register_t<double> c) {
+    return (register_t<double>)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+}
+#elif defined(__x86_64__)
+// No such instruction. A float32 product is exact in float64, and the sum there rounds 2^29 times finer than float32 does.
+RECTIFIED_INLINE register_t<float> fma(register_t<float> a, register_t<float> b, register_t<float> c) {
+    const auto low = [](register_t<float> v) { return _mm_cvtps_pd((__m128)v); };
+    const auto high = [](register_t<float> v) { return _mm_cvtps_pd(_mm_movehl_ps((__m128)v, (__m128)v)); };
+    const __m128 first = _mm_cvtpd_ps(low(a) * low(b) + low(c)), second = _mm_cvtpd_ps(high(a) * high(b) + high(c));
+    return (register_t<float>)_mm_movelh_ps(first, second);
+}
+// float64: Dekker's product and Knuth's sum, both with their error, which is what the kernels ask of fma.
+RECTIFIED_INLINE register_t<double> fma(register_t<double> a, register_t<double> b, register_t<double> c) {
+    using V = register_t<double>;
+    const V sa = a * 134217729.0, sb = b * 134217729.0;  // 2^27 + 1
+    const V ah = sa - (sa - a), bh = sb - (sb - b), al = a - ah, bl = b - bh;
+    const V product = a * b;
+    const V product_error = ((ah * bh - product) + ah * bl + al * bh) + al * bl;
+    const V sum = product + c, virtual_c = sum - product;
+    const V sum_error = (product - (sum - virtual_c)) + (c - virtual_c);
+    return sum + (sum_error + product_error);
+}
+#else
+template <class V>
+RECTIFIED_INLINE V fma(V a, V b, V c) {
+    V result;
+    for (unsigned i = 0; i < sizeof(V) / sizeof(a[0]); ++i)
+        result[i] = sizeof(a[0]) == 4 ? __builtin_fmaf(a[i], b[i], c[i]) : __builtin_fma(a[i], b[i], c[i]);
+    return result;
+}
+#endif
+
+// c - a b
+#if defined(__AVX512F__)
+RECTIFIED_INLINE register_t<float> fnma(register_t<float> a, register_t<float> b, register_t<float> c) {
+    return (register_t<float>)_mm512_fnmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+RECTIFIED_INLINE register_t<double> fnma(register_t<double> a, register_t<double> b, register_t<double> c) {
+    return (register_t<double>)_mm512_fnmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
+#else
+template <class V>
+RECTIFIED_INLINE V fnma(V a, V b, V c) {
+    return fma(-a, b, c);
+}
+#endif
+
+// The lesser and the greater of two numbers; x where one is NaN.
+#if defined(__AVX512F__)
+RECTIFIED_INLINE __m512 lesser(__m512 bound, __m512 x) { return _mm512_min_ps(bound, x); }
+RECTIFIED_INLINE __m512 greater(__m512 bound, __m512 x) { return _mm512_max_ps(bound, x); }
+RECTIFIED_INLINE __m512d lesser(__m512d bound, __m512d x) { return _mm512_min_pd(bound, x); }
+RECTIFIED_INLINE __m512d greater(__m512d bound, __m512d x) { return _mm512_max_pd(bound, x); }
+#elif defined(__AVX__)
+RECTIFIED_INLINE __m256 lesser(__m256 bound, __m256 x) { return _mm256_min_ps(bound, x); }
+RECTIFIED_INLINE __m256 greater(__m256 bound, __m256 x) { return _mm256_max_ps(bound, x); }
+RECTIFIED_INLINE __m256d lesser(__m256d bound, __m256d x) { return _mm256_min_pd(bound, x); }
+RECTIFIED_INLINE __m256d greater(__m256d bound, __m256d x) { return _mm256_max_pd(bound, x); }
+#endif
+template <class V>
+RECTIFIED_INLINE V lesser(V bound, V x) {
+    return bound < x ? bound : x;
+}
+template <class V>
+RECTIFIED_INLINE V greater(V bound, V x) {
+    return bound > x ? bound : x;
+}
+
+}  // namespace single
+
+template <class T, int N>
+RECTIFIED_INLINE batch<T, N> fma(const batch<T, N> &a, const std::type_identity_t<batch<T, N>> &b,
+                                 const std::type_identity_t<batch<T, N>> &c) {
+    return batch<T, N>::each([&](int i) { return single::fma(a.part[i], b.part[i], c.part[i]); });
+}
+
+template <class T, int N>
+RECTIFIED_INLINE batch<T, N> fnma(const batch<T, N> &a, const std::type_identity_t<batch<T, N>> &b,
+                                  const std::type_identity_t<batch<T, N>> &c) {
+    return batch<T, N>::each([&](int i) { return single::fnma(a.part[i], b.part[i], c.part[i]); });
+}
+
+// ---- signs and bounds -----------------------------------------------------------------------------------------------
+
+template <class B>
+RECTIFIED_INLINE B sign_of(const B &x) {  // the sign bit alone
+    using I = typename B::integer;
+    return B::bits_of(I::bits_of(x) & I::bits_of(B(typename B::scalar(-0.0))));
+}
+
+template <class B>
+RECTIFIED_INLINE B abs(const B &x) {
+    using I = typename B::integer;
+    return B::bits_of(I::bits_of(x) & I(std::numeric_limits<typename I::scalar>::max()));
+}
+
+template <class B>
+RECTIFIED_INLINE B with_sign_of(const B &magnitude, const B &x) {
+    using I = typename B::integer;
+    return B::bits_of(I::bits_of(magnitude) | I::bits_of(sign_of(x)));
+}
+
+template <class T, int N>
+RECTIFIED_INLINE batch<T, N> lesser(const batch<T, N> &bound, const batch<T, N> &x) {
+    return batch<T, N>::each([&](int i) { return single::lesser(bound.part[i], x.part[i]); });
+}
+template <class T, int N>
+RECTIFIED_INLINE batch<T, N> greater(const batch<T, N> &bound, const batch<T, N> &x) {
+    return batch<T, N>::each([&](int i) { return single::greater(bound.part[i], x.part[i]); });
+}
+
+// ---- tables of 16 numbers -------------------------------------------------------------------------------------------
+
+namespace single {
+
+// table[index mod 16], lane by lane: a permutation of registers where the instruction set has one.
+RECTIFIED_INLINE register_t<float> lookup(const float *table, register_t<std::int32_t> index) {
+#if defined(__AVX512F__)
+    return (register_t<float>)_mm512_permutexvar_ps((__m512i)index, _mm512_load_ps(table));
+#elif defined(__AVX2__)
+    const __m256i i = (__m256i)index;
+    const __m256 low = _mm256_permutevar8x32_ps(_mm256_load_ps(table), i);
+    const __m256 high = _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), i);
+    return (register_t<float>)_mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(i, 28)));
+#else
+    register_t<float> result;
+    for (int i = 0; i < register_bytes / 4; ++i) result[i] = table[index[i] & 15];
+    return result;
+#endif
+}
+RECTIFIED_INLINE register_t<double> lookup(const double *table, register_t<std::int64_t> index) {
+#if defined(__AVX512F__)
+    return (register_t<double>)_mm512_permutex2var_pd(_mm512_load_pd(table), (__m512i)index, _mm512_load_pd(table + 8));
+#elif defined(__AVX2__)
+    return (register_t<double>)_mm256_i64gather_pd(table, _mm256_and_si256((__m256i)index, _mm256_set1_epi64x(15)), 8);
+#else
+    register_t<double> result;
+    for (int i = 0; i < register_bytes / 8; ++i) result[i] = table[index[i] & 15];
+    return result;
+#endif
+}
+
+}  // namespace single
+
+template <class B>
+RECTIFIED_INLINE B lookup(const typename B::scalar *table, const typename B::integer &index) {
+    return B::each([&](int i) { return single::lookup(table, index.part[i]); });
+}
+
+// ---- tables of 32 rows with 8 columns ------------------------------------------------------------------------------
+
+// Lane by lane a row of a float32 table, which is stored column by column. AVX-512 permutes a column out of two registers
+// when it is asked for; others load whole rows, and AVX2 transposes eight of them at once.
+#if defined(__AVX512F__)
+
+template <class Table, class B>
+class rows {
+  public:
+    RECTIFIED_INLINE explicit rows(const typename B::integer &index) : index_(index) {}
+
+    RECTIFIED_INLINE B column(int number) const {
+        const float *const at = Table::column + 32 * number;
+        const __m512 first = _mm512_load_ps(at), second = _mm512_load_ps(at + 16);
+        return B::each(
+            [&](int i) { return (register_t<float>)_mm512_permutex2var_ps(first, (__m512i)index_.part[i], second); });
+    }
+
+  private:
+    typename B::integer index_;
+};
+
+#else
+
+template <class Table>
+struct by_row {
+    alignas(64) float value[256];
+    constexpr by_row() : value() {
+        for (int i = 0; i < 256; ++i) value[i] = Table::column[i % 8 * 32 + i / 8];
+    }
+    static const by_row table;
+};
+template <class Table>
+constexpr by_row<Table> by_row<Table>::table{};
+
+template <class Table, class B>
+class rows {
+  public:
+    RECTIFIED_INLINE explicit rows(const typename B::integer &index) {
+        for (int i = 0; i < B::registers; ++i) read(index.part[i], i);
+    }
+
+    RECTIFIED_INLINE B column(int number) const { return columns_[number]; }
+
+  private:
+    B columns_[8];
+
+    RECTIFIED_INLINE void read(register_t<std::int32_t> index, int part) {
+        const float *const table = by_row<Table>::table.value;
+#if defined(__AVX2__)
+        __m256 row[8], pair[8], quad[8];
+        for (int i = 0; i < 8; ++i) row[i] = _mm256_load_ps(table + 8 * index[i]);
+        for (int i = 0; i < 8; i += 2) {
+            pair[i] = _mm256_unpacklo_ps(row[i], row[i + 1]);
+            pair[i + 1] = _mm256_unpackhi_ps(row[i], row[i + 1]);
+        }
+        for (int i = 0; i < 8; i += 4) {
+            quad[i] = _mm256_shuffle_ps(pair[i], pair[i + 2], 0x44);
+            quad[i + 1] = _mm256_shuffle_ps(pair[i], pair[i + 2], 0xEE);
+            quad[i + 2] = _mm256_shuffle_ps(pair[i + 1], pair[i + 3], 0x44);
+            quad[i + 3] = _mm256_shuffle_ps(pair[i + 1], pair[i + 3], 0xEE);
+        }
+        for (int i = 0; i < 4; ++i) {
+            columns_[i].part[part] = (register_t<float>)_mm256_permute2f128_ps(quad[i], quad[i + 4], 0x20);
+            columns_[i + 4].part[part] = (register_t<float>)_mm256_permute2f128_ps(quad[i], quad[i + 4], 0x31);
+        }
+#else
+        for (int i = 0; i < register_bytes / 4; ++i)
+            for (int c = 0; c < 8; ++c) columns_[c].part[part][i] = table[8 * index[i] + c];
+#endif
+    }
+};
+
+#endif
+
+}  // namespace rectified::RECTIFIED_TARGET

@@ -1,0 +1,36 @@
+"""Activation functions with their derivatives, exact and at the speed of memory, on NumPy arrays.
+
+Every function of `rectified.catalogue` is a name of this module too:
+
+>>> import rectified as rf
+>>> rf.relu([-1.0, 2.0])
+array([0., 2.])
+>>> rf.relu.derivative([-1.0, 2.0])
+array([0., 1.])
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from rectified import ufuncs as ufuncs
+from rectified.activation import Activation as Activation
+from rectified.activation import Fold as Fold
+from rectified.activation import Parameter as Parameter
+from rectified.activation import Ridge as Ridge
+from rectified.catalogue import catalogue as catalogue
+from rectified.catalogue.fold import *
+from rectified.catalogue.ridge import *
+from rectified.config import __version__ as __version__
+from rectified.config import get_num_threads as get_num_threads
+from rectified.config import set_num_threads as set_num_threads
+from rectified.config import show_config as show_config
+
+if TYPE_CHECKING:
+    from rectified.plotting import plot as plot
+
+
+def __getattr__(name: str) -> Any:
+    if name == "plot":  # loads matplotlib only when it is used
+        from rectified.plotting import plot
+
+        return plot
+    raise AttributeError(f"module 'rectified' has no attribute {name!r}")

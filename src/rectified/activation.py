@@ -1,0 +1,471 @@
+"""What an activation is: a value, its derivative, the backward pass, and a row that describes them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from rectified import ufuncs
+from rectified.formula import evaluate, mathml
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_UFUNC_KEYWORDS = ("out", "where", "casting", "order", "dtype", "subok", "signature", "axes", "axis", "keepdims")
+
+
+class Parameter(NamedTuple):
+    """A parameter of an activation: its default and what it means."""
+
+    default: float
+    meaning: str
+
+
+class Activation:
+    """A function of the catalogue: call it for its value, ask it for everything else.
+
+    Use the ones that the catalogue holds, as `rectified.relu`; this class is their common ground.
+
+    Attributes
+    ----------
+    name : str
+        The name in the catalogue, which is also the name of its compiled ufuncs.
+    category : str
+        ``"ridge"`` for a function of one number, ``"radial"`` of a distance, ``"fold"`` of a group of numbers.
+    summary : str
+        One sentence.
+    formula, derivative_formula : str
+        Python expressions in ``x`` and the parameters.
+    parameters : mapping of str to Parameter
+        The parameters by name, in order, with their defaults.
+    kinks : tuple of float
+        Where the derivative jumps.
+    range : tuple of float
+        The lower and the upper bound of the values.
+    reference : str
+        The paper that a reader should turn to.
+    output_condition : str
+        What parameters must fulfil for `backward_from_output`; empty where any will do.
+    also_known_as : tuple of str
+        Other names, under which the catalogue finds it too.
+    elsewhere : mapping of str to str
+        What differs in other libraries, such as a default.
+    """
+
+    category: str
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        summary: str,
+        formula: str,
+        derivative_formula: str,
+        range: tuple[float, float],
+        reference: str,
+        parameters: Mapping[str, Parameter] | None = None,
+        kink_formulas: tuple[str, ...] = (),
+        output_condition: str = "",
+        also_known_as: tuple[str, ...] = (),
+        elsewhere: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.summary = summary
+        self.formula = formula
+        self.derivative_formula = derivative_formula
+        self.range = range
+        self.reference = reference
+        self.parameters: Mapping[str, Parameter] = MappingProxyType(dict(parameters or {}))
+        self.kink_formulas = kink_formulas
+        self.output_condition = output_condition
+        self.also_known_as = also_known_as
+        self.elsewhere: Mapping[str, str] = MappingProxyType(dict(elsewhere or {}))
+        self._defaults: dict[str, Any] = {key: parameter.default for key, parameter in self.parameters.items()}
+        self.__doc__ = self._documentation()
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """Where the derivative jumps, for the parameters' defaults."""
+        return tuple(float(evaluate(kink, self._defaults)) for kink in self.kink_formulas)
+
+    @property
+    def signature(self) -> str:
+        """How it is called: ``leaky_relu(x, slope=0.01)``."""
+        return f"{self.name}({', '.join(['x', *(f'{key}={value!r}' for key, value in self._defaults.items())])})"
+
+    def bind(self, **parameters: Any) -> Self:
+        """The same function with other defaults for its parameters.
+
+        Parameters
+        ----------
+        **parameters
+            New defaults by name: numbers, or arrays that broadcast against ``x``.
+
+        Returns
+        -------
+        Activation
+            A new object; this one stays as it is.
+
+        Raises
+        ------
+        TypeError
+            For a parameter that the function does not have.
+
+        Examples
+        --------
+        >>> import rectified as rf
+        >>> rf.leaky_relu.bind(slope=0.2)(-1.0)
+        np.float64(-0.2)
+        """
+        self._refuse_unknown(parameters)
+        bound = object.__new__(type(self))
+        bound.__dict__.update(self.__dict__)
+        bound.parameters = MappingProxyType(
+            {key: old._replace(default=parameters.get(key, old.default)) for key, old in self.parameters.items()}
+        )
+        bound._defaults = {key: parameter.default for key, parameter in bound.parameters.items()}
+        return bound
+
+    def plot(self, *, derivative: bool = True, ax: Axes | None = None) -> Axes:
+        """Draw the function, and its derivative, with matplotlib.
+
+        Short for `rectified.plot` with this one function.
+        """
+        from rectified.plotting import plot
+
+        return plot(self, derivative=derivative, ax=ax)
+
+    def __repr__(self) -> str:
+        return f"<{self.signature} = {self.formula}>"
+
+    def _repr_html_(self) -> str:
+        lines = [
+            f"<p><strong>{self.name}</strong>: {self.summary}</p>",
+            f"<p>{mathml(self.formula, 'f(x)')}</p>",
+            f"<p>{mathml(self.derivative_formula, 'derivative(x)')}</p>",
+        ]
+        try:
+            from rectified.plotting import svg
+        except ImportError:
+            return "\n".join(lines)
+        return "\n".join([*lines, svg(self)])
+
+    def __reduce__(self) -> tuple[Callable[..., Activation], tuple[str, dict[str, Any]]]:
+        return _restored, (self.name, self._defaults)
+
+    def _ufunc(self, kind: str) -> np.ufunc:
+        found = ufuncs.named(self.name + kind)
+        if found is None:
+            raise LookupError(f"no compiled function {self.name + kind}: add its struct to native/activations")
+        return found
+
+    def _documentation(self) -> str:
+        """A docstring from the row."""
+        lines = [f"``{self.signature}`` = ``{self.formula}``", "", self.summary, ""]
+        lines += [
+            f"Its derivative is ``{self.derivative_formula}``; its values lie between {self.range[0]} and {self.range[1]}."
+        ]
+        lines += ["", "Parameters", "----------", "x : array_like", "    The input, of any shape."]
+        for key, (default, meaning) in self.parameters.items():
+            lines += [f"{key} : default {default}", f"    {meaning}"]
+        lines += ["**keywords", "    A ufunc's keywords, such as ``out``.", "", "Returns", "-------"]
+        lines += ["ndarray or scalar", "    The value, in the dtype of `x` where that is a floating-point type."]
+        lines += ["", "References", "----------", self.reference]
+        return "\n".join(lines)
+
+    def _refuse_unknown(self, keywords: Mapping[str, Any], allowed: tuple[str, ...] = ()) -> None:
+        for key in keywords:
+            if key not in self.parameters and key not in allowed:
+                known = f"its parameters are: {', '.join(self.parameters)}" if self.parameters else "it has no parameters"
+                raise TypeError(f"{self.name} has no parameter {key!r}; {known}")
+
+
+def _restored(name: str, defaults: dict[str, Any]) -> Activation:
+    from rectified.catalogue import catalogue
+
+    found = catalogue[name]
+    return found if defaults == found._defaults else found.bind(**defaults)
+
+
+class Ridge(Activation):
+    """A function of one number, applied to each element of an array.
+
+    Calling it gives the value: ``f(x, *parameters, **keywords)`` with the keywords of a NumPy ufunc (``out``, ``where``,
+    ``dtype``, ``casting``, ``order``, ``subok``). Parameters stand by position or by name after ``x`` and broadcast against
+    it; those that are left out have their defaults.
+
+    float16, float32 and float64 keep their dtype; integers are promoted as by `numpy.exp`. NaN gives NaN, infinities give
+    the limits, and nothing warns.
+    """
+
+    category = "ridge"
+
+    def __init__(self, name: str, **row: Any) -> None:
+        super().__init__(name, **row)
+        self._value = self._ufunc("")
+        self._derivative = self._ufunc("_derivative")
+        self._backward = self._ufunc("_backward")
+        self._backward_from_output = ufuncs.named(f"{name}_backward_from_output")
+
+    def __call__(self, x: Any, /, *parameters: Any, **keywords: Any) -> Any:
+        if not self._defaults and not keywords:
+            return self._value(x, *parameters)
+        return self._run(self._value, (x,), parameters, keywords)
+
+    def derivative(self, x: Any, /, *parameters: Any, wrt: str = "x", at_kink: float | None = None, **keywords: Any) -> Any:
+        """f'(x), or the derivative by a parameter.
+
+        Parameters
+        ----------
+        x : array_like
+            Where.
+        *parameters
+            The function's parameters, by position or name; they broadcast against `x`.
+        wrt : str
+            By what to differentiate: ``"x"`` or the name of a parameter.
+        at_kink : float in [0, 1], optional
+            At a kink take ``(1 - at_kink) * left + at_kink * right``. By default it is the element of the
+            subdifferential with the smallest magnitude.
+        **keywords
+            A ufunc's keywords, such as ``out``.
+
+        Returns
+        -------
+        ndarray or scalar
+            In the dtype of the value.
+
+        Raises
+        ------
+        ValueError
+            For another `wrt`, for an `at_kink` outside of [0, 1] or of a function without kinks.
+
+        Examples
+        --------
+        >>> import rectified as rf
+        >>> rf.relu.derivative([-1.0, 0.0, 2.0])
+        array([0., 0., 1.])
+        >>> rf.relu.derivative(0.0, at_kink=0.5)
+        np.float64(0.5)
+        >>> rf.leaky_relu.derivative(-3.0, wrt="slope")
+        np.float64(-3.0)
+        """
+        return self._differentiate("derivative", self._derivative, (x,), parameters, wrt, at_kink, keywords)
+
+    def backward(
+        self, dy: Any, x: Any, /, *parameters: Any, wrt: str = "x", at_kink: float | None = None, **keywords: Any
+    ) -> Any:
+        """Dy * f'(x) in one pass, as backpropagation wants it.
+
+        Parameters
+        ----------
+        dy : array_like
+            The gradient by the output.
+        x : array_like
+            The input of the forward pass.
+        *parameters, wrt, at_kink, **keywords
+            As for `derivative`. With ``wrt`` a parameter's name the result is ``dy * df/dparameter``, element by element:
+            sum it over the elements that share the parameter.
+
+        Returns
+        -------
+        ndarray or scalar
+            The gradient by the input.
+
+        Examples
+        --------
+        >>> import numpy as np, rectified as rf
+        >>> rf.relu.backward(np.array([5.0, 5.0]), np.array([-1.0, 1.0]))
+        array([0., 5.])
+        """
+        return self._differentiate("backward", self._backward, (dy, x), parameters, wrt, at_kink, keywords)
+
+    @property
+    def backward_from_output(self) -> Callable[..., Any]:
+        """Dy * f'(x) from the output y = f(x) alone: ``backward_from_output(dy, y, *parameters, **keywords)``.
+
+        The attribute is absent where the output does not tell the derivative.
+
+        Raises
+        ------
+        ValueError
+            For a parameter with which the output does not tell it, such as a negative slope of `leaky_relu`.
+
+        Examples
+        --------
+        >>> import rectified as rf
+        >>> rf.sigmoid.backward_from_output(1.0, 0.5)
+        np.float64(0.25)
+        """
+        if self._backward_from_output is None:
+            raise AttributeError(f"{self.name} has no backward_from_output: use backward(dy, x)")
+        return self._run_from_output
+
+    def _run_from_output(self, dy: Any, y: Any, /, *parameters: Any, **keywords: Any) -> Any:
+        assert self._backward_from_output is not None
+        if self.output_condition:
+            numbers = self._defaults | dict(zip(self._defaults, parameters, strict=False)) | keywords
+            if all(np.ndim(numbers[key]) == 0 for key in self._defaults) and not evaluate(self.output_condition, numbers):
+                raise ValueError(f"{self.name}: the output tells the derivative only for {self.output_condition}")
+        return self._run(self._backward_from_output, (dy, y), parameters, keywords)
+
+    def _differentiate(
+        self,
+        kind: str,
+        ufunc: np.ufunc,
+        operands: tuple[Any, ...],
+        parameters: tuple[Any, ...],
+        wrt: str,
+        at_kink: float | None,
+        keywords: dict[str, Any],
+    ) -> Any:
+        if wrt != "x":
+            if wrt not in self.parameters:
+                known = ", ".join(repr(name) for name in ("x", *self.parameters))
+                raise ValueError(f"{self.name}: wrt is one of {known}, not {wrt!r}")
+            if at_kink is not None:
+                raise ValueError(f"{self.name}: at_kink goes with wrt='x'")
+            ufunc = self._ufunc(f"_{kind}_wrt_{wrt}")
+        elif at_kink is not None:
+            if not self.kink_formulas:
+                raise ValueError(f"{self.name} has no kink for at_kink={at_kink}")
+            if not 0 <= at_kink <= 1:
+                raise ValueError(f"{self.name}: at_kink is between 0 (left) and 1 (right), not {at_kink}")
+            ufunc = self._ufunc(f"_{kind}_at_kink")
+            operands = (*operands, at_kink)
+        return self._run(ufunc, operands, parameters, keywords)
+
+    def _run(self, ufunc: np.ufunc, operands: tuple[Any, ...], given: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        names = list(self._defaults)
+        for name in names[: len(given)]:
+            if name in keywords:
+                raise TypeError(f"{self.name} got its parameter {name!r} twice, by position and by name")
+        by_name = [keywords.pop(name, self._defaults[name]) for name in names[len(given) :]]
+        try:
+            return ufunc(*operands, *given[: len(names)], *by_name, *given[len(names) :], **keywords)
+        except TypeError:
+            self._refuse_unknown(keywords, _UFUNC_KEYWORDS)
+            raise
+
+
+class Fold(Activation):
+    """A function of consecutive groups of numbers along an axis.
+
+    Calling it gives the value: ``f(x, pieces, axis, **keywords)`` cuts `axis` into groups of `pieces` neighbours and puts
+    one number in the place of each group.
+    """
+
+    category = "fold"
+
+    def __init__(self, name: str, **row: Any) -> None:
+        super().__init__(name, **row)
+        self._value = self._ufunc("")
+        self._derivative = self._ufunc("_derivative")
+        self._backward = self._ufunc("_backward")
+
+    def __call__(self, x: Any, /, pieces: int | None = None, axis: int | None = None, **keywords: Any) -> Any:
+        groups, place = self._groups(x, pieces, axis)
+        return self._run(self._value, (groups,), [(place,), ()], keywords)
+
+    def derivative(self, x: Any, /, pieces: int | None = None, axis: int | None = None, **keywords: Any) -> Any:
+        """The derivative of each group's value by each of its members, in the shape of `x`.
+
+        Parameters
+        ----------
+        x : array_like
+            The input.
+        pieces, axis : int, optional
+            As for the value.
+        **keywords
+            A ufunc's keywords.
+
+        Returns
+        -------
+        ndarray
+            In the shape of `x`.
+
+        Raises
+        ------
+        ValueError
+            Where the axis does not divide into groups of `pieces`.
+
+        Examples
+        --------
+        >>> import rectified as rf
+        >>> rf.maxout.derivative([1.0, 3.0, 2.0, 2.0])
+        array([0., 1., 1., 0.])
+        """
+        groups, place = self._groups(x, pieces, axis)
+        return self._run(self._derivative, (groups,), [(place,), (place,)], keywords, like=x)
+
+    def backward(self, dy: Any, x: Any, /, pieces: int | None = None, axis: int | None = None, **keywords: Any) -> Any:
+        """The gradient by `x`, from the gradient `dy` by the output, in one pass.
+
+        Parameters
+        ----------
+        dy : array_like
+            In the shape of the output.
+        x : array_like
+            The input of the forward pass.
+        pieces, axis : int, optional
+            As for the value.
+        **keywords
+            A ufunc's keywords.
+
+        Returns
+        -------
+        ndarray
+            In the shape of `x`.
+
+        Raises
+        ------
+        ValueError
+            Where the axis does not divide into groups of `pieces`.
+
+        Examples
+        --------
+        >>> import numpy as np, rectified as rf
+        >>> rf.maxout.backward(np.array([10.0, 20.0]), np.array([1.0, 3.0, 2.0, 2.0]))
+        array([ 0., 10., 20.,  0.])
+        """
+        groups, place = self._groups(x, pieces, axis)
+        return self._run(self._backward, (dy, groups), [(), (place,), (place,)], keywords, like=x)
+
+    def _groups(self, x: Any, pieces: int | None, axis: int | None) -> tuple[Any, int]:
+        """`x` with its axis split into groups and their members, and the place of the members' axis."""
+        x = x if hasattr(x, "reshape") else np.asarray(x)
+        if x.ndim == 0:
+            raise ValueError(f"{self.name}: x has no axis to fold")
+        pieces = operator.index(self._defaults["pieces"] if pieces is None else pieces)
+        place = normalize_axis_index(operator.index(self._defaults["axis"] if axis is None else axis), x.ndim)
+        length = x.shape[place]
+        if pieces < 1 or length % pieces:
+            raise ValueError(
+                f"{self.name}: axis {place} has length {length}, which does not divide into groups of {pieces}"
+            )
+        return x.reshape(*x.shape[:place], length // pieces, pieces, *x.shape[place + 1 :]), place + 1
+
+    def _run(
+        self,
+        ufunc: np.ufunc,
+        operands: tuple[Any, ...],
+        axes: list[tuple[int, ...]],
+        keywords: dict[str, Any],
+        like: Any = None,
+    ) -> Any:
+        self._refuse_unknown(keywords, ("out", "casting", "order", "dtype", "subok", "signature"))
+        out = keywords.pop("out", None)
+        if like is None:
+            return ufunc(*operands, axes=axes, out=out, **keywords)
+        shape = np.shape(like)
+        if out is not None:
+            out = out[0] if isinstance(out, tuple) else out
+            if out.shape != shape:
+                raise ValueError(f"{self.name}: out has the shape {out.shape}, and x has {shape}")
+            ufunc(*operands, axes=axes, out=out.reshape(operands[-1].shape), **keywords)
+            return out
+        return ufunc(*operands, axes=axes, **keywords).reshape(shape)

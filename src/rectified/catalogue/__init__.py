@@ -1,0 +1,54 @@
+"""Every function by name: one row for each, in a file for each category."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+
+from rectified.activation import Activation
+from rectified.catalogue import fold, ridge
+
+
+class Catalogue(Mapping[str, Activation]):
+    """A read-only mapping from names to activations, in the catalogue's order.
+
+    Other names of a function are found too, but iterating gives each function once.
+
+    Examples
+    --------
+    >>> import rectified as rf
+    >>> rf.catalogue["leaky_relu"]
+    <leaky_relu(x, slope=0.01) = x if x > 0 else slope * x>
+    >>> list(rf.catalogue.of("fold"))
+    ['maxout']
+    """
+
+    def __init__(self, activations: Iterable[Activation]) -> None:
+        self._by_name = {activation.name: activation for activation in activations}
+        self._names = {alias: name for name, found in self._by_name.items() for alias in (name, *found.also_known_as)}
+
+    def __getitem__(self, name: str) -> Activation:
+        known = self._names.get(name)
+        if known is None:
+            raise KeyError(f"no activation is called {name!r}; {self._suggestion(name)}")
+        return self._by_name[known]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} activations: {', '.join(self)}>"
+
+    def of(self, category: str) -> Catalogue:
+        """The functions of one category: ``"ridge"``, ``"radial"`` or ``"fold"``."""
+        return Catalogue(found for found in self.values() if found.category == category)
+
+    def _suggestion(self, name: str) -> str:
+        near = get_close_matches(name.lower().replace("-", "_"), self._names, n=3)
+        return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(self)}"
+
+
+catalogue = Catalogue(found for module in (ridge, fold) for found in vars(module).values() if isinstance(found, Activation))

@@ -1,0 +1,113 @@
+"""The catalogue's formulas: Python expressions that people read, programs evaluate and pages show as mathematics."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any
+
+_GREEK = {"alpha": "α", "beta": "β", "lambd": "λ", "inf": "∞", "pi": "π"}
+_OPERATORS: dict[type[ast.AST], str] = {
+    ast.Add: "+",
+    ast.Sub: "−",
+    ast.Gt: "&gt;",
+    ast.Lt: "&lt;",
+    ast.GtE: "≥",
+    ast.LtE: "≤",
+    ast.Eq: "=",
+    ast.NotEq: "≠",
+}
+
+
+def evaluate(expression: str, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]] | None = None) -> Any:
+    """The value of a formula.
+
+    Parameters
+    ----------
+    expression : str
+        A formula of the catalogue.
+    names : mapping
+        What its variables stand for: ``x`` and the parameters.
+    functions : mapping, optional
+        What its functions are; Python's `math` by default, and for instance mpmath's for more digits.
+
+    Examples
+    --------
+    >>> evaluate("x if x > 0 else slope * x", {"x": -2.0, "slope": 0.5})
+    -1.0
+    """
+    known = vars(math) if functions is None else functions
+    return eval(expression, {"__builtins__": {"max": max, "min": min, "len": len}}, {**known, **names})
+
+
+def mathml(expression: str, left: str = "") -> str:
+    """A formula as a MathML element, which browsers show without help; `left` is the side before the equals sign.
+
+    Examples
+    --------
+    >>> mathml("max(0, x)")
+    '<math><mrow><mi>max</mi><mo>(</mo><mn>0</mn><mo>,</mo><mi>x</mi><mo>)</mo></mrow></math>'
+    """
+    before = f"{_markup(ast.parse(left, mode='eval').body)}<mo>=</mo>" if left else ""
+    return f"<math>{_row(before + _markup(ast.parse(expression, mode='eval').body))}</math>"
+
+
+def _row(content: str) -> str:
+    return content if content.startswith("<mrow>") and content.count("<mrow>") == 1 else f"<mrow>{content}</mrow>"
+
+
+def _fenced(node: ast.expr) -> str:
+    content = _markup(node)
+    is_sum = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
+    loose = is_sum or isinstance(node, ast.UnaryOp | ast.IfExp)
+    return f"<mrow><mo>(</mo>{content}<mo>)</mo></mrow>" if loose else content
+
+
+def _markup(node: ast.expr) -> str:
+    match node:
+        case ast.Constant(value=value):
+            return f"<mn>{value!r}</mn>"
+        case ast.Name(id=name):
+            return f"<mi>{escape(_GREEK.get(name, name))}</mi>"
+        case ast.Starred(value=value):
+            return f"{_markup(value)}<mo>…</mo>"
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return f"<mrow><mo>−</mo>{_fenced(operand)}</mrow>"
+        case ast.BinOp(left=left, op=ast.Pow(), right=right):
+            return f"<msup><mrow>{_fenced(left)}</mrow><mrow>{_markup(right)}</mrow></msup>"
+        case ast.BinOp(left=left, op=ast.Div(), right=right):
+            return f"<mfrac><mrow>{_markup(left)}</mrow><mrow>{_markup(right)}</mrow></mfrac>"
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return f"<mrow>{_fenced(left)}<mo>⁢</mo>{_fenced(right)}</mrow>"
+        case ast.BinOp(left=left, op=op, right=right):
+            return f"<mrow>{_markup(left)}<mo>{_OPERATORS[type(op)]}</mo>{_markup(right)}</mrow>"
+        case ast.Compare(left=left, ops=ops, comparators=comparators):
+            parts = [_markup(left)]
+            for comparison, right in zip(ops, comparators, strict=True):
+                parts.append(f"<mo>{_OPERATORS[type(comparison)]}</mo>{_markup(right)}")
+            return f"<mrow>{''.join(parts)}</mrow>"
+        case ast.Call(func=ast.Name(id="exp"), args=[argument]):
+            return f"<msup><mi>e</mi><mrow>{_markup(argument)}</mrow></msup>"
+        case ast.Call(func=ast.Name(id="abs"), args=[argument]):
+            return f"<mrow><mo>|</mo>{_markup(argument)}<mo>|</mo></mrow>"
+        case ast.Call(func=ast.Name(id="sqrt"), args=[argument]):
+            return f"<msqrt>{_markup(argument)}</msqrt>"
+        case ast.Call(func=function, args=arguments):
+            inside = "<mo>,</mo>".join(_markup(a) for a in arguments)
+            return f"<mrow>{_markup(function)}<mo>(</mo>{inside}<mo>)</mo></mrow>"
+        case ast.IfExp():
+            return _cases(node)
+    return f"<mtext>{escape(ast.unparse(node))}</mtext>"
+
+
+def _cases(node: ast.expr) -> str:
+    rows = []
+    while isinstance(node, ast.IfExp):
+        rows.append((_markup(node.body), f"<mtext>if&nbsp;</mtext>{_markup(node.test)}"))
+        node = node.orelse
+    rows.append((_markup(node), "<mtext>else</mtext>"))
+    cell = '<mtd style="text-align:left"><mrow>{}</mrow></mtd>'
+    cells = "".join(f"<mtr>{cell.format(value)}{cell.format(condition)}</mtr>" for value, condition in rows)
+    return f'<mrow><mo stretchy="true">{{</mo><mtable>{cells}</mtable></mrow>'

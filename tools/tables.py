@@ -1,0 +1,154 @@
+"""Compute the constants of the kernels with mpmath and write native/tables.hpp.
+
+Run it after changing a degree or an interval; the header it writes is committed, so that building needs no mpmath.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import mpmath as mp
+import numpy as np
+
+mp.mp.dps = 60
+HEADER = Path(__file__).parents[1] / "native" / "tables.hpp"
+
+
+def rounded(value: mp.mpf, kind: type[np.floating], bits: int | None = None) -> mp.mpf:
+    """The nearest number of a floating-point type, or one with only so many bits."""
+    if value == 0:
+        return mp.mpf(0)
+    precision = bits or np.finfo(kind).nmant + 1
+    with mp.workprec(precision):
+        return +value
+
+
+def literal(value: mp.mpf, kind: type[np.floating]) -> str:
+    """A C++ hexadecimal floating-point literal."""
+    return float(value).hex() + ("f" if kind is np.float32 else "")
+
+
+def fit(
+    target: Callable[[mp.mpf], mp.mpf],
+    low: mp.mpf,
+    high: mp.mpf,
+    powers: Sequence[int],
+    weight: Callable[[mp.mpf], mp.mpf],
+    kind: type[np.floating],
+) -> list[mp.mpf]:
+    """Fit a polynomial of the given powers, its coefficients rounded to `kind` one after the other, lowest first.
+
+    Weighted least squares on Chebyshev nodes; what rounding a coefficient loses, the later ones take up.
+    """
+    nodes = [(low + high) / 2 + (high - low) / 2 * mp.cos(mp.pi * (k + mp.mpf(1) / 2) / 80) for k in range(80)]
+    found: list[mp.mpf] = []
+    for start in range(len(powers)):
+        rest = powers[start:]
+        matrix = mp.matrix(len(nodes), len(rest))
+        right = mp.matrix(len(nodes), 1)
+        for i, x in enumerate(nodes):
+            known = sum((c * x**p for c, p in zip(found, powers, strict=False)), mp.mpf(0))
+            right[i] = (target(x) - known) * weight(x)
+            for j, power in enumerate(rest):
+                matrix[i, j] = x**power * weight(x)
+        found.append(rounded(mp.lu_solve(matrix, right)[0], kind))
+    return found
+
+
+def exponential(kind: type[np.floating], degree: int, high_bits: int) -> dict[str, list[mp.mpf]]:
+    """Constants of exp(x) = 2^k 2^(j/16) e^r, |r| <= ln(2)/32."""
+    step = mp.log(2) / 16
+    powers = [mp.mpf(2) ** (mp.mpf(j) / 16) for j in range(16)]
+    high = [rounded(p, kind) for p in powers]
+    low = [rounded(p - h, kind) for p, h in zip(powers, high, strict=True)]
+    step_high = rounded(step, kind, high_bits)
+    half = step / 2
+
+    def tail(r: mp.mpf) -> mp.mpf:  # (e^r - 1 - r) / r^2
+        return mp.nsum(lambda n: r**n / mp.factorial(n + 2), [0, 30])
+
+    return {
+        "steps_per_unit": [rounded(1 / step, kind)],
+        "step_high": [step_high],
+        "step_low": [rounded(step - step_high, kind)],
+        "power_high": high,
+        "power_low": low,
+        "tail": fit(tail, -half, half, range(degree - 1), lambda r: r**2, kind),
+    }
+
+
+def from_bits(bits: int) -> mp.mpf:
+    return mp.mpf(struct.unpack("f", struct.pack("I", bits))[0])
+
+
+def bits_of(value: mp.mpf) -> int:
+    return int(struct.unpack("I", struct.pack("f", float(value)))[0])
+
+
+def tanh_rows() -> list[list[mp.mpf]]:
+    """Tabulate tanh on [0, 10] for float32: center, its tanh, and (tanh(center + y) - tanh(center)) / y - 1 by powers of y.
+
+    The rows split each octave from 3/64 on into four. A center is that float near the middle whose tanh lies nearest
+    to a float32 (Gal's accurate tables), so that the table adds no rounding error of its own.
+    """
+    edge = [0x3D400000 + (i << 21) for i in range(32)]
+    rows = [[mp.mpf(0)] * 8]
+    rows[0][4], rows[0][6] = fit(
+        lambda y: mp.tanh(y) / y - 1, mp.mpf(2) ** -40, from_bits(edge[1]), [2, 4], lambda y: 1, np.float32
+    )
+    for i in range(1, 31):
+        low, high = from_bits(edge[i]), from_bits(edge[i + 1])
+        middle = bits_of((low + high) / 2)
+
+        def misses(bits: int) -> mp.mpf:
+            value = mp.tanh(from_bits(bits))
+            return abs(rounded(value, np.float32) - value)
+
+        center = from_bits(min(range(middle - 2000, middle + 2000), key=misses))
+        value = rounded(mp.tanh(center), np.float32)
+
+        def slope(y: mp.mpf, center: mp.mpf = center, value: mp.mpf = value) -> mp.mpf:
+            return (mp.tanh(center + y) - value) / y - 1 if y else mp.sech(center) ** 2 - 1
+
+        coefficients = fit(slope, low - center, high - center, range(6), lambda y: abs(y) + mp.mpf(2) ** -10, np.float32)
+        rows.append([center, value, *coefficients])
+    rows.append([mp.mpf(10), mp.mpf(1), *[mp.mpf(0)] * 6])
+    return rows
+
+
+def array(name: str, values: Sequence[mp.mpf], kind: type[np.floating]) -> str:
+    scalar = "float" if kind is np.float32 else "double"
+    texts = [literal(v, kind) for v in values]
+    if len(texts) == 1:
+        return f"    static constexpr {scalar} {name} = {texts[0]};"
+    lines = [", ".join(texts[i : i + 4]) for i in range(0, len(texts), 4)]
+    body = ",\n        ".join(lines)
+    return f"    alignas(64) static constexpr {scalar} {name}[{len(texts)}] = {{\n        {body}}};"
+
+
+def header() -> str:
+    text = [
+        "// Written by tools/tables.py. Do not edit.",
+        "#pragma once",
+        "",
+        "namespace rectified::RECTIFIED_TARGET {",
+        "",
+        "template <class T>",
+        "struct exponential_table;",
+    ]
+    for kind, degree, high_bits in ((np.float32, 3, 12), (np.float64, 6, 37)):
+        scalar = "float" if kind is np.float32 else "double"
+        text += ["", "template <>", f"struct exponential_table<{scalar}> {{"]
+        text += [array(name, values, kind) for name, values in exponential(kind, degree, high_bits).items()]
+        text += ["};"]
+    columns = [c for column in zip(*tanh_rows(), strict=True) for c in column]
+    text += ["", "struct tanh_table {  // 8 columns of 32 rows", array("column", columns, np.float32), "};"]
+    text += ["", "}  // namespace rectified::RECTIFIED_TARGET", ""]
+    return "\n".join(text)
+
+
+if __name__ == "__main__":
+    HEADER.write_text(header())
+    print(f"wrote {HEADER}")
