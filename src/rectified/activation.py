@@ -85,7 +85,11 @@ class Activation:
         self.output_condition = output_condition
         self.also_known_as = also_known_as
         self.elsewhere: Mapping[str, str] = MappingProxyType(dict(elsewhere or {}))
+        self._take_defaults()
+
+    def _take_defaults(self) -> None:
         self._defaults: dict[str, Any] = {key: parameter.default for key, parameter in self.parameters.items()}
+        self._default_values = tuple(self._defaults.values())
         self.__doc__ = self._documentation()
 
     @property
@@ -128,7 +132,7 @@ class Activation:
         bound.parameters = MappingProxyType(
             {key: old._replace(default=parameters.get(key, old.default)) for key, old in self.parameters.items()}
         )
-        bound._defaults = {key: parameter.default for key, parameter in bound.parameters.items()}
+        bound._take_defaults()
         return bound
 
     def plot(self, *, derivative: bool = True, ax: Axes | None = None) -> Axes:
@@ -213,9 +217,9 @@ class Ridge(Activation):
         self._backward_from_output = ufuncs.named(f"{name}_backward_from_output")
 
     def __call__(self, x: Any, /, *parameters: Any, **keywords: Any) -> Any:
-        if not self._defaults and not keywords:
-            return self._value(x, *parameters)
-        return self._run(self._value, (x,), parameters, keywords)
+        if keywords or parameters or self._default_values:
+            return self._run(self._value, (x,), parameters, keywords)
+        return self._value(x)
 
     def derivative(self, x: Any, /, *parameters: Any, wrt: str = "x", at_kink: float | None = None, **keywords: Any) -> Any:
         """f'(x), or the derivative by a parameter.
@@ -254,7 +258,9 @@ class Ridge(Activation):
         >>> rf.leaky_relu.derivative(-3.0, wrt="slope")
         np.float64(-3.0)
         """
-        return self._differentiate("derivative", self._derivative, (x,), parameters, wrt, at_kink, keywords)
+        if wrt == "x" and at_kink is None:
+            return self._run(self._derivative, (x,), parameters, keywords)
+        return self._run(*self._special("derivative", (x,), wrt, at_kink), parameters, keywords)
 
     def backward(
         self, dy: Any, x: Any, /, *parameters: Any, wrt: str = "x", at_kink: float | None = None, **keywords: Any
@@ -282,7 +288,9 @@ class Ridge(Activation):
         >>> rf.relu.backward(np.array([5.0, 5.0]), np.array([-1.0, 1.0]))
         array([0., 5.])
         """
-        return self._differentiate("backward", self._backward, (dy, x), parameters, wrt, at_kink, keywords)
+        if wrt == "x" and at_kink is None:
+            return self._run(self._backward, (dy, x), parameters, keywords)
+        return self._run(*self._special("backward", (dy, x), wrt, at_kink), parameters, keywords)
 
     @property
     def backward_from_output(self) -> Callable[..., Any]:
@@ -313,34 +321,27 @@ class Ridge(Activation):
                 raise ValueError(f"{self.name}: the output tells the derivative only for {self.output_condition}")
         return self._run(self._backward_from_output, (dy, y), parameters, keywords)
 
-    def _differentiate(
-        self,
-        kind: str,
-        ufunc: np.ufunc,
-        operands: tuple[Any, ...],
-        parameters: tuple[Any, ...],
-        wrt: str,
-        at_kink: float | None,
-        keywords: dict[str, Any],
-    ) -> Any:
-        if wrt != "x":
+    def _special(
+        self, kind: str, operands: tuple[Any, ...], wrt: str, at_kink: float | None
+    ) -> tuple[np.ufunc, tuple[Any, ...]]:
+        """The ufunc and its first operands for a derivative by a parameter, or with a choice at the kinks."""
+        if at_kink is None:
             if wrt not in self.parameters:
                 known = ", ".join(repr(name) for name in ("x", *self.parameters))
                 raise ValueError(f"{self.name}: wrt is one of {known}, not {wrt!r}")
-            if at_kink is not None:
-                raise ValueError(f"{self.name}: at_kink goes with wrt='x'")
-            ufunc = self._ufunc(f"_{kind}_wrt_{wrt}")
-        elif at_kink is not None:
-            if not self.kink_formulas:
-                raise ValueError(f"{self.name} has no kink for at_kink={at_kink}")
-            if not 0 <= at_kink <= 1:
-                raise ValueError(f"{self.name}: at_kink is between 0 (left) and 1 (right), not {at_kink}")
-            ufunc = self._ufunc(f"_{kind}_at_kink")
-            operands = (*operands, at_kink)
-        return self._run(ufunc, operands, parameters, keywords)
+            return self._ufunc(f"_{kind}_wrt_{wrt}"), operands
+        if wrt != "x":
+            raise ValueError(f"{self.name}: at_kink goes with wrt='x'")
+        if not self.kink_formulas:
+            raise ValueError(f"{self.name} has no kink for at_kink={at_kink}")
+        if not 0 <= at_kink <= 1:
+            raise ValueError(f"{self.name}: at_kink is between 0 (left) and 1 (right), not {at_kink}")
+        return self._ufunc(f"_{kind}_at_kink"), (*operands, at_kink)
 
     def _run(self, ufunc: np.ufunc, operands: tuple[Any, ...], given: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        names = list(self._defaults)
+        if not keywords:
+            return ufunc(*operands, *given, *self._default_values[len(given) :])
+        names = tuple(self._defaults)
         for name in names[: len(given)]:
             if name in keywords:
                 raise TypeError(f"{self.name} got its parameter {name!r} twice, by position and by name")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 
 from rectified.activation import Activation
 from rectified.catalogue import fold, ridge
@@ -47,6 +46,8 @@ class Catalogue(Mapping[str, Activation]):
         return Catalogue(found for found in self.values() if found.category == category)
 
     def _suggestion(self, name: str) -> str:
+        from difflib import get_close_matches
+
         near = get_close_matches(name.lower().replace("-", "_"), self._names, n=3)
         return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(self)}"
 
