@@ -33,38 +33,32 @@ class registry {
 };
 
 template <class S>
-constexpr char type_number();
+inline constexpr char type_number = -1;
 template <>
-constexpr char type_number<signed char>() {
-    return NPY_BYTE;
-}
+inline constexpr char type_number<signed char> = NPY_BYTE;
 template <>
-constexpr char type_number<short>() {
-    return NPY_SHORT;
-}
+inline constexpr char type_number<unsigned char> = NPY_UBYTE;
 template <>
-constexpr char type_number<int>() {
-    return NPY_INT;
-}
+inline constexpr char type_number<short> = NPY_SHORT;
 template <>
-constexpr char type_number<long>() {
-    return NPY_LONG;
-}
+inline constexpr char type_number<unsigned short> = NPY_USHORT;
 template <>
-constexpr char type_number<long long>() {
-    return NPY_LONGLONG;
-}
+inline constexpr char type_number<int> = NPY_INT;
 template <>
-constexpr char type_number<_Float16>() {
-    return NPY_HALF;
-}
+inline constexpr char type_number<unsigned> = NPY_UINT;
 template <>
-constexpr char type_number<float>() {
-    return NPY_FLOAT;
-}
+inline constexpr char type_number<long> = NPY_LONG;
 template <>
-constexpr char type_number<double>() {
-    return NPY_DOUBLE;
-}
+inline constexpr char type_number<unsigned long> = NPY_ULONG;
+template <>
+inline constexpr char type_number<long long> = NPY_LONGLONG;
+template <>
+inline constexpr char type_number<unsigned long long> = NPY_ULONGLONG;
+template <>
+inline constexpr char type_number<_Float16> = NPY_HALF;
+template <>
+inline constexpr char type_number<float> = NPY_FLOAT;
+template <>
+inline constexpr char type_number<double> = NPY_DOUBLE;
 
 }  // namespace rectified

@@ -11,10 +11,10 @@ using probe = batch<float, 1>;
 
 template <class Op, class... Integers>
 void add(registry &to, const char *parameter = "") {
-    static constexpr typed_loop loops[] = {{type_number<Integers>(), loop<Op, Integers>::run}...,
-                                           {type_number<half>(), loop<Op, half>::run},
-                                           {type_number<float>(), loop<Op, float>::run},
-                                           {type_number<double>(), loop<Op, double>::run}};
+    static constexpr typed_loop loops[] = {{type_number<Integers>, loop<Op, Integers>::run}...,
+                                           {type_number<half>, loop<Op, half>::run},
+                                           {type_number<float>, loop<Op, float>::run},
+                                           {type_number<double>, loop<Op, double>::run}};
     to.add({Op::function::name, Op::kind, Op::detail, parameter, Op::inputs, nullptr, loops, std::size(loops)});
 }
 
@@ -41,7 +41,8 @@ void add_function(registry &to) {
         add_function<F, P..., probe>(to);
     } else {
         if constexpr (requires { F::keeps_integers; })
-            add<value<F>, signed char, short, int, long, long long>(to);
+            add<value<F>, signed char, unsigned char, short, unsigned short, int, unsigned, long, unsigned long, long long,
+                unsigned long long>(to);
         else
             add<value<F>>(to);
         add_with_backward<derivative<F>>(to);
@@ -58,9 +59,9 @@ void add_all(registry &to, list<F...>) {
 
 template <template <class> class Loop>
 void add_fold(registry &to, const char *function, const char *kind, int inputs, const char *signature) {
-    static constexpr typed_loop loops[] = {{type_number<half>(), Loop<half>::run},
-                                           {type_number<float>(), Loop<float>::run},
-                                           {type_number<double>(), Loop<double>::run}};
+    static constexpr typed_loop loops[] = {{type_number<half>, Loop<half>::run},
+                                           {type_number<float>, Loop<float>::run},
+                                           {type_number<double>, Loop<double>::run}};
     to.add({function, kind, "", "", inputs, signature, loops, std::size(loops)});
 }
 
