@@ -1,11 +1,10 @@
 // An array's element: how it is stored, and in what type it is computed.
 #pragma once
 
+#include "half.hpp"
 #include "vector.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
-
-using half = _Float16;
 
 #if defined(__AVX512F__) || defined(__F16C__)
 RECTIFIED_INLINE register_t<float> widened(const half *from, const float *) {

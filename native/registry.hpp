@@ -4,6 +4,8 @@
 #include <numpy/ndarraytypes.h>
 #include <numpy/npy_common.h>
 
+#include "half.hpp"
+
 namespace rectified {
 
 using loop_t = void (*)(char **args, const npy_intp *dimensions, const npy_intp *steps, void *data);
@@ -55,7 +57,7 @@ inline constexpr char type_number<long long> = NPY_LONGLONG;
 template <>
 inline constexpr char type_number<unsigned long long> = NPY_ULONGLONG;
 template <>
-inline constexpr char type_number<_Float16> = NPY_HALF;
+inline constexpr char type_number<half> = NPY_HALF;
 template <>
 inline constexpr char type_number<float> = NPY_FLOAT;
 template <>
