@@ -80,7 +80,7 @@ def _markup(node: ast.expr) -> str:
         case ast.BinOp(left=left, op=ast.Div(), right=right):
             return f"<mfrac><mrow>{_markup(left)}</mrow><mrow>{_markup(right)}</mrow></mfrac>"
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
-            return f"<mrow>{_fenced(left)}<mo>⁢</mo>{_fenced(right)}</mrow>"
+            return f"<mrow>{_fenced(left)}<mo>⋅</mo>{_fenced(right)}</mrow>"
         case ast.BinOp(left=left, op=op, right=right):
             return f"<mrow>{_markup(left)}<mo>{_OPERATORS[type(op)]}</mo>{_markup(right)}</mrow>"
         case ast.Compare(left=left, ops=ops, comparators=comparators):
