@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib import import_module, metadata
+from importlib import import_module
 from importlib.util import find_spec
 from timeit import Timer
 from typing import Any
@@ -27,7 +27,7 @@ import numpy as np
 
 from rectified import ufuncs
 from rectified.activation import Activation
-from rectified.config import __version__, get_num_threads, set_num_threads
+from rectified.config import get_num_threads, set_num_threads
 
 KINDS = ("value", "backward", "backward_from_output")
 SIZES = (10_000, 1_000_000, 30_000_000)
@@ -139,6 +139,16 @@ class Peer:
 def _numpy(threads: int, dtype: str) -> Iterator[_Prepare]:
     with np.errstate(all="ignore"):
         yield lambda call, names: (call, {"np": np, **names})
+
+
+@contextmanager
+def _limit(threads: int, dtype: str) -> Iterator[_Prepare]:
+    def prepare(call: str, names: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        if dtype == "float16":  # NumPy multiplies it by a detour that is no limit; integers of its size take memory's time
+            names = {key: name.view(np.int16) if isinstance(name, np.ndarray) else name for key, name in names.items()}
+        return call, {"np": np, **names}
+
+    yield prepare
 
 
 @contextmanager
@@ -261,7 +271,7 @@ def _onnxruntime(threads: int, dtype: str) -> Iterator[_Prepare]:
 
 _LIMIT = Peer(
     ("numpy",),
-    _numpy,
+    _limit,
     {
         "ridge": ("np.copyto(out, x)", "np.multiply(x, dy, out=out)", "np.multiply(y, dy, out=out)"),
         "fold": ("np.copyto(dx, x)", "np.multiply(x, x, out=dx)"),
@@ -427,7 +437,7 @@ def run(
     Raises
     ------
     ValueError
-        For a size below 1, another dtype, a number of threads below 1 or a size that a fold cannot cut into groups.
+        For a size or a number of threads below 1, another dtype or peer, a size that a fold cannot cut into groups.
     RuntimeError
         When a candidate computes something else than this library does.
 
@@ -447,25 +457,33 @@ def run(
         if size < 1:
             raise ValueError(f"a size is at least 1, not {size}")
     names = installed() if peers is None else list(peers)
+    for name in names:
+        if name not in PEERS:
+            raise ValueError(f"a peer is one of {', '.join(PEERS)}, not {name!r}")
     notes = ["jax was imported before: its threads are as they were"] if "jax" in names and "jax" in sys.modules else []
-    cells = [(size, function, kind) for size in sizes for function in functions for kind in KINDS]
-    cells = [cell for cell in cells if cell[2] != "backward_from_output" or hasattr(cell[1], cell[2])]
-    results = []
+    cells = [
+        (place, function, kind, size)
+        for size in sizes
+        for place, function in enumerate(functions)
+        for kind in KINDS
+        if kind != "backward_from_output" or hasattr(function, kind)
+    ]
+    measured: list[tuple[int, int, Result]] = []
     with ExitStack() as stack:
         everyone = {"limit": _LIMIT, "rectified": _RECTIFIED, **{name: PEERS[name] for name in names}}
         able = {name: peer for name, peer in everyone.items() if dtype in peer.dtypes}
         # The last one first: Numba's start sets the threads of OpenMP, which torch shares and sets after it.
         opened = {name: stack.enter_context(able[name].opened(threads, dtype)) for name in reversed(able)}
         candidates = {name: (peer, opened[name]) for name, peer in able.items()}
-        for done, (size, function, kind) in enumerate(cells):
+        for done, (place, function, kind, size) in enumerate(cells):
             if report:
                 report(f"{function.name}, {kind.replace('_', ' ')}, {size:,} elements", done / len(cells))
-            results += _cell(function, kind, size, dtype, threads, candidates, seconds)
+            cell = _cell(function, kind, size, dtype, threads, candidates, seconds)
+            measured += [(place, KINDS.index(kind), result) for result in cell]
     if report:
         report("done", 1.0)
-    order = {function.name: place for place, function in enumerate(functions)}
-    results.sort(key=lambda result: (order[result.function], KINDS.index(result.kind)))
-    return Run(_environment(threads, names, notes), results)
+    measured.sort(key=lambda row: row[:2])
+    return Run(_environment(threads, candidates, notes), [result for *_, result in measured])
 
 
 def _data(function: Any, kind: str, size: int, dtype: str) -> dict[str, Any]:
@@ -589,8 +607,8 @@ def _overheads(group: str, samples: Mapping[str, Sequence[float]]) -> list[Overh
     return [Overhead(group, call, time, len(samples[call]), time / first) for call, time in medians.items()]
 
 
-def _environment(threads: int, peers: Sequence[str], notes: list[str]) -> dict[str, Any]:
-    modules = dict.fromkeys(module for name in peers for module in PEERS[name].modules if module != "numpy")
+def _environment(threads: int, candidates: Mapping[str, tuple[Peer, _Prepare]], notes: list[str]) -> dict[str, Any]:
+    modules = dict.fromkeys(module for peer, _ in candidates.values() for module in peer.modules)
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "processor": _processor(),
@@ -600,9 +618,7 @@ def _environment(threads: int, peers: Sequence[str], notes: list[str]) -> dict[s
         "instruction set": ufuncs.isa,
         "versions": {
             "Python": platform.python_version(),
-            "rectified": __version__,
-            "numpy": np.__version__,
-            **{module: metadata.version(module) for module in modules},
+            **{module: sys.modules[module].__version__ for module in sorted(modules, key=lambda name: name != "rectified")},
         },
         "notes": notes,
     }
@@ -625,21 +641,20 @@ def duration(seconds: float) -> str:
     >>> duration(1.234e-5)
     '12.3 µs'
     """
-    unit, scale = next(
-        ((unit, scale) for unit, scale in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)) if seconds * scale >= 1), ("ns", 1e9)
-    )
+    units = (("s", 1.0), ("ms", 1e3), ("µs", 1e6), ("ns", 1e9))
+    unit, scale = next(((unit, scale) for unit, scale in units if seconds * scale >= 0.9995), units[-1])
     return f"{seconds * scale:#.3g}".rstrip(".") + f" {unit}"
 
 
 def ratio(number: float) -> str:
-    """A ratio to two digits.
+    """A ratio, to two decimals where it is small.
 
     Examples
     --------
     >>> ratio(1.234), ratio(43.21)
-    ('1.2×', '43×')
+    ('1.23×', '43×')
     """
-    return f"{number:.1f}×" if number < 9.95 else f"{number:.0f}×"
+    return f"{number:.2f}×" if number < 9.995 else f"{number:.0f}×"
 
 
 def markdown(run: Run) -> str:
