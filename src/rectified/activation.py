@@ -155,9 +155,11 @@ class Activation:
         ]
         try:
             from rectified.plotting import svg
-        except ImportError:
-            return "\n".join(lines)
-        return "\n".join([*lines, svg(self)])
+
+            lines.append(svg(self))
+        except (ImportError, ValueError):  # matplotlib is missing, or a parameter is an array
+            pass
+        return "\n".join(lines)
 
     def __reduce__(self) -> tuple[Callable[..., Activation], tuple[str, dict[str, Any]]]:
         return _restored, (self.name, self._defaults)
