@@ -6,6 +6,7 @@
 
 #include <numpy/npy_common.h>
 
+#include "blocks.hpp"
 #include "element.hpp"
 #include "environment.hpp"
 #include "operations.hpp"
@@ -32,26 +33,38 @@ RECTIFIED_INLINE B apply(const B *in, std::integer_sequence<int, I...>) {
 template <class Op, class S>
 class loop {
   public:
-    static constexpr int inputs = Op::inputs;
-
     static void run(char **args, const npy_intp *dimensions, const npy_intp *steps, void *streaming_bytes) {
         const default_environment environment;
         const npy_intp count = dimensions[0];
         if (depends_on_order(args, steps, count)) {
-            for (npy_intp i = 0; i < count; ++i) strided(args, steps, i, i + 1);
+            for (npy_intp i = 0; i < count; ++i) by_blocks(args, steps, i, i + 1);
         } else if (is_contiguous(steps)) {
-            const bool stream = past_caches(args, count, *static_cast<const npy_intp *>(streaming_bytes));
-            in_parallel(count, grain, [=](npy_intp begin, npy_intp end) { contiguous(args, steps, begin, end, stream); });
+            const bool stream = past_caches(args, steps, count, *static_cast<const npy_intp *>(streaming_bytes));
+            in_parallel(count, grain, [=](npy_intp begin, npy_intp end) { whole(args, steps, begin, end, stream); });
         } else {
-            in_parallel(count, grain, [=](npy_intp begin, npy_intp end) { strided(args, steps, begin, end); });
+            in_parallel(count, grain, [=](npy_intp begin, npy_intp end) { by_blocks(args, steps, begin, end); });
         }
     }
 
   private:
+    static constexpr int inputs = Op::inputs;
     using C = typename computed_in<typename Op::function, S>::type;
     using wide = batch<C, registers_at_once>;
     using narrow = batch<C, 1>;
     static constexpr npy_intp grain = 65536;
+
+    // An input to the kernel: elements side by side, or one for all (move 0), which is then repeated in `same`.
+    struct operand {
+        const S *first;
+        npy_intp move;
+        alignas(64) S same[wide::lanes];
+
+        void repeat(S value) {
+            for (S &lane : same) lane = value;
+            first = same;
+            move = 0;
+        }
+    };
 
     // A fold such as accumulate reads what it wrote: an output that moves over an input, or does not move at all.
     static bool depends_on_order(char **args, const npy_intp *steps, npy_intp count) {
@@ -68,74 +81,95 @@ class loop {
 
     static bool is_contiguous(const npy_intp *steps) {
         bool yes = steps[inputs] == sizeof(S);
-        for (int i = 0; i < inputs; ++i) yes = yes && steps[i] == (i < Op::data ? npy_intp(sizeof(S)) : 0);
+        for (int i = 0; i < inputs; ++i) yes = yes && (steps[i] == sizeof(S) || steps[i] == 0);
         return yes;
     }
 
-    static bool past_caches(char **args, npy_intp count, npy_intp streaming_bytes) {
-        for (int i = 0; i < Op::data; ++i)
+    static bool past_caches(char **args, const npy_intp *steps, npy_intp count, npy_intp streaming_bytes) {
+        npy_intp bytes = count * sizeof(S);
+        for (int i = 0; i < inputs; ++i) {
             if (args[i] == args[inputs]) return false;  // in place: the line is in the cache already
-        return count * npy_intp(sizeof(S)) * (Op::data + 1) >= streaming_bytes &&
-               reinterpret_cast<npy_uintp>(args[inputs]) % sizeof(S) == 0;
+            bytes += count * steps[i];
+        }
+        return bytes >= streaming_bytes && reinterpret_cast<npy_uintp>(args[inputs]) % sizeof(S) == 0;
     }
 
-    static void contiguous(char **args, const npy_intp *steps, npy_intp begin, npy_intp end, bool stream) {
-        const S *in[inputs];
-        wide operand[inputs];
+    static void whole(char **args, const npy_intp *steps, npy_intp begin, npy_intp end, bool stream) {
+        operand in[inputs];
         for (int k = 0; k < inputs; ++k) {
-            in[k] = reinterpret_cast<const S *>(args[k]);
-            if (k >= Op::data) operand[k] = wide(static_cast<C>(read(args[k])));
+            if (steps[k] == 0) {
+                in[k].repeat(read<S>(args[k]));
+            } else {
+                in[k].first = reinterpret_cast<const S *>(args[k]) + begin;
+                in[k].move = 1;
+            }
         }
-        S *const out = reinterpret_cast<S *>(args[inputs]);
-        npy_intp i = begin;
+        compute(in, reinterpret_cast<S *>(args[inputs]) + begin, end - begin, stream);
+    }
+
+    static void by_blocks(char **args, const npy_intp *steps, npy_intp begin, npy_intp end) {
+        operand in[inputs];
+        S gather_buffer[inputs][block], result_buffer[block];
+        for (int k = 0; k < inputs; ++k)
+            if (steps[k] == 0) in[k].repeat(read<S>(args[k]));
+        for (npy_intp i = begin; i < end; i += block) {
+            const npy_intp count = end - i < block ? end - i : block;
+            for (int k = 0; k < inputs; ++k) {
+                if (steps[k] == 0) continue;
+                in[k].first = gathered(args[k] + i * steps[k], steps[k], count, gather_buffer[k]);
+                in[k].move = 1;
+            }
+            char *const to = args[inputs] + i * steps[inputs];
+            S *const result = place_for(to, steps[inputs], result_buffer);
+            compute(in, result, count, false);
+            scatter(result, count, to, steps[inputs]);
+        }
+    }
+
+    static void compute(const operand *in, S *out, npy_intp count, bool stream) {
+        npy_intp i = 0;
         if (stream) {
-            const npy_intp past = reinterpret_cast<npy_uintp>(out + begin) % register_bytes;
-            i = begin + (past ? (register_bytes - past) / npy_intp(sizeof(S)) : 0);
-            if (i > end) i = end;
-            strided(args, steps, begin, i);
+            const npy_intp past = reinterpret_cast<npy_uintp>(out) % register_bytes;
+            const npy_intp head = past ? (register_bytes - past) / npy_intp(sizeof(S)) : 0;
+            i = head < count ? head : count;
+            last_few(in, out, 0, i);
         }
-        for (; i + wide::lanes <= end; i += wide::lanes) {
-            for (int k = 0; k < Op::data; ++k) operand[k] = load<wide>(in[k] + i);
-            const wide result = apply<Op>(operand, std::make_integer_sequence<int, inputs>{});
+        for (; i + wide::lanes <= count; i += wide::lanes) {
+            const wide result = result_of<wide>([&](int k) { return in[k].first + i * in[k].move; });
             if (stream)
                 rectified::RECTIFIED_TARGET::stream(out + i, result);
             else
                 store(out + i, result);
         }
         if (stream) streamed();
-        strided(args, steps, i, end);
+        last_few(in, out, i, count);
     }
 
-    static void strided(char **args, const npy_intp *steps, npy_intp begin, npy_intp end) {
-        alignas(64) S lane[inputs + 1][narrow::lanes] = {};
-        for (int k = 0; k < inputs; ++k)
-            if (steps[k] == 0)
-                for (int j = 0; j < narrow::lanes; ++j) lane[k][j] = read(args[k]);
+    // Less than a wide batch. What does not fill a narrow one is computed beside zeros.
+    static void last_few(const operand *in, S *out, npy_intp begin, npy_intp end) {
         for (npy_intp i = begin; i < end; i += narrow::lanes) {
-            const npy_intp count = end - i < narrow::lanes ? end - i : narrow::lanes;
-            narrow operand[inputs];
+            alignas(64) S lanes[inputs + 1][narrow::lanes];
+            const S *from[inputs];
+            const npy_intp count = end - i;
+            const bool full = count >= narrow::lanes;
             for (int k = 0; k < inputs; ++k) {
-                const char *const from = args[k] + i * steps[k];
-                if (steps[k] == sizeof(S))
-                    __builtin_memcpy(lane[k], from, count * sizeof(S));
-                else if (steps[k] != 0)
-                    for (npy_intp j = 0; j < count; ++j) lane[k][j] = read(from + j * steps[k]);
-                operand[k] = load<narrow>(lane[k]);
+                from[k] = in[k].first + i * in[k].move;
+                if (full) continue;
+                for (npy_intp j = 0; j < narrow::lanes; ++j) lanes[k][j] = j < count ? from[k][j * in[k].move] : S(0);
+                from[k] = lanes[k];
             }
-            S *const result = lane[inputs];
-            store(result, apply<Op>(operand, std::make_integer_sequence<int, inputs>{}));
-            char *const to = args[inputs] + i * steps[inputs];
-            if (steps[inputs] == sizeof(S))
-                __builtin_memcpy(to, result, count * sizeof(S));
-            else
-                for (npy_intp j = 0; j < count; ++j) __builtin_memcpy(to + j * steps[inputs], result + j, sizeof(S));
+            S *const to = full ? out + i : lanes[inputs];
+            store(to, result_of<narrow>([&](int k) { return from[k]; }));
+            if (!full)
+                for (npy_intp j = 0; j < count; ++j) out[i + j] = to[j];
         }
     }
 
-    static S read(const char *from) {
-        S value;
-        __builtin_memcpy(&value, from, sizeof(S));
-        return value;
+    template <class B, class Place>
+    RECTIFIED_INLINE static B result_of(Place place) {
+        B values[inputs];
+        for (int k = 0; k < inputs; ++k) values[k] = load<B>(place(k));
+        return apply<Op>(values, std::make_integer_sequence<int, inputs>{});
     }
 };
 

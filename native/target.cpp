@@ -57,21 +57,22 @@ void add_all(registry &to, list<F...>) {
     (add_function<F>(to), ...);
 }
 
-template <template <class> class Loop>
-void add_fold(registry &to, const char *function, const char *kind, int inputs, const char *signature) {
-    static constexpr typed_loop loops[] = {{type_number<half>, Loop<half>::run},
-                                           {type_number<float>, Loop<float>::run},
-                                           {type_number<double>, Loop<double>::run}};
-    to.add({function, kind, "", "", inputs, signature, loops, std::size(loops)});
-}
+// A fold's entry, for loops that are static functions of a class template.
+#define RECTIFIED_ADD_FOLD(to, function, loop, kind, operation, inputs, signature)              \
+    do {                                                                                        \
+        static constexpr typed_loop loops[] = {{type_number<half>, loop<half>::operation},      \
+                                               {type_number<float>, loop<float>::operation},    \
+                                               {type_number<double>, loop<double>::operation}}; \
+        to.add({function::name, kind, "", "", inputs, signature, loops, std::size(loops)});     \
+    } while (false)
 
 }  // namespace
 
 void fill(registry &to) {
     add_all(to, ridge_functions{});
-    add_fold<fold::maxout_value>(to, maxout::name, "", 1, "(k)->()");
-    add_fold<fold::maxout_derivative>(to, maxout::name, "derivative", 1, "(k)->(k)");
-    add_fold<fold::maxout_backward>(to, maxout::name, "backward", 2, "(),(k)->(k)");
+    RECTIFIED_ADD_FOLD(to, maxout, maxout_loop, "", value, 1, "(k)->()");
+    RECTIFIED_ADD_FOLD(to, maxout, maxout_loop, "derivative", derivative, 1, "(k)->(k)");
+    RECTIFIED_ADD_FOLD(to, maxout, maxout_loop, "backward", backward, 2, "(),(k)->(k)");
 }
 
 }  // namespace rectified::RECTIFIED_TARGET

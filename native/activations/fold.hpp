@@ -1,108 +1,126 @@
-// Folds: functions of a group of numbers.
+// Folds: functions of a group of numbers, which NumPy hands over as generalized ufuncs.
 #pragma once
 
+#include "../blocks.hpp"
+#include "../element.hpp"
 #include "../environment.hpp"
-#include "../registry.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
 
-// The largest of a group. NaN in a group makes its value NaN, and the derivative by each of its members.
+// The largest of a group; ties go to the first. NaN in a group makes its value NaN, and the derivative by each member.
 struct maxout {
     static constexpr const char *name = "maxout";
 
     template <class T>
-    static bool wins(T challenger, T best) {  // ties go to the first, NaN to the first NaN
-        return challenger > best || (challenger != challenger && best == best);
+    RECTIFIED_INLINE static T larger(T best, T x) {
+        return x > best ? x : x == x ? best : x;
     }
+
+    // The running winner of many groups, side by side, and which piece it was; NaN wins over all and is piece -1.
+    template <class B>
+    struct winner {
+        B value;
+        typename B::integer piece;
+
+        RECTIFIED_INLINE static winner first(const B &x) {
+            using I = typename B::integer;
+            return {x, select(x == x, I(0), I(-1))};
+        }
+        RECTIFIED_INLINE void challenge(const B &x, int number) {
+            using I = typename B::integer;
+            const I wins = select(value == value, I(x > value), I(0));
+            const I lost = select(x == x, I(0), I(-1));
+            value = select(wins | lost, x, value);
+            piece = select(lost, I(-1), select(wins, I(number), piece));
+        }
+        // The derivative by one piece.
+        RECTIFIED_INLINE B selects(int number) const {
+            using I = typename B::integer;
+            return select(piece == I(number), B(1), select(piece == I(-1), value, B(0)));
+        }
+    };
 };
 
-namespace fold {
-
+// The loops of maxout: blocks of groups, piece by piece, so that a piece's neighbours in memory are neighbours in a batch.
 template <class S>
-S read(const char *from) {
-    S value;
-    __builtin_memcpy(&value, from, sizeof(S));
-    return value;
-}
-template <class S>
-void write(char *to, S value) {
-    __builtin_memcpy(to, &value, sizeof(S));
-}
-
-// (k)->()
-template <class S>
-struct maxout_value {
-    static void run(char **args, const npy_intp *dimensions, const npy_intp *steps, void *) {
+class maxout_loop {
+  public:
+    static void value(char **args, const npy_intp *dimensions, const npy_intp *steps, void *) {  // (k)->()
         const default_environment environment;
-        const npy_intp count = dimensions[0], pieces = dimensions[1], piece_step = steps[2];
-        if (piece_step == sizeof(S) && steps[0] == 2 * piece_step && pieces == 2 && steps[1] == sizeof(S) &&
-            args[0] != args[1]) {
-            const S *const in = reinterpret_cast<const S *>(args[0]);
-            S *const out = reinterpret_cast<S *>(args[1]);
-            for (npy_intp i = 0; i < count; ++i) {
-                const S first = in[2 * i], second = in[2 * i + 1];
-                const S larger = second > first ? second : first;
-                out[i] = second == second ? larger : second;
+        const group in{args[0], steps[0], steps[2], dimensions[1]};
+        S buffer[block];
+        for (npy_intp i = 0; i < dimensions[0]; i += block) {
+            const npy_intp count = at_most_block(dimensions[0] - i);
+            S best[block];
+            gather(in.at(i, 0), in.step, count, best);
+            for (int j = 1; j < in.pieces; ++j) {
+                const S *const piece = gathered(in.at(i, j), in.step, count, buffer);
+                for (npy_intp k = 0; k < count; ++k) best[k] = maxout::larger(best[k], piece[k]);
             }
-            return;
+            scatter(best, count, args[1] + i * steps[1], steps[1]);
         }
-        for (npy_intp i = 0; i < count; ++i) {
-            const char *in = args[0] + i * steps[0];
-            S best = read<S>(in);
-            for (npy_intp j = 1; j < pieces; ++j) {
-                const S challenger = read<S>(in + j * piece_step);
-                best = maxout::wins(challenger, best) ? challenger : best;
+    }
+
+    static void derivative(char **args, const npy_intp *dimensions, const npy_intp *steps, void *) {  // (k)->(k)
+        const default_environment environment;
+        const group in{args[0], steps[0], steps[2], dimensions[1]}, out{args[1], steps[1], steps[3], dimensions[1]};
+        S buffer[block];
+        for (npy_intp i = 0; i < dimensions[0]; i += block) {
+            const npy_intp count = at_most_block(dimensions[0] - i);
+            const winners found(in, i, count);
+            for (int j = 0; j < out.pieces; ++j) {
+                for (npy_intp b = 0; b * B::lanes < count; ++b) store(buffer + b * B::lanes, found.in[b].selects(j));
+                scatter(buffer, count, out.at(i, j), out.step);
             }
-            write(args[1] + i * steps[1], best);
         }
     }
-};
 
-// The place of the winner in a group; pieces where there is NaN.
-template <class S>
-npy_intp winner(const char *in, npy_intp pieces, npy_intp step) {
-    npy_intp place = 0;
-    S best = read<S>(in);
-    bool ordered = best == best;
-    for (npy_intp j = 1; j < pieces; ++j) {
-        const S challenger = read<S>(in + j * step);
-        ordered = ordered && challenger == challenger;
-        if (challenger > best) best = challenger, place = j;
-    }
-    return ordered ? place : pieces;
-}
-
-// (k)->(k)
-template <class S>
-struct maxout_derivative {
-    static void run(char **args, const npy_intp *dimensions, const npy_intp *steps, void *) {
+    static void backward(char **args, const npy_intp *dimensions, const npy_intp *steps, void *) {  // (),(k)->(k)
         const default_environment environment;
-        const npy_intp pieces = dimensions[1];
-        for (npy_intp i = 0; i < dimensions[0]; ++i) {
-            const npy_intp place = winner<S>(args[0] + i * steps[0], pieces, steps[2]);
-            char *const out = args[1] + i * steps[1];
-            for (npy_intp j = 0; j < pieces; ++j)
-                write(out + j * steps[3], place == pieces ? S(__builtin_nan("")) : S(j == place));
+        const group in{args[1], steps[1], steps[3], dimensions[1]}, out{args[2], steps[2], steps[4], dimensions[1]};
+        S buffer[block], dy[block] = {};
+        for (npy_intp i = 0; i < dimensions[0]; i += block) {
+            const npy_intp count = at_most_block(dimensions[0] - i);
+            const winners found(in, i, count);
+            gather(args[0] + i * steps[0], steps[0], count, dy);
+            for (int j = 0; j < out.pieces; ++j) {
+                for (npy_intp b = 0; b * B::lanes < count; ++b)
+                    store(buffer + b * B::lanes, load<B>(dy + b * B::lanes) * found.in[b].selects(j));
+                scatter(buffer, count, out.at(i, j), out.step);
+            }
         }
     }
-};
 
-// (),(k)->(k)
-template <class S>
-struct maxout_backward {
-    static void run(char **args, const npy_intp *dimensions, const npy_intp *steps, void *) {
-        const default_environment environment;
-        const npy_intp pieces = dimensions[1];
-        for (npy_intp i = 0; i < dimensions[0]; ++i) {
-            const S dy = read<S>(args[0] + i * steps[0]);
-            const npy_intp place = winner<S>(args[1] + i * steps[1], pieces, steps[3]);
-            char *const out = args[2] + i * steps[2];
-            for (npy_intp j = 0; j < pieces; ++j)
-                write(out + j * steps[4], S(dy * (place == pieces ? S(__builtin_nan("")) : S(j == place))));
+  private:
+    using B = batch<std::conditional_t<std::is_same_v<S, half>, float, S>, 1>;
+    static constexpr int batches = block / B::lanes;
+
+    struct group {
+        char *first;
+        npy_intp step, piece_step, pieces;
+
+        char *at(npy_intp i, npy_intp piece) const { return first + i * step + piece * piece_step; }
+    };
+
+    struct winners {
+        maxout::winner<B> in[batches];
+
+        winners(const group &from, npy_intp i, npy_intp count) {
+            S buffer[block] = {};
+            for (int j = 0; j < from.pieces; ++j) {
+                gather(from.at(i, j), from.step, count, buffer);
+                for (npy_intp b = 0; b * B::lanes < count; ++b) {
+                    const B x = load<B>(buffer + b * B::lanes);
+                    if (j == 0)
+                        in[b] = maxout::winner<B>::first(x);
+                    else
+                        in[b].challenge(x, j);
+                }
+            }
         }
-    }
-};
+    };
 
-}  // namespace fold
+    static npy_intp at_most_block(npy_intp count) { return count < block ? count : block; }
+};
 
 }  // namespace rectified::RECTIFIED_TARGET
