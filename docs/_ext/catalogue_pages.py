@@ -1,0 +1,179 @@
+"""One page for each function of the catalogue, and the table of them all, written while the docs build."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from markup import heading, picture, table
+
+import figures
+import rectified as rf
+import sweep
+from rectified.formula import mathml
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+CATEGORIES = {
+    "ridge": "functions of one number, applied to each element of an array",
+    "radial": "functions of the distance to a centre",
+    "fold": "functions of a group of numbers",
+}
+SERIES = (-10.0, -3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 10.0)
+SYMBOLS = {np.inf: "∞", -np.inf: "−∞"}
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("builder-inited", write_pages)
+    return {"parallel_read_safe": True}
+
+
+def write_pages(app: Sphinx) -> None:
+    folder = Path(app.srcdir) / "functions"
+    folder.mkdir(exist_ok=True)
+    write(folder / "index.rst", index())
+    for activation in rf.catalogue.values():
+        write(folder / f"{activation.name}.rst", page(activation))
+        figures.draw(activation.name, activation, folder=folder)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whose text is new: Sphinx reads again what has changed."""
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def index() -> str:
+    lines = heading("The functions", "=")
+    for category, meaning in CATEGORIES.items():
+        members = rf.catalogue.of(category)
+        if not members:
+            continue
+        lines += [*heading(category.capitalize(), "-"), f"{category.capitalize()} functions are {meaning}.", ""]
+        rows = [
+            [
+                f":doc:`{f.name}`",
+                f":formula:`{f.formula}`",
+                f":formula:`{f.derivative_formula}`",
+                ", ".join(f.also_known_as),
+            ]
+            for f in members.values()
+        ]
+        lines += table([["Function", "Formula", "Derivative", "Also known as"], *rows])
+    return "\n".join([*lines, ".. toctree::", "   :hidden:", "", *(f"   {name}" for name in rf.catalogue), ""])
+
+
+def page(activation: rf.Activation) -> str:
+    sections = (head, facts, parameters, values, calls, accuracy, elsewhere, reference)
+    return "\n".join(line for section in sections for line in section(activation)) + "\n"
+
+
+def head(activation: rf.Activation) -> list[str]:
+    derivative = "<mfrac><mrow><mo>∂</mo><mi>f</mi></mrow><mrow><mo>∂</mo><msub><mi>x</mi><mi>i</mi></msub></mrow></mfrac>"
+    if activation.category != "fold":
+        derivative = "<mi>f</mi><mo lspace='0' rspace='0'>′</mo><mrow><mo>(</mo><mi>x</mi><mo>)</mo></mrow>"
+    return [
+        *heading(activation.name, "="),
+        activation.summary,
+        "",
+        ".. raw:: html",
+        "",
+        '   <div class="formulas">',
+        f"   {displayed(activation.formula, '<mi>f</mi><mrow><mo>(</mo><mi>x</mi><mo>)</mo></mrow>')}",
+        f"   {displayed(activation.derivative_formula, derivative)}",
+        "   </div>",
+        "",
+        *picture(activation.name, f"{activation.name} and its derivative"),
+        ".. code-block:: python",
+        "",
+        f"   rectified.{activation.signature}",
+        "",
+    ]
+
+
+def displayed(formula: str, left: str) -> str:
+    inside = mathml(formula).removeprefix("<math>").removesuffix("</math>")
+    return f'<math display="block"><mrow>{left}<mo>=</mo>{inside}</mrow></math>'
+
+
+def facts(activation: Any) -> list[str]:
+    low, high = (SYMBOLS.get(bound, f"{bound:g}") for bound in activation.range)
+    lines = [f":Values: between {low} and {high}", f":Category: {activation.category}"]
+    for kink in activation.kinks:
+        left, right = (float(activation.derivative(kink, at_kink=side)) for side in (0, 1))
+        chosen = float(activation.derivative(kink))
+        lines.append(
+            f":Kink: at {kink:g} the derivative jumps from {left:g} to {right:g}; there it is {chosen:g}, "
+            f"or what ``at_kink`` says (:doc:`/conventions`)"
+        )
+    if activation.also_known_as:
+        lines.append(f":Also known as: {', '.join(activation.also_known_as)}")
+    return [*lines, ""]
+
+
+def parameters(activation: rf.Activation) -> list[str]:
+    if not activation.parameters:
+        return []
+    rows = [[f"``{name}``", f"{default:g}", meaning] for name, (default, meaning) in activation.parameters.items()]
+    return [*heading("Parameters", "-"), *table([["Name", "Default", "Meaning"], *rows])]
+
+
+def values(activation: Any) -> list[str]:
+    if activation.category == "fold":
+        group = np.array([[-1.0, 3.0], [2.0, 2.0]])
+        lines = [f">>> x = np.{group!r}".replace("\n      ", "\n...    ")]
+        for call, result in (("", activation(group)), (".derivative", activation.derivative(group))):
+            lines += [f">>> rf.{activation.name}{call}(x)", repr(result)]
+        return [*heading("Values", "-"), *lines, ""]
+    x = np.array(SERIES)
+    columns = (x, activation(x), activation.derivative(x))
+    rows = [[f"{number + 0.0:.6g}" for number in row] for row in zip(*columns, strict=True)]
+    return [*heading("Values", "-"), *table([["x", "f(x)", "f′(x)"], *rows], css="numbers")]
+
+
+def calls(activation: rf.Activation) -> list[str]:
+    name, given = activation.name, "".join(f", {parameter}" for parameter in activation.parameters)
+    rows = [
+        [f"``rf.{name}(x{given})``", "the value"],
+        [f"``rf.{name}.derivative(x{given})``", "the derivative"],
+        [f"``rf.{name}.backward(dy, x{given})``", "dy · f′(x) in one pass"],
+    ]
+    if hasattr(activation, "backward_from_output"):
+        needs = f"; needs ``{activation.output_condition}``" if activation.output_condition else ""
+        rows.append([f"``rf.{name}.backward_from_output(dy, y{given})``", f"the same from y = f(x){needs}"])
+    if activation.category != "fold":
+        rows += [
+            [f'``rf.{name}.derivative(x{given}, wrt="{parameter}")``', f"the derivative by {parameter}"]
+            for parameter in activation.parameters
+        ]
+    kinds = (f"{name}_derivative", f"{name}_backward")
+    compiled = [name, *sorted(found for found in vars(rf.ufuncs) if found.startswith(kinds))]
+    return [
+        *heading("Calls", "-"),
+        *table([["Call", "Gives"], *rows]),
+        "Parameters that are left out have their defaults. The compiled ufuncs, which take every operand by position:",
+        ", ".join(f"``rf.ufuncs.{found}``" for found in compiled) + ".",
+        "",
+    ]
+
+
+def accuracy(activation: rf.Activation) -> list[str]:
+    if activation.name not in sweep.recorded():
+        return []
+    lines = [
+        f".. measured:: accuracy of {activation.name}",
+        "",
+        "In ULP. What that is, and how it was measured: :doc:`/accuracy`.",
+    ]
+    return [*heading("Accuracy", "-"), *lines, ""]
+
+
+def elsewhere(activation: rf.Activation) -> list[str]:
+    rows = [[library, difference] for library, difference in activation.elsewhere.items()]
+    return [*heading("Elsewhere", "-"), *table([["Library", "What differs"], *rows])] if rows else []
+
+
+def reference(activation: rf.Activation) -> list[str]:
+    return [*heading("Reference", "-"), activation.reference + ".", ""]

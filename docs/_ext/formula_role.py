@@ -1,0 +1,21 @@
+"""The role ``formula``: a Python expression, shown as mathematics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from docutils import nodes
+
+from rectified.formula import mathml
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+
+def formula(name: str, rawtext: str, text: str, *_: Any, **__: Any) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+    return [nodes.raw(rawtext, mathml(text), format="html")], []
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_role("formula", formula)
+    return {"parallel_read_safe": True}
