@@ -71,8 +71,9 @@ def _markup(node: ast.expr) -> str:
             return f"<mn>{value!r}</mn>"
         case ast.Name(id=name):
             return f"<mi>{escape(_GREEK.get(name, name))}</mi>"
-        case ast.Starred(value=value):
-            return f"{_markup(value)}<mo>…</mo>"
+        case ast.Starred(value=value):  # a group's members
+            members = [f"<msub>{_markup(value)}<mn>{number}</mn></msub>" for number in (1, 2)]
+            return "<mo>,</mo>".join([*members, "<mo>…</mo>"])
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return f"<mrow><mo>−</mo>{_fenced(operand)}</mrow>"
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
@@ -82,7 +83,8 @@ def _markup(node: ast.expr) -> str:
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
             return f"<mrow>{_fenced(left)}<mo>⋅</mo>{_fenced(right)}</mrow>"
         case ast.BinOp(left=left, op=op, right=right):
-            return f"<mrow>{_markup(left)}<mo>{_OPERATORS[type(op)]}</mo>{_markup(right)}</mrow>"
+            after = _fenced(right) if isinstance(op, ast.Sub) else _markup(right)
+            return f"<mrow>{_markup(left)}<mo>{_OPERATORS[type(op)]}</mo>{after}</mrow>"
         case ast.Compare(left=left, ops=ops, comparators=comparators):
             parts = [_markup(left)]
             for comparison, right in zip(ops, comparators, strict=True):
