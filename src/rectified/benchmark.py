@@ -437,7 +437,7 @@ def run(
     Raises
     ------
     ValueError
-        For a size or a number of threads below 1, another dtype or peer, a size that a fold cannot cut into groups.
+        For a size below 1, more threads than processors, another dtype or peer, a size that a fold cannot cut.
     RuntimeError
         When a candidate computes something else than this library does.
 
@@ -451,8 +451,9 @@ def run(
     """
     if dtype not in _TOLERANCE:
         raise ValueError(f"dtype is one of {', '.join(_TOLERANCE)}, not {dtype!r}")
-    if threads < 1:
-        raise ValueError(f"threads is at least 1, not {threads}")
+    processors = os.cpu_count() or 1
+    if not 1 <= threads <= processors:
+        raise ValueError(f"threads is 1 to {processors}, the processors of this machine, not {threads}")
     for size in sizes:
         if size < 1:
             raise ValueError(f"a size is at least 1, not {size}")

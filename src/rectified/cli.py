@@ -170,13 +170,13 @@ def values(
         writer.writerows(rows)
         return
     decimals = max(_decimals(start), _decimals(step))
-    shown = f".{decimals}f" if decimals <= 12 else "g"
-    table = Table(box=box.SIMPLE_HEAD, header_style="cyan")
-    for heading in ("x", f"{found.name}(x)", f"{found.name}'(x)"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for at, value, derivative in rows:
-        table.add_row(f"{at:{shown}}", f"{value:.6g}", f"{derivative:.6g}")
-    _console.print(table)
+    shown = f".{decimals}f" if decimals <= 12 and np.abs(x).max() < 1e12 else "g"
+    cells = [(f"{at:{shown}}", f"{value:.6g}", f"{derivative:.6g}") for at, value, derivative in rows]
+    headings = ("x", f"{found.name}(x)", f"{found.name}'(x)")
+    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
+    lines = ["   ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (headings, *cells)]
+    _console.print(Text(lines[0], "cyan"))
+    print("\n".join(lines[1:]))
 
 
 @app.command()
@@ -301,7 +301,7 @@ def _series(start: float, stop: float, step: float) -> list[float]:
         raise Mistake(f"--step {step:g} leads away from --to {stop:g}; take {-step:g}")
     count = (last - first) // each + 1
     if count > _MOST_VALUES:
-        raise Mistake(f"these are {count:.3g} values, and at most {_MOST_VALUES:,} are printed; take a larger --step")
+        raise Mistake(f"these are more than {_MOST_VALUES:,} values; take a larger --step")
     return [float(first + i * each) for i in range(count)]
 
 
@@ -343,7 +343,7 @@ def _progress() -> Iterator[Callable[[str, float], None]]:
 
     console = Console(stderr=True)
     columns = (BarColumn(bar_width=24), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("", total=1.0)
         yield lambda step, done: progress.update(task, description=step, completed=done)
 

@@ -1,0 +1,170 @@
+"""The benchmark compares like with like, and says what it measured."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rectified as rf
+from rectified import benchmark
+from rectified.benchmark import PEERS, Overhead, Peer, Result, Run
+
+EVERY = list(rf.catalogue.values())
+
+
+def quick(*functions: Any, **options: Any) -> Run:
+    return benchmark.run(functions, **{"sizes": [64], "peers": ["numpy"], "seconds": 1e-4, **options})
+
+
+@contextmanager
+def plain_names(threads: int, dtype: str) -> Iterator[Any]:
+    yield lambda call, names: (call, {"np": np, **names})
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("peer", benchmark.installed())
+def test_every_call_of_a_peer_computes_what_we_compute(peer: str, dtype: str) -> None:
+    found = quick(*EVERY, peers=[peer], dtype=dtype, sizes=[1000])  # raises where it does not
+    timed = {(result.function, result.kind) for result in found.results if result.peer == peer}
+    library = PEERS[peer]
+    has = {(f.name, kind) for f in EVERY for kind in benchmark.KINDS if library.of(f, kind)}
+    assert timed == (has if dtype in library.dtypes else set())
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["np.minimum(x, 0, out=out)", "np.maximum(x, 1e-3, out=out)", "np.maximum(x, 0).astype(np.float64)", "None"],
+    ids=["other function", "slightly other", "other dtype", "writes nothing"],
+)
+def test_a_call_that_computes_something_else_is_refused(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PEERS, "numpy", Peer(("numpy",), plain_names, {"relu": (call,)}))
+    with pytest.raises(RuntimeError, match="numpy: "):
+        quick(rf.relu)
+
+
+def test_the_fastest_of_several_ways_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = "[np.maximum(x, 0, out=out) for _ in range(100)][0]"
+    ways = (slow, "np.maximum(x, 0, out=out)", slow.replace("100", "200"))
+    monkeypatch.setitem(PEERS, "numpy", Peer(("numpy",), plain_names, {"relu": (ways,)}))
+    [best] = [result for result in quick(rf.relu).results if result.peer == "numpy"]
+    assert best.call == "np.maximum(x, 0, out=out)"
+
+
+def test_each_cell_has_the_limit_and_us_and_consistent_ratios() -> None:
+    run = quick(*EVERY, sizes=[10, 64])
+    cells: dict[Any, dict[str, Result]] = {}
+    for result in run.results:
+        cells.setdefault((result.function, result.kind, result.size), {})[result.peer] = result
+    kinds = {(f.name, kind) for f in EVERY for kind in benchmark.KINDS if kind == "value" or hasattr(f, kind)}
+    assert set(cells) == {(*kind, size) for kind in kinds for size in (10, 64)}
+    for cell in cells.values():
+        assert {"limit", "rectified"} <= set(cell)
+        for result in cell.values():
+            assert result.seconds > 0
+            assert result.repeats >= 5
+            assert result.to_limit == result.seconds / cell["limit"].seconds
+            assert result.to_rectified == result.seconds / cell["rectified"].seconds
+
+
+def test_parameters_reach_every_candidate() -> None:
+    run = quick(rf.leaky_relu, rf.leaky_relu.bind(slope=0.3), peers=benchmark.installed())
+    slopes = [result.parameters["slope"] for result in run.results]
+    assert slopes == sorted(slopes)
+    assert set(slopes) == {0.01, 0.3}
+
+
+def test_threads_are_set_for_the_run_alone() -> None:
+    torch = pytest.importorskip("torch")
+    before = rf.get_num_threads(), torch.get_num_threads()
+    during = []
+    try:
+        rf.set_num_threads(3)
+        torch.set_num_threads(3)
+        quick(
+            rf.relu,
+            peers=benchmark.installed(),
+            report=lambda *_: during.append((rf.get_num_threads(), torch.get_num_threads())),
+        )
+        assert set(during[:-1]) == {(1, 1)}
+        assert (rf.get_num_threads(), torch.get_num_threads()) == (3, 3)
+    finally:
+        rf.set_num_threads(before[0])
+        torch.set_num_threads(before[1])
+
+
+def test_progress_goes_from_0_to_1() -> None:
+    steps: list[tuple[str, float]] = []
+    quick(rf.relu, rf.sigmoid, report=lambda step, done: steps.append((step, done)))
+    shares = [done for _, done in steps]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert steps[0][0] == "relu, value, 64 elements"
+
+
+def test_a_run_survives_json() -> None:
+    run = quick(rf.relu)
+    run.overhead.append(Overhead("import", "numpy", 0.1, 9, 1.0))
+    read = json.loads(run.to_json())
+    assert set(read) == {"environment", "results", "overhead"}
+    assert {"processor", "instruction set", "threads", "versions", "notes", "date"} <= set(read["environment"])
+    assert read["environment"]["versions"]["numpy"] == np.__version__
+    assert read["environment"]["versions"]["rectified"] == rf.__version__
+    assert Run.from_json(run.to_json()) == run
+
+
+def test_markdown_has_a_row_for_each_cell_and_the_fastest_in_bold() -> None:
+    def result(peer: str, kind: str, seconds: float) -> Result:
+        return Result("relu", {}, kind, 10_000, "float32", 1, peer, "", seconds, 5, seconds / 1e-6, 1.0)
+
+    times = [("limit", "value", 1e-6), ("rectified", "value", 1.3e-6), ("numpy", "value", 6e-5)]
+    results = [result(*time) for time in times] + [result("limit", "backward_from_output", 1e-6)]
+    results.append(result("rectified", "backward_from_output", 2e-6))
+    run = Run(quick(rf.relu).environment, results, [Overhead("one element", "np.tanh(x)", 3e-7, 5, 1.0)])
+    rows = [line for line in benchmark.markdown(run).splitlines() if line.startswith("|")]
+    assert rows[:4] == [
+        "| function |  | elements | limit | rectified | numpy |",
+        "| --- | --- | --: | --: | --: | --: |",
+        "| relu | value | 10,000 | 1.00 µs (1.00×) | **1.30 µs** (1.30×) | 60.0 µs (60×) |",
+        "| relu | backward from output | 10,000 | 1.00 µs (1.00×) | **2.00 µs** (2.00×) | – |",
+    ]
+    assert rows[-1] == "| one element | `np.tanh(x)` | 300 ns | 1.00× |"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (3e-10, "0.300 ns"),
+        (9.994e-7, "999 ns"),
+        (9.996e-7, "1.00 µs"),
+        (1.234e-4, "123 µs"),
+        (0.0125, "12.5 ms"),
+        (12, "12.0 s"),
+    ],
+)
+def test_durations_have_three_digits(seconds: float, text: str) -> None:
+    assert benchmark.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sizes": [0]}, "a size is at least 1, not 0"),
+        ({"dtype": "int8"}, "dtype is one of float16, float32, float64, not 'int8'"),
+        ({"threads": 0}, "threads is 1 to"),
+        ({"threads": 100_000}, "threads is 1 to"),
+        ({"peers": ["numpi"]}, "a peer is one of numpy, torch, .*, not 'numpi'"),
+    ],
+)
+def test_bad_settings_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        quick(rf.relu, **options)
+
+
+def test_overhead_begins_with_what_it_is_compared_with() -> None:
+    measured = benchmark.overhead(seconds=1e-4, imports=1)
+    assert [(row.call, row.ratio) for row in measured if row.ratio == 1.0] == [("np.tanh(x)", 1.0), ("numpy", 1.0)]
+    assert {"rf.relu(x)", "rf.ufuncs.relu(x)", "rectified, after numpy"} <= {row.call for row in measured}
+    assert all(row.seconds > 0 for row in measured)
