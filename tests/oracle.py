@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -198,9 +198,15 @@ class Oracle:
         values = [math.nan if n != n else rounded(self.exact(n), self.dtype) for n in np.asarray(x).ravel().tolist()]
         return np.array(values, self.dtype).reshape(np.shape(x))
 
-    @cached_property
+    @property
     def pieces(self) -> list[Piece]:
         """The operation on all finite numbers of float32, but zero, in the order of their bits."""
+        key = self.activation.name, self.operation, *self.parameters.values()
+        if key not in _pieces:
+            _pieces[key] = self._all_pieces()
+        return _pieces[key]
+
+    def _all_pieces(self) -> list[Piece]:
         edges = [0.0, *(2.0**e for e in range(-126, 129))]
         found = []
         for sign in (1.0, -1.0):
@@ -210,35 +216,43 @@ class Oracle:
 
     def _fit(self, low: float, high: float) -> Iterator[Piece]:
         """Pieces between two numbers; |low| < |high|, and their difference is a power of two."""
+        middle = (low + high) / 2
+        for degree in (4, 12):
+            piece = self._polynomial(low, high, degree)
+            if piece.bound < math.inf:
+                break
+        if piece.bound < math.inf or abs(piece.end - piece.first) <= 64:
+            yield piece
+        else:
+            yield from self._fit(low, middle)
+            yield from self._fit(middle, high)
+
+    def _polynomial(self, low: float, high: float, degree: int) -> Piece:
+        """The polynomial through Chebyshev's nodes; its bound is infinite where it leaves float32 open too often."""
         middle, half = (low + high) / 2, (high - low) / 2
-        nodes, inverse = _nodes()
+        nodes, inverse = _nodes(degree)
         values = [self.exact(middle + half * node) for node in nodes]
         with mpmath.workprec(120):
             coefficients = np.array([float(mpmath.fdot(row, values)) for row in inverse])
-        piece = Piece(_bits(low), _bits(high), middle, half, coefficients, 0.0)
-        checks = [middle + half * check for check in _CHECKS]
+        piece = Piece(_bits(low), _bits(high), middle, half, coefficients, math.inf)
+        checks = [middle + half * check for check in (-0.984375, -0.5625, 0.1875, 0.734375, 0.984375)]
         truths = [self.exact(check) for check in checks]
         missed = max(float(abs(mpmath.mpf(float(p)) - t)) for p, t in zip(piece(np.array(checks)), truths, strict=True))
         roundings = 2 * len(coefficients) * 2.0**-53 * float(np.abs(coefficients).sum())
-        piece = piece._replace(bound=4 * missed + roundings + 2.0**self._floor)
+        bound = 4 * missed + roundings + 2.0**self._floor
         smallest = float(min(map(abs, values + truths)))
-        if piece.bound <= 2.0**-44 * max(smallest, 2.0**-126):
-            yield piece
-        elif abs(_bits(high) - _bits(low)) > 64 and middle not in (low, high):
-            yield from self._fit(low, middle)
-            yield from self._fit(middle, high)
-        else:
-            yield piece._replace(bound=math.inf)
+        return piece._replace(bound=bound) if bound <= 2.0**-44 * max(smallest, 2.0**-126) else piece
 
     def of_bits(self, bits: Any) -> Any:
         """The operation on float32 numbers given by their bits, ascending; correctly rounded to the oracle's dtype."""
         x = bits.view(np.float32)
         result = np.full(x.shape, np.nan, self.dtype)
-        edges = np.searchsorted(bits, [edge for piece in self.pieces for edge in (piece.first, piece.end)])
+        pieces = self.pieces
+        edges = np.searchsorted(bits, [edge for piece in pieces for edge in (piece.first, piece.end)])
         open_ = np.zeros(x.shape, bool)
         for special in np.array([0.0, -0.0, math.inf, -math.inf, *self.activation.kinks], np.float32).view(np.uint32):
             open_[slice(*np.searchsorted(bits, [special, special + np.uint32(1)]))] = True
-        for piece, first, end in zip(self.pieces, edges[::2], edges[1::2], strict=True):
+        for piece, first, end in zip(pieces, edges[::2], edges[1::2], strict=True):
             if first == end:
                 continue
             near = piece(x[first:end].astype(np.float64))
@@ -270,11 +284,11 @@ class Piece(NamedTuple):
         return result
 
 
-_CHECKS = (-0.984375, -0.5625, 0.1875, 0.734375, 0.984375)
+_pieces: dict[tuple[Any, ...], list[Piece]] = {}  # float16 and float32 share them
 
 
 @lru_cache
-def _nodes(degree: int = 12) -> tuple[list[float], list[list[mpmath.mpf]]]:
+def _nodes(degree: int) -> tuple[list[float], list[list[mpmath.mpf]]]:
     """Chebyshev's nodes, with few digits so that a piece's inputs are exact, and from values there to coefficients."""
     nodes = [round(math.cos(math.pi * (k + 0.5) / (degree + 1)) * 1024) / 1024 for k in range(degree + 1)]
     with mpmath.workprec(160):
