@@ -39,7 +39,7 @@ def evaluate(expression: str, names: Mapping[str, Any], functions: Mapping[str, 
     -1.0
     """
     known = vars(math) if functions is None else functions
-    return eval(expression, {"__builtins__": {"max": max, "min": min, "len": len}}, {**known, **names})
+    return eval(expression, {"__builtins__": {"abs": abs, "max": max, "min": min, "len": len}}, {**known, **names})
 
 
 def mathml(expression: str, left: str = "") -> str:
