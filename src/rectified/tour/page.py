@@ -63,7 +63,7 @@ def figure(picture: Picture, caption: str = "") -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "", kind: str = "") -> str:
     """A table whose first column names the rows; it scrolls by itself where it is too wide."""
-    above = f"<caption>{escape(caption)}</caption>" if caption else ""
+    above = f'<div class="caption">{escape(caption)}</div>' if caption else ""
     heads = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
     lines = [
         f'<tr><th scope="row">{escape(first)}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in rest) + "</tr>"
@@ -71,8 +71,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = 
     ]
     body = "\n".join(lines)
     return (
-        f'<div class="scroll"><table class="{kind}">{above}<thead><tr>{heads}</tr></thead>\n'
-        f"<tbody>\n{body}\n</tbody></table></div>"
+        f'<div class="table">{above}<div class="scroll"><table class="{kind}">\n'
+        f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div></div>"
     )
 
 

@@ -11,7 +11,15 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    MaxNLocator,
+    MultipleLocator,
+    NullFormatter,
+    NullLocator,
+    PercentFormatter,
+)
 from numpy.typing import NDArray
 
 import rectified as rf
@@ -131,7 +139,15 @@ def speeds(name: str, title: str, ours: Mapping[str, Result], idioms: Mapping[st
             ax.plot(ends[1], place, "o", color=color, markersize=8, markerfacecolor=theme.ground, markeredgewidth=1.8)
             for end, other in (ends, ends[::-1]):
                 aside: Any = {"xytext": (-8, 0), "ha": "right"} if end < other else {"xytext": (8, 0), "ha": "left"}
-                ax.annotate(f"{end:.2g}×", (end, place), textcoords="offset points", va="center", fontsize=8.5, **aside)
+                ax.annotate(
+                    f"{end:.2f}×" if end < 0.995 else f"{end:.1f}×" if end < 9.95 else f"{end:.0f}×",
+                    (end, place),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=8.5,
+                    bbox={"facecolor": theme.ground, "edgecolor": "none", "pad": 0.6},
+                    **aside,
+                )
         ax.axvline(1, color=theme.ink, linestyle=(0, (3, 2)), linewidth=1.2, zorder=1)
         ax.set_yticks(places, list(ours))
         ax.grid(visible=False, axis="y")
@@ -159,6 +175,7 @@ def derivatives(x: NDArray[np.float64]) -> Picture:
                 y[np.searchsorted(x, 0.0)] = np.nan  # a jump is not a slope
             ax.plot(x, y, color=theme.colors[name], linewidth=2.4, label=f"{name}′")
         ax.set_xlabel("x")
+        ax.xaxis.set_major_locator(MultipleLocator(2))
         ax.set_title("the derivative f′(x)", loc="left", fontsize=10)
         ax.legend(ncols=1, loc="upper left")
 
@@ -176,6 +193,7 @@ def products(x: NDArray[np.float64], layers: int) -> Picture:
         _logarithmic(ax)
         ax.set_ylim(1e-30, 1e2)
         ax.set_xlabel("x")
+        ax.xaxis.set_major_locator(MultipleLocator(2))
         ax.set_title(f"{layers} of them multiplied, f′(x)$^{{{layers}}}$", loc="left", fontsize=10)
 
     return picture("products", f"The derivatives to the power of {layers}, on a logarithmic axis", draw)
@@ -282,7 +300,7 @@ def _logarithmic(ax: Axes) -> None:
 
 def _epochs(ax: Axes) -> None:
     ax.set_xlabel("epoch")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
 
 def _percent(ax: Axes, title: str) -> None:

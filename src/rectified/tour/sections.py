@@ -244,17 +244,17 @@ def learning(digits: Digits, found: Learning, plan: Plan) -> Section:
     rows = [
         (
             name,
-            f"{found.rates[name]:g}",
-            f"{runs[0].network.size:,}",
             spread([run.accuracy for run in runs]),
             _epochs_to(0.9, runs),
+            _mean(runs),
             f"{1e3 * np.median([run.seconds for run in runs]):.1f} ms",
-            f"{np.mean([run.mean_output for run in runs]):+.2f}".replace("-", "−"),
+            f"{found.rates[name]:g}",
+            f"{runs[0].network.size:,}",
         )
         for name, runs in found.runs.items()
     ]
     results = table(
-        ("", "rate", "learned numbers", "test accuracy", "epochs to 90%", "an epoch", "mean output"),
+        ("", "test accuracy", "epochs to 90%", "mean output", "an epoch", "rate", "learned numbers"),
         rows,
         caption=f"{plan.hidden_layers} hidden layers; mean ± standard deviation over seeds {_list(plan.seeds)}",
     )
@@ -288,7 +288,7 @@ so are luck. An epoch's time is mostly that of the matrix products, on one threa
             figure(drawn[0], "The line is the mean over the seeds, the band goes from the smallest to the largest."),
             figure(drawn[1], "What a wrong learning rate costs, before the best one was taken."),
         ),
-        f"""<p><b>Zero-centred or not?</b> The last column is the mean of all hidden outputs after training. Tanh has
+        f"""<p><b>Zero-centred or not?</b> The mean output is that of all hidden units after training. Tanh has
 both signs, and its mean was {_mean(found.runs["tanh"])}. ReLU and sigmoid have no negative outputs, and theirs were
 {_mean(found.runs["relu"])} and {_mean(found.runs["sigmoid"])}: the next layer sees inputs that all point the same
 way, so that all weights of one of its units are pushed up together or down together. Leaky ReLU, with so small a
@@ -297,7 +297,13 @@ usual answers.</p>""",
         f"""<h3>With {plan.deep} hidden layers</h3>
 <p>With few layers, sigmoid too arrives, given a rate high enough. Section 3 said what depth would do to it. So here
 is the same network with {plan.deep} hidden layers, trained with every rate of the list; guessing gives about 10%.</p>""",
-        row(figure(drawn[2], "Each function at the rate with the lowest loss in the end."), deep),
+        row(
+            figure(
+                drawn[2],
+                "Each at the rate with the lowest loss in the end. Who stays on the dashed line has learned nothing.",
+            ),
+            deep,
+        ),
         source("The network: copy it", inspect.getsource(network)),
     )
     return Section(html, drawn)
