@@ -184,7 +184,14 @@ def _torch(threads: int, dtype: str) -> Iterator[_Prepare]:
 @contextmanager
 def _jax(threads: int, dtype: str) -> Iterator[_Prepare]:
     if "jax" not in sys.modules:
+        kept = os.environ.get("NPROC")
         os.environ["NPROC"] = str(threads)  # read once, when XLA makes its pool of threads
+        try:
+            import_module("jax").devices()
+        finally:
+            del os.environ["NPROC"]
+            if kept is not None:
+                os.environ["NPROC"] = kept
     jax = import_module("jax")
 
     def prepare(call: str, names: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -477,12 +484,13 @@ def run(
         opened = {name: stack.enter_context(able[name].opened(threads, dtype)) for name in reversed(able)}
         candidates = {name: (peer, opened[name]) for name, peer in able.items()}
         for done, (place, function, kind, size) in enumerate(cells):
+            step = f"{function.name}, {kind.replace('_', ' ')}, {size:,} elements"
             if report:
-                report(f"{function.name}, {kind.replace('_', ' ')}, {size:,} elements", done / len(cells))
+                report(step, done / len(cells))
             cell = _cell(function, kind, size, dtype, threads, candidates, seconds)
             measured += [(place, KINDS.index(kind), result) for result in cell]
-    if report:
-        report("done", 1.0)
+            if report:
+                report(step, (done + 1) / len(cells))
     measured.sort(key=lambda row: row[:2])
     return Run(_environment(threads, candidates, notes), [result for *_, result in measured])
 
