@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -23,7 +24,8 @@ from rectified import Activation
 from rectified.formula import evaluate
 
 
-class Dual(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Dual:
     """A number and how fast it moves. Ordered as if it had moved a little already: that tells one side of a kink."""
 
     value: Any
@@ -31,9 +33,11 @@ class Dual(NamedTuple):
 
     @staticmethod
     def of(number: Any) -> Dual:
-        return number if isinstance(number, Dual) else Dual(mpmath.mpf(number), mpmath.mpf(0))
+        if isinstance(number, Dual):
+            return number
+        return Dual(mpmath.mpf(number), mpmath.mpf(0))
 
-    def __add__(self, other: Any) -> Dual:  # type: ignore[override]
+    def __add__(self, other: Any) -> Dual:
         other = Dual.of(other)
         return Dual(self.value + other.value, self.tangent + other.tangent)
 
@@ -44,9 +48,9 @@ class Dual(NamedTuple):
         return self + -Dual.of(other)
 
     def __rsub__(self, other: Any) -> Dual:
-        return Dual.of(other) + -self
+        return -self + other
 
-    def __mul__(self, other: Any) -> Dual:  # type: ignore[override]
+    def __mul__(self, other: Any) -> Dual:
         other = Dual.of(other)
         return Dual(self.value * other.value, self.tangent * other.value + self.value * other.tangent)
 
@@ -60,17 +64,18 @@ class Dual(NamedTuple):
 
     def __pow__(self, power: Any) -> Dual:
         if isinstance(power, Dual):
-            return function("exp")(power * function("log")(self))
+            return Dual.of(function("exp")(power * function("log")(self)))
         return Dual(self.value**power, power * self.value ** (power - 1) * self.tangent)
 
     def __abs__(self) -> Dual:
         return -self if self < 0 else self
 
     def __lt__(self, other: Any) -> bool:
-        return tuple(self) < tuple(Dual.of(other))
+        other = Dual.of(other)
+        return bool((self.value, self.tangent) < (other.value, other.tangent))
 
     def __gt__(self, other: Any) -> bool:
-        return tuple(self) > tuple(Dual.of(other))
+        return Dual.of(other) < self
 
     def __le__(self, other: Any) -> bool:
         return not self > other
@@ -79,7 +84,7 @@ class Dual(NamedTuple):
         return not self < other
 
     __radd__ = __add__
-    __rmul__ = __mul__  # type: ignore[assignment]
+    __rmul__ = __mul__
 
 
 @lru_cache
@@ -208,7 +213,7 @@ class Oracle:
 
     def _all_pieces(self) -> list[Piece]:
         edges = [0.0, *(2.0**e for e in range(-126, 129))]
-        found = []
+        found: list[Piece] = []
         for sign in (1.0, -1.0):
             for low, high in pairwise(edges):
                 found += self._fit(sign * low, sign * high)

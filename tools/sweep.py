@@ -35,6 +35,7 @@ from oracle import Oracle, Worst, kernel, operations, stratified, worst  # noqa:
 
 RECORD = ROOT / "accuracy.json"
 STATE = ROOT / "build" / "sweep"
+LIBRARY = hashlib.sha256(Path(str(_native.__file__)).read_bytes()).hexdigest()[:12]
 BLOCK = 1 << 24
 SAMPLE = 20_000
 Function = Callable[[Any], Any]
@@ -68,7 +69,8 @@ def peers(name: str, operation: str) -> dict[str, Function]:
 
         found["SciPy"] = expit
     if operation in ("value", "derivative") and name in IDIOMS:
-        found |= {maker.__name__: maker(name, operation) for maker in (torch, JAX) if find_spec(maker.__name__.lower())}
+        makers = {"PyTorch": ("torch", of_torch), "JAX": ("jax", of_jax)}
+        found |= {peer: make(name, operation) for peer, (module, make) in makers.items() if find_spec(module)}
     return found
 
 
@@ -86,7 +88,7 @@ IDIOMS: dict[str, dict[str, Function]] = {
 }
 
 
-def torch(name: str, operation: str) -> Function:
+def of_torch(name: str, operation: str) -> Function:
     """PyTorch, its derivative by autograd."""
     import torch
 
@@ -96,20 +98,21 @@ def torch(name: str, operation: str) -> Function:
     def derivative(x: Any) -> Any:
         leaf = torch.from_numpy(x).requires_grad_()
         function(leaf).sum().backward()
-        return leaf.grad.numpy()
+        return leaf.grad.numpy()  # type: ignore[union-attr]
 
     return derivative if operation == "derivative" else lambda x: function(torch.from_numpy(x)).numpy()
 
 
-def JAX(name: str, operation: str) -> Function:  # noqa: N802
+def of_jax(name: str, operation: str) -> Function:
     """JAX, its derivative by a vector-Jacobian product."""
     import jax
 
     function = getattr(jax.nn, name)
-    if operation == "derivative":
-        run = jax.jit(lambda x: jax.vjp(function, x)[1](jax.numpy.ones_like(x))[0])
-    else:
-        run = jax.jit(function)
+
+    def derivative(x: Any) -> Any:
+        return jax.vjp(function, x)[1](jax.numpy.ones_like(x))[0]
+
+    run = jax.jit(derivative if operation == "derivative" else function)
     return lambda x: np.asarray(run(x))
 
 
@@ -133,8 +136,7 @@ def measure_block(oracle: Oracle, contenders: dict[str, Function], stride: int, 
 def measure_float32(oracle: Oracle, contenders: dict[str, Function], stride: int, processes: int) -> dict[str, Worst]:
     """The worst of each contender over all float32 numbers, or over each stride-th; goes on where it stopped before."""
     name = f"{oracle.activation.name}-{oracle.operation}-{stride}-{'-'.join(contenders).replace(' ', '_')}"
-    library = hashlib.sha256(Path(str(_native.__file__)).read_bytes()).hexdigest()[:12]
-    state = STATE / f"{name}-{library}.jsonl"
+    state = STATE / f"{name}-{LIBRARY}.jsonl"
     state.parent.mkdir(parents=True, exist_ok=True)
     lines = state.read_text().splitlines() if state.exists() else []
     done = {block: {key: Worst(*pair) for key, pair in found.items()} for block, found in map(json.loads, lines)}
@@ -146,8 +148,10 @@ def measure_float32(oracle: Oracle, contenders: dict[str, Function], stride: int
         for block, found in pool.imap_unordered(_run_block, todo):
             done[block] = found
             print(json.dumps([block, found]), file=out, flush=True)
-            print(f"\r{name}: {len(done)} of {2**32 // BLOCK} blocks", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+            if sys.stderr.isatty():
+                print(f"\r{name}: {len(done)} of {2**32 // BLOCK} blocks", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
     return {key: max(found[key] for found in done.values()) for key in contenders}
 
 
@@ -198,30 +202,29 @@ def record(oracle: Oracle, found: dict[str, Worst], stride: int | None, of_peers
         if old and stride and old["stride"] < stride:
             return f"not recorded: accuracy.json knows each {old['stride']}-th input"
         operation[oracle.dtype.name] = old | entry(now, stride)
-    RECORD.write_text(json.dumps(everything, indent=1) + "\n")
+    ordered = {name: everything[name] for name in rf.catalogue if name in everything}
+    RECORD.write_text(json.dumps(ordered, indent=1) + "\n")
     return ""
 
 
 def markdown() -> str:
     """The table of all figures, for the documentation."""
 
-    def cell(figure: dict[str, Any] | None) -> str:
-        if not figure:
+    def cell(figure: dict[str, Any]) -> str:
+        ulp, where = figure.get("ulp"), figure.get("input")
+        if ulp is None:
             return ""
-        ulp = figure["ulp"]
         if ulp == 2**31:
-            return (
-                f"NaN at {figure['input']:.4g}" if isinstance(figure["input"], float) else f"not NaN at {figure['input']}"
-            )
-        return f"{ulp}" if ulp < 1000 else f"{ulp:.1e} at {figure['input']:.4g}"
+            return "NaN is lost" if where == "nan" else f"NaN at {where:.4g}"
+        return f"{ulp}" if ulp < 1000 else f"{ulp:.1e} at {where:.4g}"
 
     rows = [(name, operation, by) for name, found in recorded().items() for operation, by in found.items()]
     others = list(dict.fromkeys(peer for *_, by in rows for peer in by.get("float32", {}).get("peers", {})))
     lines = [["function", "operation", "float16", "float32", "float64", *(f"{other}, float32" for other in others)]]
     lines.append(["---"] * len(lines[0]))
     for name, operation, by in rows:
-        figures = [by.get("float16"), by.get("float32"), by.get("float64")]
-        figures += [by.get("float32", {}).get("peers", {}).get(other) for other in others]
+        figures = [by.get(dtype, {}) for dtype in ("float16", "float32", "float64")]
+        figures += [by.get("float32", {}).get("peers", {}).get(other, {}) for other in others]
         lines.append([f"`{name}`", operation.replace("_", " "), *map(cell, figures)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -1,0 +1,426 @@
+"""What an Activation does: parameters, kinks, binding, folding, showing itself, and its errors, one clear line each."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import sys
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import rectified as rf
+import sweep
+from oracle import stratified
+from rectified import _native
+
+ISAS = _native.instruction_sets()
+RIDGES = list(rf.catalogue.of("ridge").values())
+X = np.array([-3.0, -0.5, -0.0, 0.0, 0.5, 3.0])
+
+ridges = pytest.mark.parametrize("activation", RIDGES, ids=lambda activation: activation.name)
+
+
+# ---- calling it -----------------------------------------------------------------------------------------------------
+
+
+def test_what_the_functions_are() -> None:
+    np.testing.assert_array_equal(rf.relu(X), [0, 0, 0, 0, 0.5, 3])
+    np.testing.assert_array_equal(rf.relu.derivative(X), [0, 0, 0, 0, 1, 1])
+    np.testing.assert_array_equal(rf.leaky_relu(X), [-3 * 0.01, -0.5 * 0.01, 0, 0, 0.5, 3])
+    np.testing.assert_array_equal(rf.leaky_relu.derivative(X), [0.01, 0.01, 0.01, 0.01, 1, 1])
+    np.testing.assert_allclose(rf.sigmoid(X), 1 / (1 + np.exp(-X)), rtol=1e-15)
+    np.testing.assert_allclose(rf.tanh.derivative(X), 1 / np.cosh(X) ** 2, rtol=1e-14)
+
+
+@ridges
+def test_each_method_is_its_ufunc(activation: rf.Ridge) -> None:
+    given = [parameter.default for parameter in activation.parameters.values()]
+    dy = np.arange(6.0)
+    for method, kind, operands in [
+        (activation, "", (X,)),
+        (activation.derivative, "_derivative", (X,)),
+        (activation.backward, "_backward", (dy, X)),
+        (activation.backward_from_output, "_backward_from_output", (dy, activation(X))),
+    ]:
+        want = getattr(rf.ufuncs, activation.name + kind)(*operands, *given)
+        np.testing.assert_array_equal(method(*operands), want)
+        out = np.zeros(6)
+        assert method(*operands, out=out) is out
+        np.testing.assert_array_equal(out, want)
+        np.testing.assert_array_equal(method(*operands, *given, out), want)  # a ufunc's out stands after its inputs
+        np.testing.assert_array_equal(method(*operands, where=np.ones(6, bool), out=(out,)), want)
+        assert method(*operands, dtype=np.float32).dtype == np.float32
+        assert method(*(list(operand) for operand in operands)).dtype == np.float64
+        assert isinstance(method(*(0.5 for _ in operands)), np.float64)
+
+
+@ridges
+def test_backward_from_output_is_backward(activation: rf.Ridge) -> None:
+    x = stratified(np.float64, 4000)
+    x = x[~np.isnan(x)]
+    dy = np.random.default_rng(0).normal(0, 1, x.size)
+    got = activation.backward_from_output(dy, activation(x))
+    np.testing.assert_allclose(got, activation.backward(dy, x), rtol=0, atol=2.0**-52 * np.abs(dy).max() * 2)
+
+
+@ridges
+def test_the_precision_of_the_input_stays(activation: rf.Ridge) -> None:
+    for dtype in (np.float16, np.float32, np.float64):
+        x = X.astype(dtype)
+        for result in (activation(x), activation.derivative(x), activation.backward(x, x), activation(x[0])):
+            assert result.dtype == dtype
+        for by in activation.parameters:
+            assert activation.derivative(x, wrt=by).dtype == activation.backward(x, x, wrt=by).dtype == dtype
+        if activation.kinks:
+            assert activation.derivative(x, at_kink=0.5).dtype == dtype
+
+
+@ridges
+def test_integers_are_promoted_as_by_exp(activation: rf.Ridge) -> None:
+    for dtype in "bhilBHIL":
+        x = np.array([0, 1, 2], dtype)
+        assert activation.derivative(x).dtype == np.exp(x).dtype
+        if activation.name != "relu":
+            assert activation(x).dtype == np.exp(x).dtype
+    for dtype in "bhilqBHILQ":
+        assert rf.relu(np.array([0, 1, 2], dtype)).dtype == np.dtype(dtype)
+
+
+def test_parameters_by_position_and_name() -> None:
+    want = [-0.6, -0.1, 0, 0, 0.5, 3]
+    for got in (rf.leaky_relu(X, 0.2), rf.leaky_relu(X, slope=0.2), rf.leaky_relu.bind(slope=0.2)(X)):
+        np.testing.assert_allclose(got, want, rtol=1e-15)
+    np.testing.assert_array_equal(rf.leaky_relu.derivative(X, 0.2), rf.leaky_relu.derivative(X, slope=0.2))
+    np.testing.assert_array_equal(rf.leaky_relu.backward(X, X, 0.2), rf.leaky_relu.backward(X, X, slope=0.2))
+    assert rf.leaky_relu(np.float32(-1), 0.2) == np.float32(-0.2)
+    out = np.zeros(6)
+    assert rf.leaky_relu(X, 0.2, out) is out
+    np.testing.assert_allclose(out, want, rtol=1e-15)
+
+
+def test_a_slope_for_each_channel() -> None:
+    x = np.random.default_rng(0).normal(0, 1, (5, 3, 4))
+    slopes = np.array([0.1, 0.0, -2.0])[:, None]
+    np.testing.assert_array_equal(rf.leaky_relu(x, slopes), np.where(x > 0, x, slopes * x))
+    np.testing.assert_array_equal(rf.leaky_relu.derivative(x, slope=slopes), np.where(x > 0, 1, slopes))
+    np.testing.assert_array_equal(rf.leaky_relu.backward(x, x, slopes, wrt="slope"), np.where(x > 0, 0 * x, x * x))
+    bound = rf.leaky_relu.bind(slope=slopes)
+    np.testing.assert_array_equal(bound(x), rf.leaky_relu(x, slopes))
+
+
+def test_derivative_by_the_slope() -> None:
+    np.testing.assert_array_equal(rf.leaky_relu.derivative(X, wrt="slope"), np.minimum(X, 0))
+    np.testing.assert_array_equal(rf.leaky_relu.derivative(X, 0.5, wrt="slope"), np.minimum(X, 0))
+    np.testing.assert_array_equal(rf.leaky_relu.backward(2 * X, X, wrt="slope"), 2 * X * np.minimum(X, 0))
+    np.testing.assert_array_equal(rf.leaky_relu.derivative(X, wrt="x"), rf.leaky_relu.derivative(X))
+
+
+# ---- kinks ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("slope", "smallest"),
+    [(0.5, 0.5), (0.0, 0.0), (1.0, 1.0), (-0.5, 0.0), (-2.0, 0.0), (3.0, 1.0), (np.inf, 1.0), (-np.inf, 0.0)],
+)
+def test_the_element_of_smallest_magnitude(slope: float, smallest: float, dtype: Any, isa: str) -> None:
+    """0 is in the subdifferential [min(slope, 1), max(slope, 1)] unless both ends are positive."""
+    x = np.array([-1, -0.0, 0.0, 1], dtype)
+    derivative = sweep.compiled(isa)["leaky_relu_derivative"](x, dtype(slope))
+    np.testing.assert_array_equal(derivative, np.array([slope, smallest, smallest, 1], dtype))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("at_kink", [0, 0.25, 0.5, 1])
+def test_at_kink_goes_from_left_to_right(at_kink: float, isa: str) -> None:
+    compiled = sweep.compiled(isa)
+    np.testing.assert_array_equal(compiled["relu_derivative_at_kink"](X, at_kink), [0, 0, at_kink, at_kink, 1, 1])
+    for slope in (0.5, -2.0, 3.0):
+        middle = (1 - at_kink) * slope + at_kink
+        want = [slope, slope, middle, middle, 1, 1]
+        np.testing.assert_array_equal(compiled["leaky_relu_derivative_at_kink"](X, at_kink, slope), want)
+        np.testing.assert_array_equal(
+            compiled["leaky_relu_backward_at_kink"](2 * np.ones(6), X, at_kink, slope), 2 * np.array(want)
+        )
+
+
+def test_at_kink_by_name() -> None:
+    assert rf.relu.derivative(0.0, at_kink=0.5) == np.heaviside(0, 0.5)
+    assert rf.relu.backward(3.0, 0.0, at_kink=1) == 3
+    assert rf.leaky_relu.derivative(0.0, slope=0.5, at_kink=0.5) == 0.75
+    assert rf.leaky_relu.bind(slope=0.5).derivative(-0.0, at_kink=0) == 0.5
+    assert rf.relu.derivative(-0.0) == rf.relu.derivative(0.0) == 0
+    out = np.ones(2)
+    assert rf.relu.derivative(np.zeros(2), at_kink=0.5, out=out) is out
+    assert out.tolist() == [0.5, 0.5]
+    assert np.isnan(rf.relu.derivative(np.nan, at_kink=0.5))
+
+
+# ---- binding, copies ------------------------------------------------------------------------------------------------
+
+
+def test_bind_makes_another_function() -> None:
+    steep = rf.leaky_relu.bind(slope=0.2)
+    assert steep is not rf.leaky_relu
+    assert rf.leaky_relu.parameters["slope"].default == 0.01
+    assert steep.parameters["slope"].default == 0.2
+    assert steep.parameters["slope"].meaning == rf.leaky_relu.parameters["slope"].meaning
+    assert steep.name == "leaky_relu"
+    assert steep.derivative(-1.0) == 0.2
+    assert steep.backward(2.0, -1.0) == 0.4
+    assert steep(-1.0, 0.5) == -0.5
+    assert steep.bind(slope=0.3)(-1.0) == -0.3
+    assert rf.relu.bind()(3.0) == 3
+    assert "0.2" in repr(steep)
+
+
+@pytest.mark.parametrize("module", ["pickle", "cloudpickle"])
+def test_activations_pickle(module: str) -> None:
+    dumps = pytest.importorskip(module).dumps
+    for activation in rf.catalogue.values():
+        assert pickle.loads(dumps(activation)) is activation
+    for bound in (rf.leaky_relu.bind(slope=0.2), rf.maxout.bind(pieces=3)):
+        copy = pickle.loads(dumps(bound))
+        assert copy.name == bound.name
+        assert copy.parameters == bound.parameters
+        assert repr(copy) == repr(bound)
+        assert copy(np.arange(-3.0, 3.0)).tolist() == bound(np.arange(-3.0, 3.0)).tolist()
+
+
+def test_a_function_bound_to_an_array_pickles() -> None:
+    bound = rf.leaky_relu.bind(slope=np.array([0.1, 0.2]))
+    assert pickle.loads(pickle.dumps(bound))(np.array([-1.0, -1.0])).tolist() == [-0.1, -0.2]
+
+
+# ---- showing itself -------------------------------------------------------------------------------------------------
+
+
+def test_repr() -> None:
+    assert repr(rf.relu) == "<relu(x) = max(0, x)>"
+    assert repr(rf.leaky_relu.bind(slope=0.2)) == "<leaky_relu(x, slope=0.2) = x if x > 0 else slope * x>"
+
+
+@pytest.mark.parametrize("activation", rf.catalogue.values(), ids=lambda activation: activation.name)
+def test_html_without_matplotlib(activation: rf.Activation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for name in [name for name in sys.modules if name.startswith(("matplotlib.", "rectified.plotting"))]:
+        monkeypatch.delitem(sys.modules, name)
+    html = activation._repr_html_()
+    page = ElementTree.fromstring(f"<div>{html.replace('&nbsp;', ' ')}</div>")
+    assert activation.name in "".join(page.itertext())
+    assert len(page.findall(".//math")) == 2
+    assert "<svg" not in html
+
+
+@pytest.mark.parametrize("activation", RIDGES, ids=lambda activation: activation.name)
+def test_html_has_a_picture(activation: rf.Activation) -> None:
+    pytest.importorskip("matplotlib")
+    html = activation._repr_html_()
+    assert html.count("<math") == 2
+    assert "<svg" in html
+
+
+@pytest.mark.parametrize("activation", rf.catalogue.values(), ids=lambda activation: activation.name)
+def test_docstring(activation: rf.Activation) -> None:
+    text = activation.__doc__ or ""
+    assert text.startswith(f"``{activation.signature}`` = ``{activation.formula}``")
+    for part in (activation.summary, activation.reference, *activation.parameters):
+        assert part in text
+
+
+# ---- errors ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "line"),
+    [
+        (lambda: rf.relu(1.0, foo=1), TypeError, "relu has no parameter 'foo'; it has no parameters"),
+        (lambda: rf.leaky_relu(1.0, alpha=1), TypeError, "leaky_relu has no parameter 'alpha'; its parameters are: slope"),
+        (
+            lambda: rf.leaky_relu.derivative(1.0, alpha=1),
+            TypeError,
+            "leaky_relu has no parameter 'alpha'; its parameters are: slope",
+        ),
+        (lambda: rf.relu.bind(slope=1), TypeError, "relu has no parameter 'slope'; it has no parameters"),
+        (
+            lambda: rf.leaky_relu.bind(alpha=1),
+            TypeError,
+            "leaky_relu has no parameter 'alpha'; its parameters are: slope",
+        ),
+        (
+            lambda: rf.leaky_relu(1.0, 0.1, slope=0.2),
+            TypeError,
+            "leaky_relu got its parameter 'slope' twice, by position and by name",
+        ),
+        (lambda: rf.sigmoid.derivative(1.0, at_kink=0.5), ValueError, "sigmoid has no kink for at_kink=0.5"),
+        (
+            lambda: rf.relu.derivative(1.0, at_kink=2),
+            ValueError,
+            "relu: at_kink is between 0 (left) and 1 (right), not 2",
+        ),
+        (
+            lambda: rf.relu.backward(1.0, 1.0, at_kink=float("nan")),
+            ValueError,
+            "relu: at_kink is between 0 (left) and 1 (right), not nan",
+        ),
+        (lambda: rf.relu.derivative(1.0, wrt="y"), ValueError, "relu: wrt is one of 'x', not 'y'"),
+        (
+            lambda: rf.leaky_relu.backward(1.0, 1.0, wrt="y"),
+            ValueError,
+            "leaky_relu: wrt is one of 'x', 'slope', not 'y'",
+        ),
+        (
+            lambda: rf.leaky_relu.derivative(1.0, wrt="slope", at_kink=0.5),
+            ValueError,
+            "leaky_relu: at_kink goes with wrt='x'",
+        ),
+        (
+            lambda: rf.leaky_relu.backward_from_output(1.0, 1.0, slope=-1),
+            ValueError,
+            "leaky_relu: the output tells the derivative only for slope >= 0",
+        ),
+        (
+            lambda: rf.leaky_relu.bind(slope=-1).backward_from_output(1.0, 1.0),
+            ValueError,
+            "leaky_relu: the output tells the derivative only for slope >= 0",
+        ),
+        (lambda: rf.maxout(1.0), ValueError, "maxout: x has no axis to fold"),
+        (
+            lambda: rf.maxout([1.0, 2, 3]),
+            ValueError,
+            "maxout: axis 0 has length 3, which does not divide into groups of 2",
+        ),
+        (
+            lambda: rf.maxout.backward([1.0], [1.0, 2], pieces=0),
+            ValueError,
+            "maxout: axis 0 has length 2, which does not divide into groups of 0",
+        ),
+        (lambda: rf.maxout([1.0, 2], foo=1), TypeError, "maxout has no parameter 'foo'; its parameters are: pieces, axis"),
+        (
+            lambda: rf.maxout.derivative(np.zeros(4), out=np.zeros(3)),
+            ValueError,
+            "maxout: out has the shape (3,), and x has (4,)",
+        ),
+    ],
+)
+def test_errors_are_one_clear_line(call: Any, kind: type[Exception], line: str) -> None:
+    with pytest.raises(kind, match=f"^{re.escape(line)}$"):
+        call()
+
+
+def test_an_array_of_negative_slopes_gives_nan_from_output() -> None:
+    got = rf.leaky_relu.backward_from_output(np.ones(3), np.ones(3), np.array([0.5, -1, 0]))
+    np.testing.assert_array_equal(got, [1, np.nan, 1])
+
+
+def test_a_missing_backward_from_output_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rf.tanh, "_backward_from_output", None)
+    assert not hasattr(rf.tanh, "backward_from_output")
+    with pytest.raises(AttributeError, match=re.escape("tanh has no backward_from_output: use backward(dy, x)")):
+        rf.tanh.backward_from_output  # noqa: B018
+
+
+# ---- maxout ---------------------------------------------------------------------------------------------------------
+
+
+def fold(x: Any, pieces: int, axis: int) -> Any:
+    """Groups along a last axis, and x's shape with as many groups on `axis`."""
+    moved = np.moveaxis(x, axis, -1)
+    return moved.reshape(*moved.shape[:-1], moved.shape[-1] // pieces, pieces)
+
+
+def plain_maxout(x: Any, pieces: int, axis: int) -> Any:
+    return np.moveaxis(fold(x, pieces, axis).max(-1), -1, axis)
+
+
+def plain_derivative(x: Any, pieces: int, axis: int) -> Any:
+    groups = fold(x, pieces, axis)
+    chosen = (np.arange(pieces) == groups.argmax(-1)[..., None]).astype(x.dtype)
+    chosen[np.isnan(groups).any(-1)] = np.nan
+    return np.moveaxis(chosen.reshape(np.moveaxis(x, axis, -1).shape), -1, axis)
+
+
+def plain_backward(dy: Any, x: Any, pieces: int, axis: int) -> Any:
+    return np.repeat(dy, pieces, axis) * plain_derivative(x, pieces, axis)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("pieces", [1, 2, 3, 5])
+@pytest.mark.parametrize(
+    ("groups", "axis"), [((4,), 0), ((4,), -1), ((3, 4), 0), ((3, 4), 1), ((2, 3, 4), 1), ((2, 3, 4), -3), ((0, 3), 1)]
+)
+def test_maxout_in_any_shape(groups: tuple[int, ...], axis: int, pieces: int, dtype: Any) -> None:
+    random = np.random.default_rng(0)
+    shape = list(groups)
+    shape[axis] *= pieces
+    for values in (random.normal(0, 1, shape), random.integers(0, 3, shape), random.choice([1, -np.inf, np.nan], shape)):
+        x = values.astype(dtype)
+        dy = random.normal(0, 1, groups).astype(dtype)
+        value, derivative = plain_maxout(x, pieces, axis), plain_derivative(x, pieces, axis)
+        backward = plain_backward(dy, x, pieces, axis)
+        for layout in (x, np.asfortranarray(x), np.repeat(x, 2, -1)[..., ::2], x.astype(x.dtype.newbyteorder())):
+            np.testing.assert_array_equal(rf.maxout(layout, pieces, axis), value, strict=True)
+            np.testing.assert_array_equal(rf.maxout.derivative(layout, pieces, axis), derivative, strict=True)
+            np.testing.assert_array_equal(rf.maxout.backward(dy, layout, pieces, axis), backward, strict=True)
+        bound = rf.maxout.bind(pieces=pieces, axis=axis)
+        np.testing.assert_array_equal(bound(x), value)
+        np.testing.assert_array_equal(bound.backward(dy, x), backward)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_maxout_on_every_instruction_set(isa: str) -> None:
+    compiled = sweep.compiled(isa)
+    for pieces in (1, 2, 3, 4, 7):
+        x = np.random.default_rng(0).choice([np.nan, -0.0, 0.0, 1, 2, 3, -np.inf, np.inf], (301, pieces))
+        for dtype in (np.float16, np.float32, np.float64):
+            y = x.astype(dtype)
+            np.testing.assert_array_equal(compiled["maxout"](y), y.max(-1), strict=True)
+            np.testing.assert_array_equal(compiled["maxout"](y[::-2]), y[::-2].max(-1), strict=True)
+            want = plain_derivative(y, pieces, -1)
+            np.testing.assert_array_equal(compiled["maxout_derivative"](y), want, strict=True)
+            dy = np.arange(301).astype(dtype)
+            np.testing.assert_array_equal(compiled["maxout_backward"](dy, y), dy[:, None] * want, strict=True)
+
+
+def test_maxout_ties_go_to_the_first() -> None:
+    assert rf.maxout.derivative([2.0, 2, 1, 5, 5, 5], pieces=3).tolist() == [1, 0, 0, 1, 0, 0]
+    assert np.signbit(rf.maxout([-0.0, 0.0, 0.0, -0.0])).tolist() == [True, False]
+
+
+def test_maxout_out() -> None:
+    x = np.random.default_rng(0).normal(0, 1, (6, 4))
+    out = np.zeros((3, 8))[:, ::2]
+    assert rf.maxout(x, axis=0, out=out) is out
+    np.testing.assert_array_equal(out, plain_maxout(x, 2, 0))
+    for room in (np.zeros((6, 8))[:, ::2], np.zeros((4, 6)).T, np.zeros((6, 4))[::-1, ::-1]):
+        assert rf.maxout.derivative(x, axis=0, out=room) is room
+        np.testing.assert_array_equal(room, plain_derivative(x, 2, 0))
+    same = x.copy()
+    assert rf.maxout.backward(out, same, axis=0, out=(same,)) is same
+    np.testing.assert_array_equal(same, plain_backward(out, x, 2, 0))
+    same = x.copy()
+    assert rf.maxout.derivative(same, axis=0, out=same) is same
+    np.testing.assert_array_equal(same, plain_derivative(x, 2, 0))
+    assert rf.maxout(x, axis=0, dtype=np.float32).dtype == np.float32
+
+
+def test_maxout_of_integers_and_lists() -> None:
+    assert rf.maxout([[1, 5], [7, 3]]).tolist() == [[5], [7]]
+    assert rf.maxout([3, 1, 2, 8], 4).tolist() == [8]
+    with pytest.raises(np.exceptions.AxisError):
+        rf.maxout([1.0, 2], axis=1)
+    with pytest.raises(TypeError):
+        rf.maxout([1j, 2j])
+
+
+def test_maxout_of_nothing() -> None:
+    """A group has at least one piece; no group is fine."""
+    assert rf.maxout(np.zeros((0, 4))).shape == (0, 2)
+    assert rf.maxout(np.zeros((4, 0))).shape == (4, 0)
+    for dtype in (np.float16, np.float32, np.float64):
+        with pytest.raises(ValueError, match="maxout"):
+            rf.ufuncs.maxout(np.zeros((3, 0), dtype))

@@ -1,0 +1,176 @@
+"""The catalogue: complete rows, each with its compiled functions; read-only; found under every name."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+import rectified as rf
+from rectified import _native
+from rectified.formula import evaluate
+
+ROWS = pytest.mark.parametrize("activation", rf.catalogue.values(), ids=lambda activation: activation.name)
+ISAS = _native.instruction_sets()
+
+
+def expected(activation: rf.Activation) -> tuple[set[str], set[str]]:
+    """The names of the ufuncs that a row must have, and of those that it may have."""
+    kinds = ["", "_derivative", "_backward"]
+    if activation.category != "fold":
+        details = [f"_wrt_{parameter}" for parameter in activation.parameters]
+        details += ["_at_kink"] if activation.kinks else []
+        kinds += [kind + detail for kind in ("_derivative", "_backward") for detail in details]
+    return {activation.name + kind for kind in kinds}, {f"{activation.name}_backward_from_output"}
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_rows_and_compiled_functions_are_the_same(isa: str) -> None:
+    compiled = set(_native.ufuncs_of(isa))
+    needed: set[str] = set()
+    allowed: set[str] = set()
+    for activation in rf.catalogue.values():
+        must, may = expected(activation)
+        needed |= must
+        allowed |= may
+    assert needed - compiled == set(), "rows without a struct"
+    assert compiled - needed - allowed == set(), "structs without a row"
+
+
+@ROWS
+def test_operands_are_data_and_parameters(activation: rf.Activation) -> None:
+    if activation.category == "fold":
+        return
+    names, optional = expected(activation)
+    for name in names | {name for name in optional if hasattr(rf.ufuncs, name)}:
+        ufunc = getattr(rf.ufuncs, name)
+        data = 2 if "_backward" in name else 1
+        assert ufunc.nin == data + len(activation.parameters) + name.endswith("_at_kink")
+        assert ufunc.nout == 1
+        assert ufunc.__name__ == name
+
+
+@ROWS
+def test_rows_are_complete(activation: rf.Activation) -> None:
+    assert activation.name.isidentifier()
+    assert getattr(rf, activation.name) is activation
+    assert activation.category in ("ridge", "radial", "fold")
+    assert len(activation.summary) > 20
+    assert activation.summary.endswith(".")
+    low, high = activation.range
+    assert low < high
+    assert len(activation.reference) > 20
+    assert any(str(year) in activation.reference for year in range(1940, 2030))
+    assert len(activation.also_known_as) >= 1
+    assert all(isinstance(text, str) and text for text in activation.elsewhere.values())
+    for key, (default, meaning) in activation.parameters.items():
+        assert key.isidentifier()
+        assert math.isfinite(default)
+        assert meaning.endswith(".")
+        assert key in activation.signature
+
+
+@ROWS
+def test_formulas_name_nothing_but_x_and_the_parameters(activation: rf.Activation) -> None:
+    known = {"x", *activation.parameters, *vars(math), "max", "min", "len", "i"}
+    for formula in (activation.formula, activation.derivative_formula, *activation.kink_formulas):
+        names = {node.id for node in ast.walk(ast.parse(formula, mode="eval")) if isinstance(node, ast.Name)}
+        assert names <= known
+
+
+@ROWS
+def test_values_are_what_the_formula_says(activation: rf.Activation) -> None:
+    defaults = {key: parameter.default for key, parameter in activation.parameters.items()}
+    if activation.category == "fold":
+        for group in ([1.0, 3.0], [2.0, 2.0], [-1.0, -4.0]):
+            assert activation(group)[0] == evaluate(activation.formula, {"x": group, **defaults})
+            for i, derivative in enumerate(activation.derivative(group)):
+                assert derivative == evaluate(activation.derivative_formula, {"x": group, "i": i, **defaults})
+        return
+    for x in (-5.0, -1.0, 0.0, 0.5, 4.0):
+        names = {"x": x, **defaults}
+        assert activation(x) == pytest.approx(evaluate(activation.formula, names), rel=1e-13)
+        assert activation.derivative(x) == pytest.approx(evaluate(activation.derivative_formula, names), rel=1e-9)
+
+
+@ROWS
+def test_range(activation: rf.Activation) -> None:
+    if activation.category == "fold":
+        return
+    values = activation(np.concatenate([np.linspace(-50, 50, 10001), [-np.inf, np.inf]]))
+    low, high = activation.range
+    assert values.min() == low
+    assert values.max() == high
+
+
+@ROWS
+def test_kinks_follow_the_parameters(activation: rf.Activation) -> None:
+    assert len(activation.kinks) == len(activation.kink_formulas)
+    for kink in activation.kinks:
+        left, right = activation.derivative(kink, at_kink=0), activation.derivative(kink, at_kink=1)
+        assert left != right
+        assert activation.derivative(np.nextafter(kink, -np.inf)) == left
+        assert activation.derivative(np.nextafter(kink, np.inf)) == right
+
+
+def test_it_is_a_read_only_mapping() -> None:
+    assert isinstance(rf.catalogue, Mapping)
+    assert list(rf.catalogue)[:4] == ["relu", "leaky_relu", "sigmoid", "tanh"]
+    assert len(rf.catalogue) == len(list(rf.catalogue)) == len(rf.catalogue.items())
+    assert all(rf.catalogue[name].name == name for name in rf.catalogue)
+    with pytest.raises(TypeError):
+        rf.catalogue["relu"] = rf.tanh  # type: ignore[index]
+    with pytest.raises(TypeError):
+        rf.relu.parameters["slope"] = 1  # type: ignore[index]
+    with pytest.raises(TypeError):
+        rf.relu.elsewhere["here"] = "there"  # type: ignore[index]
+
+
+def test_other_names_find_a_function_too() -> None:
+    assert rf.catalogue["ReLU"] is rf.relu
+    assert rf.catalogue["prelu"] is rf.leaky_relu
+    names = [alias for found in rf.catalogue.values() for alias in (found.name, *found.also_known_as)]
+    assert len(names) == len(set(names)), "a name stands for two functions"
+    assert all(name in rf.catalogue for name in names)
+    assert "ReLU" not in list(rf.catalogue)
+
+
+def test_categories() -> None:
+    for category in ("ridge", "radial", "fold"):
+        found = rf.catalogue.of(category)
+        assert all(activation.category == category for activation in found.values())
+    assert {*rf.catalogue.of("ridge"), *rf.catalogue.of("radial"), *rf.catalogue.of("fold")} == set(rf.catalogue)
+    with pytest.raises(ValueError, match=r"'ridges'.*ridge"):
+        rf.catalogue.of("ridges")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ("leaky-relu", "no activation is called 'leaky-relu'; did you mean leaky_relu"),
+        ("sigmiod", "no activation is called 'sigmiod'; did you mean sigmoid"),
+        ("zzzz", "no activation is called 'zzzz'; there are relu, leaky_relu"),
+    ],
+)
+def test_an_unknown_name_suggests_the_nearest(wrong: str, line: str) -> None:
+    assert wrong not in rf.catalogue
+    assert rf.catalogue.get(wrong) is None
+    with pytest.raises(KeyError, match=line):
+        rf.catalogue[wrong]
+
+
+def test_what_is_no_name_is_not_in_it() -> None:
+    assert 3 not in rf.catalogue
+    assert None not in rf.catalogue
+    with pytest.raises(KeyError, match="3"):
+        rf.catalogue[3]  # type: ignore[index]
+
+
+def test_every_public_name_is_documented() -> None:
+    for name, found in vars(rf).items():
+        if not name.startswith("_") and not inspect.ismodule(found) and name not in ("TYPE_CHECKING", "Any"):
+            assert inspect.getdoc(found), name
