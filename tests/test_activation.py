@@ -375,15 +375,35 @@ def test_maxout_in_any_shape(groups: tuple[int, ...], axis: int, pieces: int, dt
 def test_maxout_on_every_instruction_set(isa: str) -> None:
     compiled = sweep.compiled(isa)
     for pieces in (1, 2, 3, 4, 7):
-        x = np.random.default_rng(0).choice([np.nan, -0.0, 0.0, 1, 2, 3, -np.inf, np.inf], (301, pieces))
+        x = np.random.default_rng(0).choice([np.nan, -0.0, 0.0, 1, 2, 3, -np.inf, np.inf], (1301, pieces))
         for dtype in (np.float16, np.float32, np.float64):
             y = x.astype(dtype)
             np.testing.assert_array_equal(compiled["maxout"](y), y.max(-1), strict=True)
             np.testing.assert_array_equal(compiled["maxout"](y[::-2]), y[::-2].max(-1), strict=True)
             want = plain_derivative(y, pieces, -1)
             np.testing.assert_array_equal(compiled["maxout_derivative"](y), want, strict=True)
-            dy = np.arange(301).astype(dtype)
+            dy = np.arange(1301).astype(dtype)
             np.testing.assert_array_equal(compiled["maxout_backward"](dy, y), dy[:, None] * want, strict=True)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_maxout_over_its_own_memory(isa: str) -> None:
+    compiled = sweep.compiled(isa)
+    x = np.random.default_rng(0).integers(0, 9, (1301, 3)).astype(np.float32)
+    for source, target in [
+        (slice(1, None), slice(None, -1)),
+        (slice(None, -1), slice(1, None)),
+        (slice(None), slice(None)),
+    ]:
+        buffer = x.copy()
+        compiled["maxout_derivative"](buffer[source], out=buffer[target])
+        np.testing.assert_array_equal(buffer[target], plain_derivative(x[source], 3, -1))
+        buffer = x.copy()
+        compiled["maxout_backward"](buffer[source][:, 0], buffer[source], out=buffer[target])
+        np.testing.assert_array_equal(buffer[target], plain_backward(x[source][:, :1], x[source], 3, -1))
+        buffer = x.copy()
+        compiled["maxout"](buffer[source], out=buffer[target][:, 1])
+        np.testing.assert_array_equal(buffer[target][:, 1], x[source].max(-1))
 
 
 def test_maxout_ties_go_to_the_first() -> None:

@@ -76,7 +76,7 @@ def test_any_length_and_place(isa: str, name: str, dtype: str) -> None:
 @dtypes
 @every
 def test_any_stride(isa: str, name: str, dtype: str) -> None:
-    ufunc, given_ = UFUNCS[isa][name], operands(name, dtype, 500)
+    ufunc, given_ = UFUNCS[isa][name], operands(name, dtype, 1301)
     want = ufunc(*given_)
     for step in (2, 3, 7, -1, -2, -5):
         for moved in range(ufunc.nin):  # one operand apart, the others side by side
@@ -134,15 +134,15 @@ def test_in_place(isa: str, name: str, dtype: str) -> None:
 @dtypes
 @every
 def test_overlapping_memory(isa: str, name: str, dtype: str) -> None:
-    ufunc, given_ = UFUNCS[isa][name], operands(name, dtype, 700)
+    ufunc, given_ = UFUNCS[isa][name], operands(name, dtype, 1300)
     for place in range(ufunc.nin):
         for source, target in [
             (slice(1, None), slice(None, -1)),
             (slice(None, -1), slice(1, None)),
             (slice(5, None), slice(None, -5)),
             (slice(None), slice(None, None, -1)),
-            (slice(None, 350), slice(None, None, 2)),
-            (slice(None, None, 2), slice(None, 350)),
+            (slice(None, 650), slice(None, None, 2)),
+            (slice(None, None, 2), slice(None, 650)),
         ]:
             buffer = given_[place].copy()
             inputs = [buffer[source] if k == place else x[: len(buffer[source])] for k, x in enumerate(given_)]
