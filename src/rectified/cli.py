@@ -50,7 +50,7 @@ _console = Console(highlight=False)
 Function = Annotated[
     str, typer.Argument(metavar="FUNCTION", help="A name, with parameters if you like: leaky_relu:slope=0.2")
 ]
-Functions = Annotated[list[str], typer.Argument(metavar="FUNCTION...", help="Names, such as relu leaky_relu:slope=0.2")]
+Functions = Annotated[list[str], typer.Argument(metavar="FUNCTION", help="Names, such as relu leaky_relu:slope=0.2")]
 
 
 class Mistake(Exception):  # noqa: N818 - the user's, not the program's
@@ -215,7 +215,7 @@ def plot(
 @app.command()
 def bench(
     functions: Annotated[
-        list[str] | None, typer.Argument(metavar="[FUNCTION]...", help="Names; by default all of the catalogue.")
+        list[str] | None, typer.Argument(metavar="FUNCTION", help="Names; by default all of the catalogue.")
     ] = None,
     sizes: Annotated[str, typer.Option(help="How many elements, with commas between.")] = "10_000,1_000_000,30_000_000",
     dtype: Annotated[str, typer.Option(help="float16, float32 or float64.")] = "float32",
@@ -339,11 +339,13 @@ def _writing(path: Path) -> Iterator[None]:
 @contextmanager
 def _progress() -> Iterator[Callable[[str, float], None]]:
     """A bar on stderr, where that is a terminal; what it yields moves it."""
+    if not sys.stderr.isatty():
+        yield lambda step, done: None
+        return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
     columns = (BarColumn(bar_width=24), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=1.0)
         yield lambda step, done: progress.update(task, description=step, completed=done)
 
