@@ -52,7 +52,7 @@ def write_tour(out: Path, *, quick: bool = False, report: Report | None = None) 
         [rf.catalogue[name] for name in sections.TIMED],
         sizes=(1_000, 100_000) if quick else (10_000, 10_000_000),
         peers=["numpy"],
-        seconds=0.002 if quick else 0.06,
+        seconds=0.002 if quick else 0.12,
         report=part(0.0, 0.2),
     )
     data = digits.load()

@@ -164,9 +164,10 @@ def speed(measured: benchmark.Run) -> Section:
 which fit into the processor's cache, ReLU took <b>{benchmark.duration(near["relu"].seconds)}</b> here, sigmoid
 <b>{near["sigmoid"].seconds / near["relu"].seconds:.1f} times</b> as long and tanh
 <b>{near["tanh"].seconds / near["relu"].seconds:.1f} times</b>.</p>""",
-        f"""<p>With {large:,} numbers most of the work is to fetch them from memory and to bring them back, and a
-plain copy is what can be hoped for. In copies: {", ".join(ratios)}. What people write in NumPy walks through memory
-once for each operator:
+        f"""<p>With {large:,} numbers most of the work is to fetch them from memory and to bring them back, so that a
+plain copy is the measure. In copies: {", ".join(ratios)}. It can be less than one,
+because the library writes large results past the cache. What people write in
+NumPy walks through memory once for each operator:
 <code>{escape(idiom["relu"].call)}</code> took {idiom["relu"].to_limit:.1f} copies,
 <code>{escape(idiom["leaky_relu"].call)}</code> {idiom["leaky_relu"].to_limit:.1f}, and
 <code>{escape(idiom["sigmoid"].call)}</code> {idiom["sigmoid"].to_limit:.1f}.</p>""",
@@ -269,7 +270,7 @@ def learning(digits: Digits, found: Learning, plan: Plan) -> Section:
         4,
         "A network that reads digits",
         f"""<p>Now the real thing: {sum(count.values())} handwritten digits of 8 × 8 pixels, {count["train"]} to learn from,
-{count["validation"]} to choose the learning rate with, {count["test"]} that are looked at only at the end. The network has
+{count["validation"]} to choose the learning rate with, {count["test"]} to test on, which decide nothing. The network has
 {plan.hidden_layers} hidden layers of {plan.units} units, and is nothing but NumPy's matrix product and an
 activation's value and
 <code>backward</code>. The last layer has no activation: its scores go to a softmax, and a ReLU there would cut off every
@@ -403,7 +404,8 @@ def _stayed(still: NDArray[np.bool_], epoch: int) -> str:
         return ""
     return (
         f"How lasting is it? Of the {still.size} ReLU units, over all seeds, that were dead after epoch {epoch}, "
-        f"<b>{percent(float(still.mean()), 0)}</b> were dead in the end. Only a change in the layers before can wake one."
+        f"<b>{percent(float(still.mean()), 0)}</b> were dead in the end. "
+        "Only a change in the layers before, or what is left of the momentum, can wake one."
     )
 
 
