@@ -33,9 +33,7 @@ class Dual:
 
     @staticmethod
     def of(number: Any) -> Dual:
-        if isinstance(number, Dual):
-            return number
-        return Dual(mpmath.mpf(number), mpmath.mpf(0))
+        return number if type(number) is Dual else Dual(mpmath.mpf(number), mpmath.mpf(0))
 
     def __add__(self, other: Any) -> Dual:
         other = Dual.of(other)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import mpmath
@@ -12,7 +13,7 @@ import pytest
 
 import rectified as rf
 import sweep
-from oracle import Oracle, kernel, operations, rounded, stratified, ulps, worst
+from oracle import Oracle, Worst, kernel, operations, rounded, stratified, ulps, worst
 from rectified import _native
 from rectified.formula import evaluate
 
@@ -41,9 +42,10 @@ def parameters(name: str) -> list[float]:
 
 
 def check(name: str, operation: str, dtype: str, found: dict[str, Any]) -> None:
-    record = sweep.recorded()[name][operation][dtype]["ulp"]
-    assert record <= (0 if name in EXACT else CLAIMED[dtype])
-    assert max(found.values()).ulp <= record, found
+    record = sweep.recorded()[name][operation][dtype]
+    assert record["ulp"] <= (0 if name in EXACT else CLAIMED[dtype])
+    assert record["stride"] == (None if dtype == "float64" else 1), "a claim about all inputs needs all inputs"
+    assert max(found.values()).ulp <= record["ulp"], found
 
 
 # ---- the figures ----------------------------------------------------------------------------------------------------
@@ -367,3 +369,56 @@ def test_kinks_are_where_the_sides_differ(name: str) -> None:
         for direction in (-math.inf, math.inf):
             near = found.at(math.nextafter(kink, direction), 200)
             assert abs(near - (left if direction < 0 else right)) < 0.01
+
+
+# ---- the sweep ------------------------------------------------------------------------------------------------------
+
+
+def test_the_record_only_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "RECORD", tmp_path / "accuracy.json")
+
+    def record(ulp: int, stride: int, of_peers: bool = False) -> tuple[str, dict[str, Any]]:
+        found = {"one": Worst(0, 1.0), "other": Worst(ulp, 2.5)}
+        said = sweep.record(oracle("tanh", "value"), found, stride, of_peers)
+        return said, sweep.recorded()["tanh"]["value"]["float32"]
+
+    first = {"ulp": 2, "input": 2.5, "stride": 100}
+    assert record(2, 100) == ("", first)
+    assert record(3, 1) == ("worse than the 2 ULP that accuracy.json records", first)
+    assert record(1, 1000) == ("not recorded: accuracy.json knows each 100-th input", first)
+    assert record(1, 1) == ("", first | {"ulp": 1, "stride": 1})
+    assert record(10**9, 7, of_peers=True)[1]["peers"]["other"] == {"ulp": 10**9, "input": 2.5, "stride": 7}
+    assert record(0, 1)[1].keys() == {"ulp", "input", "stride", "peers"}
+    *_, row = sweep.markdown().splitlines()
+    assert row == "| `tanh` | value |  | 0 |  | 0 | 1.0e+09 at 2.5 |"
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_sweep_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "STATE", tmp_path)
+    contenders = {"ours": sweep.ours("tanh", "value")[ISAS[-1]], "NumPy": lambda x: x}
+    found = sweep.measure_float32(oracle("tanh", "value"), contenders, stride=200_003, processes=2)
+    assert found["ours"].ulp <= 1
+    assert found["NumPy"].ulp > 10**8
+    (state,) = tmp_path.iterdir()
+    lines = state.read_text().splitlines()
+    assert len(lines) == 2**32 // sweep.BLOCK
+    state.write_text("".join(f"{line}\n" for line in lines[:-2]))
+    monkeypatch.setattr(
+        sweep,
+        "measure_block",
+        lambda oracle, contenders, stride, block: (block, {"ours": Worst(9, 9.0), "NumPy": Worst(0, 0.0)}),
+    )
+    again = sweep.measure_float32(oracle("tanh", "value"), contenders, stride=200_003, processes=1)
+    assert again == {"ours": Worst(9, 9.0), "NumPy": found["NumPy"]}
+    assert sorted(state.read_text().splitlines()[:-2]) == sorted(lines[:-2])
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_peers_can_be_measured(name: str) -> None:
+    bits = sample_of_float32()[::2000]
+    for operation in ("value", "derivative"):
+        found = sweep.measure_bits(oracle(name, operation), sweep.peers(name, operation), bits)
+        assert "NumPy idiom" in found
+        if operation == "value":
+            assert found["NumPy idiom"].ulp <= (10**7 if name == "sigmoid" else 1)

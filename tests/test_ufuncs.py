@@ -250,7 +250,7 @@ def test_dtype_and_casting(isa: str, name: str) -> None:
     same(out, ufunc(*singles).astype(np.float64))
     for wrong in ({"casting": "no", "dtype": np.float64}, {"out": np.zeros(300, int)}):
         with pytest.raises(TypeError):
-            ufunc(*singles, **wrong)  # type: ignore[call-overload]
+            ufunc(*singles, **wrong)
     with pytest.raises(ValueError, match="broadcast"):
         ufunc(*singles, out=np.zeros(7, np.float32))
 
