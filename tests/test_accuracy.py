@@ -383,6 +383,9 @@ def test_the_record_only_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         return said, sweep.recorded()["tanh"]["value"]["float32"]
 
     first = {"ulp": 2, "input": 2.5, "stride": 100}
+    assert record(10**9, 7, of_peers=True)[1].keys() == {"peers"}
+    assert record(2, 100)[0] == ""
+    (tmp_path / "accuracy.json").unlink()
     assert record(2, 100) == ("", first)
     assert record(3, 1) == ("worse than the 2 ULP that accuracy.json records", first)
     assert record(1, 1000) == ("not recorded: accuracy.json knows each 100-th input", first)

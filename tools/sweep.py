@@ -197,9 +197,9 @@ def record(oracle: Oracle, found: dict[str, Worst], stride: int | None, of_peers
         operation[oracle.dtype.name] = old | {"peers": {key: entry(value, stride) for key, value in found.items()}}
     else:
         now = max(found.values())
-        if old and now.ulp > old["ulp"]:
+        if "ulp" in old and now.ulp > old["ulp"]:
             return f"worse than the {old['ulp']} ULP that accuracy.json records"
-        if old and stride and old["stride"] < stride:
+        if "ulp" in old and stride and old["stride"] < stride:
             return f"not recorded: accuracy.json knows each {old['stride']}-th input"
         operation[oracle.dtype.name] = old | entry(now, stride)
     ordered = {name: everything[name] for name in rf.catalogue if name in everything}
