@@ -8,6 +8,7 @@ A table stands in README between two comments, of which the first names it. The 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,21 +33,40 @@ def text(name: str) -> str:
     Parameters
     ----------
     name : str
-        ``"accuracy"``, ``"accuracy of relu"``, ``"speed at 1000000"`` (elements), ``"overhead"`` or ``"conditions"``, under
-        which the latter two were measured.
+        ``"accuracy"``, ``"accuracy beside others"``, ``"accuracy of relu"``, ``"accuracy of relu beside others"``,
+        ``"speed at 1000000"`` (elements), ``"overhead"`` or ``"conditions"``, under which the latter two were measured.
     """
-    what, _, which = re.sub(" (at|of) ", " ", name).partition(" ")
+    what, _, which = re.sub(" (at|of|beside) ", " ", name).partition(" ")
     if what == "accuracy":
-        head, rule, *rows = sweep.markdown().splitlines()
-        return "\n".join([head, rule, *(row for row in rows if not which or row.startswith(f"| `{which}` |"))])
+        return accuracy(which.removesuffix("others").strip(), which.endswith("others"))
     run = measured()
     if what == "speed":
         run = replace(run, results=[result for result in run.results if result.size == int(which)], overhead=[])
-        lines = [row.split(" | ") for row in benchmark.markdown(run).splitlines() if row.startswith("|")]
-        return "\n".join(" | ".join([*row[:2], *row[3:]]) for row in lines)  # their number is in the name
+        return joined([*row[:2], *row[3:]] for row in cells(benchmark.markdown(run)))  # their number is in the name
     if what == "overhead":
-        return benchmark.markdown(replace(run, results=[])).partition("\n\n")[0]
+        return joined(cells(benchmark.markdown(replace(run, results=[]))))
     return f"{benchmark.measured_on(run)}. In brackets the ratio to the limit: a copy (value) or a product (backward)."
+
+
+def accuracy(function: str, beside_others: bool) -> str:
+    """All types of this library, or float32 beside other libraries; of one function, or of all."""
+    head, rule, *rows = cells(sweep.markdown())
+    head = [title.replace("float32", "rectified").removesuffix(", rectified") if beside_others else title for title in head]
+    rows = [row for row in rows if function in ("", row[0].strip("`")) and (any(row[5:]) or not beside_others)]
+    columns = [0, 1, 3, *range(5, len(head))] if beside_others else [0, 1, 2, 3, 4]
+    columns = [column for column in columns if column < 5 or any(row[column] for row in rows)]
+    return joined([row[column] for column in columns if column or not function] for row in [head, rule, *rows])
+
+
+def cells(markdown: str) -> list[list[str]]:
+    """The table in a text, by rows."""
+    rows = [row for row in markdown.splitlines() if row.startswith("|")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def joined(rows: Iterable[list[str]]) -> str:
+    """A table from its rows."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def with_tables(readme: str) -> str:

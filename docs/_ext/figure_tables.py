@@ -34,8 +34,8 @@ def translated(markdown: str) -> list[str]:
     lines: list[str] = []
     for block in markdown.replace("`", "``").split("\n\n"):
         if block.startswith("|"):
-            cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in block.splitlines()]
-            lines += table([cells[0], *cells[2:]], css="measured")
+            head, _, *rows = figures.cells(block)
+            lines += table([head, *rows], css="measured" if head[1] in ("", "operation") else "measured one-label")
         else:
             lines += [*block.splitlines(), ""]
     return lines

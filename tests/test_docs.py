@@ -1,0 +1,31 @@
+"""What the documentation says: its examples run, and its tables are those of the measurements."""
+
+import doctest
+from pathlib import Path
+
+import pytest
+
+import figures
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.rst"))]
+EXAMPLES = [page for page in PAGES if ">>>" in page.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.stem)
+def test_examples_run(page: Path) -> None:
+    text = page.read_text(encoding="utf-8").replace("```", "")  # a fence ends an output
+    example = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
+    output: list[str] = []
+    failed, _ = doctest.DocTestRunner().run(example, out=output.append)
+    assert not failed, "".join(output)
+
+
+def test_readme_has_examples() -> None:
+    assert ROOT / "README.md" in EXAMPLES
+
+
+@pytest.mark.parametrize("name", ["accuracy", "accuracy beside others", "speed at 1000000", "conditions"])
+def test_readme_shows_what_was_measured(name: str) -> None:
+    readme = figures.README.read_text(encoding="utf-8")
+    assert f"<!-- {name} -->\n\n{figures.text(name)}\n\n<!-- end -->" in readme, "run python tools/figures.py"
