@@ -162,7 +162,9 @@ class Activation:
         return "\n".join(lines)
 
     def __reduce__(self) -> tuple[Callable[..., Activation], tuple[str, dict[str, Any]]]:
-        return _restored, (self.name, self._defaults)
+        from rectified.catalogue import catalogue
+
+        return _restored, (self.name, {} if self is catalogue.get(self.name) else self._defaults)
 
     def _ufunc(self, kind: str) -> np.ufunc:
         found = ufuncs.named(self.name + kind)
@@ -195,7 +197,7 @@ def _restored(name: str, defaults: dict[str, Any]) -> Activation:
     from rectified.catalogue import catalogue
 
     found = catalogue[name]
-    return found if defaults == found._defaults else found.bind(**defaults)
+    return found.bind(**defaults) if defaults else found
 
 
 class Ridge(Activation):

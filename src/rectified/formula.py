@@ -58,11 +58,14 @@ def _row(content: str) -> str:
     return content if content.startswith("<mrow>") and content.count("<mrow>") == 1 else f"<mrow>{content}</mrow>"
 
 
-def _fenced(node: ast.expr) -> str:
+def _fenced(node: ast.expr, in_power: bool = False) -> str:
     content = _markup(node)
-    is_sum = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
-    loose = is_sum or isinstance(node, ast.UnaryOp | ast.IfExp)
-    return f"<mrow><mo>(</mo>{content}<mo>)</mo></mrow>" if loose else content
+    loose = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow) if in_power else (ast.Add, ast.Sub)
+    is_loose = isinstance(node, ast.BinOp) and isinstance(node.op, loose)
+    is_exponential = in_power and isinstance(node, ast.Call) and ast.unparse(node.func) == "exp"
+    if is_loose or is_exponential or isinstance(node, ast.UnaryOp | ast.IfExp):
+        return f"<mrow><mo>(</mo>{content}<mo>)</mo></mrow>"
+    return content
 
 
 def _markup(node: ast.expr) -> str:
@@ -77,7 +80,7 @@ def _markup(node: ast.expr) -> str:
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return f"<mrow><mo>−</mo>{_fenced(operand)}</mrow>"
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
-            return f"<msup><mrow>{_fenced(left)}</mrow><mrow>{_markup(right)}</mrow></msup>"
+            return f"<msup><mrow>{_fenced(left, in_power=True)}</mrow><mrow>{_markup(right)}</mrow></msup>"
         case ast.BinOp(left=left, op=ast.Div(), right=right):
             return f"<mfrac><mrow>{_markup(left)}</mrow><mrow>{_markup(right)}</mrow></mfrac>"
         case ast.BinOp(left=left, op=ast.Mult(), right=right):

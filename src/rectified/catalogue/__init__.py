@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from rectified.activation import Activation
 from rectified.catalogue import fold, ridge
 
+_CATEGORIES = ("ridge", "radial", "fold")
+
 
 class Catalogue(Mapping[str, Activation]):
     """A read-only mapping from names to activations, in the catalogue's order.
@@ -43,12 +45,14 @@ class Catalogue(Mapping[str, Activation]):
 
     def of(self, category: str) -> Catalogue:
         """The functions of one category: ``"ridge"``, ``"radial"`` or ``"fold"``."""
+        if category not in _CATEGORIES:
+            raise ValueError(f"no category is called {category!r}; there are {', '.join(_CATEGORIES)}")
         return Catalogue(found for found in self.values() if found.category == category)
 
     def _suggestion(self, name: str) -> str:
         from difflib import get_close_matches
 
-        near = get_close_matches(name.lower().replace("-", "_"), self._names, n=3)
+        near = get_close_matches(str(name).lower().replace("-", "_"), self._names, n=3)
         return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(self)}"
 
 
