@@ -236,6 +236,23 @@ atexit.register(last)
     assert python(code, environment) == "2000000.0"
 
 
+def test_threads_that_flush_subnormals_keep_them_here(environment: dict[str, str]) -> None:
+    """The thread that starts the workers flushes, and hands that on to them."""
+    pytest.importorskip("torch")
+    code = (
+        START
+        + """
+import torch
+small = np.full(1_000_000, 1e-40, np.float32)
+assert torch.set_flush_denormal(True)
+results = [rf.tanh(small), rf.relu(small), rf.tanh(small[::2])]
+torch.set_flush_denormal(False)
+print(*[(result == np.float32(1e-40)).all() for result in results])
+"""
+    )
+    assert python(code, environment) == "True True True"
+
+
 def test_spawned_processes_begin_anew(environment: dict[str, str]) -> None:
     code = (
         START
