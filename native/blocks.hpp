@@ -14,12 +14,27 @@ inline S read(const char *from) {
     return value;
 }
 
+// A step that is known when it is compiled becomes loads of whole registers and permutations.
+template <int Step, class S>
+inline void gather_every(const S *from, npy_intp count, S *buffer) {
+    for (npy_intp i = 0; i < count; ++i) buffer[i] = from[Step * i];
+}
+
 template <class S>
 inline void gather(const char *from, npy_intp step, npy_intp count, S *buffer) {
-    if (step == sizeof(S))
-        __builtin_memcpy(buffer, from, count * sizeof(S));
-    else
-        for (npy_intp i = 0; i < count; ++i) buffer[i] = read<S>(from + i * step);
+    const S *const first = reinterpret_cast<const S *>(from);
+    switch (step) {
+        case sizeof(S):
+            return gather_every<1>(first, count, buffer);
+        case 2 * sizeof(S):
+            return gather_every<2>(first, count, buffer);
+        case 3 * sizeof(S):
+            return gather_every<3>(first, count, buffer);
+        case 4 * sizeof(S):
+            return gather_every<4>(first, count, buffer);
+        default:
+            for (npy_intp i = 0; i < count; ++i) buffer[i] = read<S>(from + i * step);
+    }
 }
 
 // The elements where they lie, if that is side by side; else their copy in the buffer.

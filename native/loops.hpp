@@ -134,12 +134,29 @@ class loop {
             i = head < count ? head : count;
             last_few(in, out, 0, i);
         }
-        for (; i + wide::lanes <= count; i += wide::lanes) {
-            const wide result = result_of<wide>([&](int k) { return in[k].first + i * in[k].move; });
+        wide values[inputs];
+        const auto load_from = [&](int first, int last) {
+            for (int k = first; k < last; ++k) values[k] = load<wide>(in[k].first + i * in[k].move);
+        };
+        const auto step = [&] {
+            const wide result = apply<Op>(values, std::make_integer_sequence<int, inputs>{});
             if (stream)
                 rectified::RECTIFIED_TARGET::stream(out + i, result);
             else
                 store(out + i, result);
+        };
+        bool same = Op::parameters > 0;
+        for (int k = Op::data; k < inputs; ++k) same = same && in[k].move == 0;
+        if (same) {  // what the kernel makes of its parameters is made once, before the loop
+            load_from(Op::data, inputs);
+            for (; i + wide::lanes <= count; i += wide::lanes) {
+                load_from(0, Op::data);
+                step();
+            }
+        }
+        for (; i + wide::lanes <= count; i += wide::lanes) {
+            load_from(0, inputs);
+            step();
         }
         if (stream) streamed();
         last_few(in, out, i, count);
@@ -159,17 +176,12 @@ class loop {
                 from[k] = lanes[k];
             }
             S *const to = full ? out + i : lanes[inputs];
-            store(to, result_of<narrow>([&](int k) { return from[k]; }));
+            narrow values[inputs];
+            for (int k = 0; k < inputs; ++k) values[k] = load<narrow>(from[k]);
+            store(to, apply<Op>(values, std::make_integer_sequence<int, inputs>{}));
             if (!full)
                 for (npy_intp j = 0; j < count; ++j) out[i + j] = to[j];
         }
-    }
-
-    template <class B, class Place>
-    RECTIFIED_INLINE static B result_of(Place place) {
-        B values[inputs];
-        for (int k = 0; k < inputs; ++k) values[k] = load<B>(place(k));
-        return apply<Op>(values, std::make_integer_sequence<int, inputs>{});
     }
 };
 
