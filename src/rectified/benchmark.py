@@ -602,9 +602,11 @@ def overhead(*, seconds: float = 0.3, imports: int = 9) -> list[Overhead]:
         "import rectified; print(middle - start, now() - middle)"
     )
     pairs = []
-    for _ in range(imports):
-        ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    cached = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    for _ in range(imports + 1):
+        ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=cached)
         pairs.append([float(part) for part in ran.stdout.split()])
+    del pairs[0]  # it may have compiled the modules
     return measured + _overheads(
         "import", dict(zip(["numpy", "rectified, after numpy"], zip(*pairs, strict=True), strict=True))
     )
