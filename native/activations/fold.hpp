@@ -11,9 +11,9 @@ namespace rectified::RECTIFIED_TARGET {
 struct maxout {
     static constexpr const char *name = "maxout";
 
-    template <class T>
-    RECTIFIED_INLINE static T larger(T best, T x) {
-        return x > best ? x : x == x ? best : x;
+    template <class B>
+    RECTIFIED_INLINE static B larger(const B &best, const B &x) {
+        return select(x > best, x, select(x == x, best, x));
     }
 
     // The running winner of many groups, side by side, and which piece it was; NaN wins over all and is piece -1.
@@ -48,14 +48,14 @@ class maxout_loop {
     static void value(char **args, const npy_intp *dimensions, const npy_intp *steps, void *) {  // (k)->()
         const default_environment environment;
         const group in{args[0], steps[0], steps[2], dimensions[1]};
-        S buffer[block];
+        S best[block] = {}, piece[block] = {};
         for (npy_intp i = 0; i < dimensions[0]; i += block) {
             const npy_intp count = at_most_block(dimensions[0] - i);
-            S best[block];
             gather(in.at(i, 0), in.step, count, best);
             for (int j = 1; j < in.pieces; ++j) {
-                const S *const piece = gathered(in.at(i, j), in.step, count, buffer);
-                for (npy_intp k = 0; k < count; ++k) best[k] = maxout::larger(best[k], piece[k]);
+                gather(in.at(i, j), in.step, count, piece);
+                for (npy_intp k = 0; k < count; k += B::lanes)
+                    store(best + k, maxout::larger(load<B>(best + k), load<B>(piece + k)));
             }
             scatter(best, count, args[1] + i * steps[1], steps[1]);
         }
