@@ -144,6 +144,18 @@ class Activation:
 
         return plot(self, derivative=derivative, ax=ax)
 
+    def __call__(self, x: Any, /, *parameters: Any, **keywords: Any) -> Any:
+        """The value, f(x)."""
+        raise NotImplementedError
+
+    def derivative(self, x: Any, /, *parameters: Any, **keywords: Any) -> Any:
+        """The derivative, f'(x)."""
+        raise NotImplementedError
+
+    def backward(self, dy: Any, x: Any, /, *parameters: Any, **keywords: Any) -> Any:
+        """The gradient by x, from the gradient dy by the output."""
+        raise NotImplementedError
+
     def __repr__(self) -> str:
         return f"<{self.signature} = {self.formula}>"
 
@@ -207,7 +219,7 @@ class Ridge(Activation):
     ``dtype``, ``casting``, ``order``, ``subok``). Parameters stand by position or by name after ``x`` and broadcast against
     it; those that are left out have their defaults.
 
-    float16, float32 and float64 keep their dtype; integers are promoted as by `numpy.exp`. NaN gives NaN, infinities give
+    float16, float32 and float64 keep their dtype; integers are promoted by NumPy's rules. NaN gives NaN, infinities give
     the limits, and nothing warns.
     """
 
