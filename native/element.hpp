@@ -28,31 +28,74 @@ RECTIFIED_INLINE void narrowed(half *to, register_t<float> value) {
     _mm_storeu_si128((__m128i *)to, _mm256_cvtps_ph((__m256)value, _MM_FROUND_TO_NEAREST_INT));
 #endif
 }
+RECTIFIED_INLINE void narrowed_by_float(half *to, register_t<double> value) {
+#if defined(__AVX512F__)
+    _mm_storeu_si128((__m128i *)to, _mm256_cvtps_ph(_mm512_cvtpd_ps((__m512d)value), _MM_FROUND_TO_NEAREST_INT));
+#else
+    _mm_storeu_si64(to, _mm_cvtps_ph(_mm256_cvtpd_ps((__m256d)value), _MM_FROUND_TO_NEAREST_INT));
+#endif
+}
+#else
+// No instruction converts. The compiler's own function would, but it raises flags where this loop does not restore them.
+struct lanes_of_float {
+    typedef float floats __attribute__((vector_size(register_bytes)));
+    typedef std::int32_t integers __attribute__((vector_size(register_bytes)));
+};
+struct lanes_of_double {
+    typedef float floats __attribute__((vector_size(register_bytes / 2)));
+    typedef std::int32_t integers __attribute__((vector_size(register_bytes / 2)));
+};
+template <class Lanes>
+struct conversion {
+    using floats = typename Lanes::floats;
+    using integers = typename Lanes::integers;
+    static constexpr int count = sizeof(floats) / sizeof(float);
+
+    RECTIFIED_INLINE static floats widened(const half *from) {
+        std::int16_t packed[count];
+        __builtin_memcpy(packed, from, sizeof(packed));
+        integers bits;
+        for (int i = 0; i < count; ++i) bits[i] = packed[i];
+        const integers magnitude = bits & 0x7FFF;
+        const integers scaled = (integers)((floats)(magnitude << 13) * 0x1p112f);  // the bias of the exponents differs
+        const integers wide = magnitude >= 0x7C00 ? scaled | 0x7F800000 : scaled;
+        return (floats)(wide | (bits & 0x8000) << 16);
+    }
+
+    RECTIFIED_INLINE static void narrowed(half *to, floats value) {
+        const integers bits = (integers)value, magnitude = bits & 0x7FFFFFFF;
+        const integers normal = (magnitude - (112 << 23) + 0xFFF + ((magnitude >> 13) & 1)) >> 13;
+        const integers subnormal = (integers)((floats)magnitude + 0.5f) - 0x3F000000;  // adding rounds at 2^-24
+        integers narrow = magnitude < 0x38800000 ? subnormal : normal;
+        narrow = magnitude >= 0x47800000 ? integers{} + 0x7C00 : narrow;
+        narrow = magnitude > 0x7F800000 ? integers{} + 0x7E00 : narrow;
+        narrow |= (bits >> 16) & 0x8000;
+        std::int16_t packed[count];
+        for (int i = 0; i < count; ++i) packed[i] = static_cast<std::int16_t>(narrow[i]);
+        __builtin_memcpy(to, packed, sizeof(packed));
+    }
+};
+RECTIFIED_INLINE register_t<float> widened(const half *from, const float *) {
+    return conversion<lanes_of_float>::widened(from);
+}
+RECTIFIED_INLINE register_t<double> widened(const half *from, const double *) {
+    return __builtin_convertvector(conversion<lanes_of_double>::widened(from), register_t<double>);
+}
+RECTIFIED_INLINE void narrowed(half *to, register_t<float> value) { conversion<lanes_of_float>::narrowed(to, value); }
+RECTIFIED_INLINE void narrowed_by_float(half *to, register_t<double> value) {
+    using narrow = conversion<lanes_of_double>;
+    narrow::narrowed(to, __builtin_convertvector(value, narrow::floats));
+}
+#endif
+
 // By way of float32, but rounded once: the digits that float32 has no room for are kept as one sticky bit (round to odd).
 RECTIFIED_INLINE void narrowed(half *to, register_t<double> value) {
     using I = register_t<std::int64_t>;
     const I dropped = I{} + ((std::int64_t(1) << 29) - 1);
     const I bits = (I)value;
     const I sticky = (((bits & dropped) + dropped) | bits) & ~dropped;
-    const register_t<double> odd = value == value ? (register_t<double>)sticky : value;
-#if defined(__AVX512F__)
-    _mm_storeu_si128((__m128i *)to, _mm256_cvtps_ph(_mm512_cvtpd_ps((__m512d)odd), _MM_FROUND_TO_NEAREST_INT));
-#else
-    _mm_storeu_si64(to, _mm_cvtps_ph(_mm256_cvtpd_ps((__m256d)odd), _MM_FROUND_TO_NEAREST_INT));
-#endif
+    narrowed_by_float(to, value == value ? (register_t<double>)sticky : value);
 }
-#else
-template <class C>
-RECTIFIED_INLINE register_t<C> widened(const half *from, const C *) {
-    register_t<C> value;
-    for (unsigned i = 0; i < sizeof(value) / sizeof(C); ++i) value[i] = static_cast<C>(from[i]);
-    return value;
-}
-template <class V>
-RECTIFIED_INLINE void narrowed(half *to, V value) {
-    for (unsigned i = 0; i < sizeof(value) / sizeof(value[0]); ++i) to[i] = static_cast<half>(value[i]);
-}
-#endif
 
 template <class B, class S>
 RECTIFIED_INLINE B load(const S *from) {

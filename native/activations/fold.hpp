@@ -48,10 +48,11 @@ class maxout_loop {
     static void value(char **args, const npy_intp *dimensions, const npy_intp *steps, void *) {  // (k)->()
         const default_environment environment;
         const group in{args[0], steps[0], steps[2], dimensions[1]};
-        S best[block] = {}, piece[block] = {};
+        S best[block], piece[block] = {};
+        for (S &nothing : best) nothing = std::numeric_limits<typename B::scalar>::quiet_NaN();  // of no pieces
         for (npy_intp i = 0; i < dimensions[0]; i += block) {
             const npy_intp count = at_most_block(dimensions[0] - i);
-            gather(in.at(i, 0), in.step, count, best);
+            if (in.pieces > 0) gather(in.at(i, 0), in.step, count, best);
             for (int j = 1; j < in.pieces; ++j) {
                 gather(in.at(i, j), in.step, count, piece);
                 for (npy_intp k = 0; k < count; k += B::lanes)
