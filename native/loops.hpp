@@ -48,6 +48,7 @@ class loop {
 
   private:
     static constexpr int inputs = Op::inputs;
+    using operands = std::make_integer_sequence<int, inputs>;
     using C = typename computed_in<typename Op::function, S>::type;
     using wide = batch<C, registers_at_once>;
     using narrow = batch<C, 1>;
@@ -134,32 +135,36 @@ class loop {
             i = head < count ? head : count;
             last_few(in, out, 0, i);
         }
-        wide values[inputs];
-        const auto load_from = [&](int first, int last) {
-            for (int k = first; k < last; ++k) values[k] = load<wide>(in[k].first + i * in[k].move);
-        };
-        const auto step = [&] {
-            const wide result = apply<Op>(values, std::make_integer_sequence<int, inputs>{});
+        bool plain = true;
+        for (int k = 0; k < inputs; ++k) plain = plain && in[k].move == (k < Op::data ? 1 : 0);
+        i = plain ? wide_batches<true>(in, out, i, count, stream, operands{})
+                  : wide_batches<false>(in, out, i, count, stream, operands{});
+        if (stream) streamed();
+        last_few(in, out, i, count);
+    }
+
+    static wide repeated(const operand &parameter) {
+        const narrow value = load<narrow>(parameter.same);
+        return wide::each([&](int) { return value.part[0]; });
+    }
+
+    // From i on as many wide batches as there are; where it ended. Plain is the common case: arrays side by side and
+    // parameters that are one number, so that what a kernel makes of its parameters is made once, before the loop.
+    template <bool Plain, int... I>
+    static npy_intp wide_batches(const operand *in, S *out, npy_intp i, npy_intp count, bool stream,
+                                 std::integer_sequence<int, I...>) {
+        const S *const first[] = {in[I].first...};
+        const npy_intp move[] = {in[I].move...};
+        const wide fixed[] = {Plain && I >= Op::data ? repeated(in[I]) : wide()...};
+        for (; i + wide::lanes <= count; i += wide::lanes) {
+            const wide result =
+                Op::of((Plain && I >= Op::data ? fixed[I] : load<wide>(first[I] + (Plain ? i : i * move[I])))...);
             if (stream)
                 rectified::RECTIFIED_TARGET::stream(out + i, result);
             else
                 store(out + i, result);
-        };
-        bool same = Op::parameters > 0;
-        for (int k = Op::data; k < inputs; ++k) same = same && in[k].move == 0;
-        if (same) {  // what the kernel makes of its parameters is made once, before the loop
-            load_from(Op::data, inputs);
-            for (; i + wide::lanes <= count; i += wide::lanes) {
-                load_from(0, Op::data);
-                step();
-            }
         }
-        for (; i + wide::lanes <= count; i += wide::lanes) {
-            load_from(0, inputs);
-            step();
-        }
-        if (stream) streamed();
-        last_few(in, out, i, count);
+        return i;
     }
 
     // Less than a wide batch. What does not fill a narrow one is computed beside zeros.
@@ -178,7 +183,7 @@ class loop {
             S *const to = full ? out + i : lanes[inputs];
             narrow values[inputs];
             for (int k = 0; k < inputs; ++k) values[k] = load<narrow>(from[k]);
-            store(to, apply<Op>(values, std::make_integer_sequence<int, inputs>{}));
+            store(to, apply<Op>(values, operands{}));
             if (!full)
                 for (npy_intp j = 0; j < count; ++j) out[i + j] = to[j];
         }
