@@ -90,6 +90,7 @@ class Activation:
     def _take_defaults(self) -> None:
         self._defaults: dict[str, Any] = {key: parameter.default for key, parameter in self.parameters.items()}
         self._default_values = tuple(self._defaults.values())
+        self._output_tells = not self.output_condition or self._told_by_output(self._defaults)
         self.__doc__ = self._documentation()
 
     @property
@@ -183,6 +184,11 @@ class Activation:
         if found is None:
             raise LookupError(f"no compiled function {self.name + kind}: add its struct to native/activations")
         return found
+
+    def _told_by_output(self, numbers: Mapping[str, Any]) -> bool:
+        """Whether the output tells the derivative for these parameters; arrays give NaN where it does not."""
+        scalars = all(np.ndim(numbers[key]) == 0 for key in self._defaults)
+        return not scalars or bool(evaluate(self.output_condition, numbers))
 
     def _documentation(self) -> str:
         """A docstring from the row."""
@@ -331,9 +337,11 @@ class Ridge(Activation):
 
     def _run_from_output(self, dy: Any, y: Any, /, *parameters: Any, **keywords: Any) -> Any:
         assert self._backward_from_output is not None
-        if self.output_condition:
+        if self.output_condition and (
+            parameters or not self._output_tells or not self._defaults.keys().isdisjoint(keywords)
+        ):
             numbers = self._defaults | dict(zip(self._defaults, parameters, strict=False)) | keywords
-            if all(np.ndim(numbers[key]) == 0 for key in self._defaults) and not evaluate(self.output_condition, numbers):
+            if not self._told_by_output(numbers):
                 raise ValueError(f"{self.name}: the output tells the derivative only for {self.output_condition}")
         return self._run(self._backward_from_output, (dy, y), parameters, keywords)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from html import escape
+from types import CodeType
 from typing import Any
 
 _GREEK = {"alpha": "α", "beta": "β", "lambd": "λ", "inf": "∞", "pi": "π"}
@@ -38,8 +40,19 @@ def evaluate(expression: str, names: Mapping[str, Any], functions: Mapping[str, 
     >>> evaluate("x if x > 0 else slope * x", {"x": -2.0, "slope": 0.5})
     -1.0
     """
-    known = vars(math) if functions is None else functions
-    return eval(expression, {"__builtins__": {"abs": abs, "max": max, "min": min, "len": len}}, {**known, **names})
+    return eval(_compiled(expression), _MATH if functions is None else _scope(functions), dict(names))
+
+
+def _scope(functions: Mapping[str, Callable[..., Any]]) -> dict[str, Any]:
+    return {"__builtins__": {"abs": abs, "max": max, "min": min, "len": len}, **functions}
+
+
+_MATH = _scope(vars(math))
+
+
+@lru_cache(maxsize=1024)
+def _compiled(expression: str) -> CodeType:
+    return compile(expression, "<formula>", "eval")
 
 
 def mathml(expression: str, left: str = "") -> str:
