@@ -363,15 +363,15 @@ class Ridge(Activation):
         return self._ufunc(f"_{kind}_at_kink"), (*operands, at_kink)
 
     def _run(self, ufunc: np.ufunc, operands: tuple[Any, ...], given: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        if not keywords:
-            return ufunc(*operands, *given, *self._default_values[len(given) :])
-        names = tuple(self._defaults)
-        for name in names[: len(given)]:
-            if name in keywords:
-                raise TypeError(f"{self.name} got its parameter {name!r} twice, by position and by name")
-        by_name = [keywords.pop(name, self._defaults[name]) for name in names[len(given) :]]
+        rest = self._default_values[len(given) :]
+        if keywords and not self._defaults.keys().isdisjoint(keywords):
+            names = tuple(self._defaults)
+            for name in names[: len(given)]:
+                if name in keywords:
+                    raise TypeError(f"{self.name} got its parameter {name!r} twice, by position and by name")
+            rest = tuple(keywords.pop(name, self._defaults[name]) for name in names[len(given) :])
         try:
-            return ufunc(*operands, *given[: len(names)], *by_name, *given[len(names) :], **keywords)
+            return ufunc(*operands, *given, *rest, **keywords)
         except TypeError:
             self._refuse_unknown(keywords, _UFUNC_KEYWORDS)
             raise
