@@ -236,6 +236,16 @@ RECTIFIED_INLINE batch<T, N> greater(const batch<T, N> &bound, const batch<T, N>
     return batch<T, N>::each([&](int i) { return single::greater(bound.part[i], x.part[i]); });
 }
 
+// ---- pairs of neighbours ------------------------------------------------------------------------------------------------
+
+// Of the lanes of a and b in a row those with an even number, or (Offset 1) an odd one.
+template <int Offset, class T>
+RECTIFIED_INLINE batch<T, 1> every_other(const batch<T, 1> &a, const batch<T, 1> &b) {
+    return [&]<int... I>(std::integer_sequence<int, I...>) {
+        return batch<T, 1>::each([&](int) { return __builtin_shufflevector(a.part[0], b.part[0], (2 * I + Offset)...); });
+    }(std::make_integer_sequence<int, batch<T, 1>::lanes>{});
+}
+
 // ---- tables of 16 numbers -------------------------------------------------------------------------------------------
 
 namespace single {

@@ -44,10 +44,15 @@ struct maxout {
 // The loops of maxout: blocks of groups, piece by piece, so that a piece's neighbours in memory are neighbours in a batch.
 template <class S>
 class maxout_loop {
+    using B = batch<std::conditional_t<std::is_same_v<S, half>, float, S>, 1>;
+
   public:
     static void value(char **args, const npy_intp *dimensions, const npy_intp *steps, void *) {  // (k)->()
         const default_environment environment;
         const group in{args[0], steps[0], steps[2], dimensions[1]};
+        if constexpr (std::is_same_v<S, typename B::scalar>)
+            if (in.pieces == 2 && in.piece_step == sizeof(S) && in.step == 2 * sizeof(S) && steps[1] == sizeof(S))
+                return of_pairs(reinterpret_cast<const S *>(args[0]), reinterpret_cast<S *>(args[1]), dimensions[0]);
         S best[block], piece[block] = {};
         for (S &nothing : best) nothing = std::numeric_limits<typename B::scalar>::quiet_NaN();  // of no pieces
         for (npy_intp i = 0; i < dimensions[0]; i += block) {
@@ -93,7 +98,19 @@ class maxout_loop {
     }
 
   private:
-    using B = batch<std::conditional_t<std::is_same_v<S, half>, float, S>, 1>;
+    // The most common groups: two neighbours, taken apart register by register.
+    static void of_pairs(const S *in, S *out, npy_intp count) {
+        npy_intp i = 0;
+        for (; i + B::lanes <= count; i += B::lanes) {
+            const B a = load<B>(in + 2 * i), b = load<B>(in + 2 * i + B::lanes);
+            store(out + i, maxout::larger(every_other<0>(a, b), every_other<1>(a, b)));
+        }
+        for (; i < count; ++i) {
+            const S first = in[2 * i], second = in[2 * i + 1];
+            out[i] = second > first ? second : second == second ? first : second;
+        }
+    }
+
     static constexpr int batches = block / B::lanes;
 
     struct group {

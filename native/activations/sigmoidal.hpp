@@ -16,26 +16,38 @@ struct logistic {
 
     RECTIFIED_INLINE static logistic of(const B &x) {
         using F = format<typename B::scalar>;
-        const B unit = B(F::unit);
-        const auto e = exponential<B>::template of_minus<F::headroom>(greater(B(F::vanishes), lesser(B(F::saturates), x)));
-        const B sum = unit + fma(e.low, e.scale, e.large);
+        const auto e = decay(greater(B(F::vanishes), lesser(B(F::saturates), x)));
+        const B sum = B(F::unit) + fma(e.low, e.scale, e.large);
         const B part = sum - e.large;  // these steps are exact, whichever of unit and large is the larger (Knuth)
-        const B rest = fma(e.low, e.scale, (e.large - (sum - part)) + (unit - part));
-        const B high = B(1) / sum;
-        return {high, fnma(high, rest, fnma(high, sum, B(1)))};
+        return reciprocal_of(sum, e, (e.large - (sum - part)) + (B(F::unit) - part));
+    }
+
+    // For x <= 0, where e^-x is the larger one.
+    RECTIFIED_INLINE static logistic left(const B &x) {
+        using F = format<typename B::scalar>;
+        const auto e = decay(greater(B(F::vanishes), x));
+        const B sum = B(F::unit) + fma(e.low, e.scale, e.large);
+        return reciprocal_of(sum, e, (e.large - sum) + B(F::unit));
     }
 
     RECTIFIED_INLINE B value() const { return fma(high, residual, high) * B(format<typename B::scalar>::unit); }
 
-    // s (1 - s) times a factor, where s is at most 1/2.
+    // s (1 - s) times a factor, where s is at most 1/2: s - s^2 by one fma, and what the residual adds to it.
     RECTIFIED_INLINE B density(typename B::scalar factor) const {
-        const B unit = B(format<typename B::scalar>::unit);
-        const B low = high * residual;
-        const B other = fnma(high, unit, B(1));
-        const B other_low = fnma(low, unit, fnma(high, unit, B(1) - other));
-        const B product = high * other;
-        const B product_low = fma(low, other, fma(high, other_low, fma(high, other, -product)));
-        return (product + product_low) * (unit * B(factor));
+        const B unit = B(format<typename B::scalar>::unit), s = high * unit;
+        const B slope = fnma(s, B(2), B(1));
+        return fma(high * residual, slope, fnma(s, high, high)) * (unit * B(factor));
+    }
+
+  private:
+    RECTIFIED_INLINE static exponential<B> decay(const B &x) {
+        return exponential<B>::template of_minus<format<typename B::scalar>::headroom>(x);
+    }
+
+    RECTIFIED_INLINE static logistic reciprocal_of(const B &sum, const exponential<B> &e, const B &sum_low) {
+        const B rest = fma(e.low, e.scale, sum_low);
+        const B high = B(1) / sum;
+        return {high, fnma(high, rest, fnma(high, sum, B(1)))};
     }
 };
 
@@ -49,7 +61,7 @@ struct sigmoid {
 
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
-        return logistic<B>::of(-abs(x)).density(1);
+        return logistic<B>::left(-abs(x)).density(1);
     }
 
     template <class B>
@@ -71,7 +83,7 @@ struct tanh {
 
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {  // 4 s (1 - s) with s = 1 / (1 + e^2a)
-        return logistic<B>::of(-abs(x + x)).density(4);
+        return logistic<B>::left(-abs(x + x)).density(4);
     }
 
     template <class B>
