@@ -34,7 +34,10 @@ leaky_relu = _Ridge(
         "Keras": "slope 0.3 in the layer, 0.2 in the function",
         "TensorFlow": "slope 0.2 in tf.nn.leaky_relu",
     },
-    reference="A. L. Maas, A. Y. Hannun and A. Y. Ng, Rectifier Nonlinearities Improve Network Acoustic Models, 2013",
+    reference=(
+        "A. L. Maas, A. Y. Hannun and A. Y. Ng, "
+        "Rectifier Nonlinearities Improve Neural Network Acoustic Models, ICML Workshop on Deep Learning, 2013"
+    ),
 )
 
 sigmoid = _Ridge(
