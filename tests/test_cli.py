@@ -112,7 +112,7 @@ def test_show_with_a_parameter(run: Callable[..., str]) -> None:
     assert "0 (where f' is taken as 0.25)" in shown
 
 
-def test_values_of_the_issue(run: Callable[..., str]) -> None:
+def test_values_of_a_series(run: Callable[..., str]) -> None:
     rows = table(run("values", "relu", "--from", "-10", "--to", "10", "--step", "1"))
     assert rows == [[x, max(0, x), float(x > 0)] for x in range(-10, 11)]
 
