@@ -40,9 +40,9 @@ class loop {
             for (npy_intp i = 0; i < count; ++i) by_blocks(args, steps, i, i + 1);
         } else if (is_contiguous(steps)) {
             const bool stream = past_caches(args, steps, count, *static_cast<const npy_intp *>(streaming_bytes));
-            in_parallel(count, grain, [=](npy_intp begin, npy_intp end) { whole(args, steps, begin, end, stream); });
+            split(count, [=](npy_intp begin, npy_intp end) { whole(args, steps, begin, end, stream); });
         } else {
-            in_parallel(count, grain, [=](npy_intp begin, npy_intp end) { by_blocks(args, steps, begin, end); });
+            split(count, [=](npy_intp begin, npy_intp end) { by_blocks(args, steps, begin, end); });
         }
     }
 
@@ -52,7 +52,17 @@ class loop {
     using C = typename computed_in<typename Op::function, S>::type;
     using wide = batch<C, registers_at_once>;
     using narrow = batch<C, 1>;
-    static constexpr npy_intp grain = 65536;
+    // Below this waking a thread takes longer than it saves.
+    static constexpr npy_intp worth_splitting = requires { Op::function::piecewise_linear; } ? 1 << 19 : 1 << 18;
+    static constexpr npy_intp grain = 1 << 16;
+
+    template <class F>
+    static void split(npy_intp count, F body) {
+        if (count < worth_splitting)
+            body(0, count);
+        else
+            in_parallel(count, grain, body);
+    }
 
     // An input to the kernel: elements side by side, or one for all (move 0), which is then repeated in `same`.
     struct operand {
