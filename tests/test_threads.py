@@ -97,7 +97,7 @@ def test_results_do_not_depend_on_it() -> None:
 
 def test_many_threads_of_python_at_once() -> None:
     rf.set_num_threads(3)
-    arrays = [np.random.default_rng(seed).normal(0, 3, 200_000 + seed) for seed in range(8)]
+    arrays = [np.random.default_rng(seed).normal(0, 3, 600_000 + seed) for seed in range(8)]
     wanted = [(rf.sigmoid(x), rf.tanh.backward(x, x)) for x in arrays]
     barrier = threading.Barrier(8)
 
