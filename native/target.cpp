@@ -1,5 +1,4 @@
 // All loops, compiled once for each instruction set.
-#include "activations/fold.hpp"
 #include "activations/list.hpp"
 #include "loops.hpp"
 #include "registry.hpp"
@@ -53,26 +52,36 @@ void add_function(registry &to) {
 }
 
 template <class... F>
-void add_all(registry &to, list<F...>) {
+void add_ridge_functions(registry &to, list<F...>) {
     (add_function<F>(to), ...);
 }
 
-// A fold's entry, for loops that are static functions of a class template.
-#define RECTIFIED_ADD_FOLD(to, function, loop, kind, operation, inputs, signature)              \
-    do {                                                                                        \
-        static constexpr typed_loop loops[] = {{type_number<half>, loop<half>::operation},      \
-                                               {type_number<float>, loop<float>::operation},    \
-                                               {type_number<double>, loop<double>::operation}}; \
-        to.add({function::name, kind, "", "", inputs, signature, loops, std::size(loops)});     \
-    } while (false)
+template <class F>
+void add_fold(registry &to) {
+    static constexpr typed_loop values[] = {{type_number<half>, F::template loops<half>::value},
+                                            {type_number<float>, F::template loops<float>::value},
+                                            {type_number<double>, F::template loops<double>::value}};
+    static constexpr typed_loop derivatives[] = {{type_number<half>, F::template loops<half>::derivative},
+                                                 {type_number<float>, F::template loops<float>::derivative},
+                                                 {type_number<double>, F::template loops<double>::derivative}};
+    static constexpr typed_loop backwards[] = {{type_number<half>, F::template loops<half>::backward},
+                                               {type_number<float>, F::template loops<float>::backward},
+                                               {type_number<double>, F::template loops<double>::backward}};
+    to.add({F::name, "", "", "", 1, "(k)->()", values, std::size(values)});
+    to.add({F::name, "derivative", "", "", 1, "(k)->(k)", derivatives, std::size(derivatives)});
+    to.add({F::name, "backward", "", "", 2, "(),(k)->(k)", backwards, std::size(backwards)});
+}
+
+template <class... F>
+void add_folds(registry &to, list<F...>) {
+    (add_fold<F>(to), ...);
+}
 
 }  // namespace
 
 void fill(registry &to) {
-    add_all(to, ridge_functions{});
-    RECTIFIED_ADD_FOLD(to, maxout, maxout_loop, "", value, 1, "(k)->()");
-    RECTIFIED_ADD_FOLD(to, maxout, maxout_loop, "derivative", derivative, 1, "(k)->(k)");
-    RECTIFIED_ADD_FOLD(to, maxout, maxout_loop, "backward", backward, 2, "(),(k)->(k)");
+    add_ridge_functions(to, ridge_functions{});
+    add_folds(to, folds{});
 }
 
 }  // namespace rectified::RECTIFIED_TARGET

@@ -7,9 +7,14 @@
 
 namespace rectified::RECTIFIED_TARGET {
 
+template <class S>
+class maxout_loops;
+
 // The largest of a group; ties go to the first. NaN in a group makes its value NaN, and the derivative by each member.
 struct maxout {
     static constexpr const char *name = "maxout";
+    template <class S>
+    using loops = maxout_loops<S>;
 
     template <class B>
     RECTIFIED_INLINE static B larger(const B &best, const B &x) {
@@ -43,7 +48,7 @@ struct maxout {
 
 // The loops of maxout: blocks of groups, piece by piece, so that a piece's neighbours in memory are neighbours in a batch.
 template <class S>
-class maxout_loop {
+class maxout_loops {
     using B = batch<std::conditional_t<std::is_same_v<S, half>, float, S>, 1>;
 
   public:

@@ -1,6 +1,7 @@
-// The list of all ridge functions.
+// The lists of all functions, by category.
 #pragma once
 
+#include "fold.hpp"
 #include "rectifiers.hpp"
 #include "sigmoidal.hpp"
 
@@ -10,5 +11,6 @@ template <class... F>
 struct list {};
 
 using ridge_functions = list<relu, leaky_relu, sigmoid, tanh>;
+using folds = list<maxout>;
 
 }  // namespace rectified::RECTIFIED_TARGET

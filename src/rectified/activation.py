@@ -287,7 +287,7 @@ class Ridge(Activation):
     def backward(
         self, dy: Any, x: Any, /, *parameters: Any, wrt: str = "x", at_kink: float | None = None, **keywords: Any
     ) -> Any:
-        """Dy * f'(x) in one pass, as backpropagation wants it.
+        """``dy * f'(x)`` in one pass, as backpropagation wants it.
 
         Parameters
         ----------
@@ -316,7 +316,7 @@ class Ridge(Activation):
 
     @property
     def backward_from_output(self) -> Callable[..., Any]:
-        """Dy * f'(x) from the output y = f(x) alone: ``backward_from_output(dy, y, *parameters, **keywords)``.
+        """``dy * f'(x)`` from the output y = f(x) alone: ``backward_from_output(dy, y, *parameters, **keywords)``.
 
         The attribute is absent where the output does not tell the derivative.
 
