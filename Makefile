@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NATIVE := CMakeLists.txt pyproject.toml $(shell find native -type f)
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test lint bench docs sanitize clean
 
 demo: .venv/tour
 	$(BIN)/rectified tour --out build/tour
@@ -19,6 +19,10 @@ lint: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/rectified bench
+
+sanitize: .venv/dev
+	tools/sanitize.sh address,undefined tests --ignore=tests/test_tour.py
+	tools/sanitize.sh thread tests/test_threads.py
 
 docs: .venv/dev
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html

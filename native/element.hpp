@@ -1,10 +1,20 @@
 // An array's element: how it is stored, and in what type it is computed.
 #pragma once
 
-#include "half.hpp"
+#include "short.hpp"
 #include "vector.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
+
+// The lanes of a register of float32 or float64, as float32 and as integers.
+struct lanes_of_float {
+    typedef float floats __attribute__((vector_size(register_bytes)));
+    typedef std::int32_t integers __attribute__((vector_size(register_bytes)));
+};
+struct lanes_of_double {
+    typedef float floats __attribute__((vector_size(register_bytes / 2)));
+    typedef std::int32_t integers __attribute__((vector_size(register_bytes / 2)));
+};
 
 #if defined(__AVX512F__) || defined(__F16C__)
 RECTIFIED_INLINE register_t<float> widened(const half *from, const float *) {
@@ -37,14 +47,6 @@ RECTIFIED_INLINE void narrowed_by_float(half *to, register_t<double> value) {
 }
 #else
 // No instruction converts. The compiler's own function would, but it raises flags where this loop does not restore them.
-struct lanes_of_float {
-    typedef float floats __attribute__((vector_size(register_bytes)));
-    typedef std::int32_t integers __attribute__((vector_size(register_bytes)));
-};
-struct lanes_of_double {
-    typedef float floats __attribute__((vector_size(register_bytes / 2)));
-    typedef std::int32_t integers __attribute__((vector_size(register_bytes / 2)));
-};
 template <class Lanes>
 struct conversion {
     using floats = typename Lanes::floats;
@@ -88,58 +90,111 @@ RECTIFIED_INLINE void narrowed_by_float(half *to, register_t<double> value) {
 }
 #endif
 
-// By way of float32, but rounded once: the digits that float32 has no room for are kept as one sticky bit (round to odd).
-RECTIFIED_INLINE void narrowed(half *to, register_t<double> value) {
+// A float64 that float32 holds, and that rounds to any shorter type as the number itself does: of the digits that float32 has
+// no room for one sticky bit is kept (round to odd).
+RECTIFIED_INLINE register_t<double> rounded_to_odd(register_t<double> value) {
     using I = register_t<std::int64_t>;
     const I dropped = I{} + ((std::int64_t(1) << 29) - 1);
     const I bits = (I)value;
     const I sticky = (((bits & dropped) + dropped) | bits) & ~dropped;
-    narrowed_by_float(to, value == value ? (register_t<double>)sticky : value);
+    return value == value ? (register_t<double>)sticky : value;
+}
+
+RECTIFIED_INLINE void narrowed(half *to, register_t<double> value) { narrowed_by_float(to, rounded_to_odd(value)); }
+
+RECTIFIED_INLINE register_t<double> widened(const float *from, const double *) {
+    lanes_of_double::floats few;
+    __builtin_memcpy(&few, from, sizeof(few));
+    return __builtin_convertvector(few, register_t<double>);
+}
+RECTIFIED_INLINE void narrowed(float *to, register_t<double> value) {
+    const lanes_of_double::floats few = __builtin_convertvector(value, lanes_of_double::floats);
+    __builtin_memcpy(to, &few, sizeof(few));
+}
+
+// bfloat16 is the upper half of a float32.
+template <class Lanes>
+struct upper_half {
+    using floats = typename Lanes::floats;
+    using integers = typename Lanes::integers;
+    static constexpr int count = sizeof(floats) / sizeof(float);
+
+    RECTIFIED_INLINE static floats widened(const bfloat16 *from) {
+        std::uint16_t packed[count];
+        __builtin_memcpy(packed, from, sizeof(packed));
+        integers bits;
+        for (int i = 0; i < count; ++i) bits[i] = packed[i] << 16;
+        return (floats)bits;
+    }
+
+    RECTIFIED_INLINE static void narrowed(bfloat16 *to, floats value) {
+        const integers bits = (integers)value;
+        const integers nearest = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+        const integers upper = value == value ? nearest : (bits >> 16) | 0x40;
+        std::uint16_t packed[count];
+        for (int i = 0; i < count; ++i) packed[i] = static_cast<std::uint16_t>(upper[i]);
+        __builtin_memcpy(to, packed, sizeof(packed));
+    }
+};
+RECTIFIED_INLINE register_t<float> widened(const bfloat16 *from, const float *) {
+    return upper_half<lanes_of_float>::widened(from);
+}
+RECTIFIED_INLINE register_t<double> widened(const bfloat16 *from, const double *) {
+    return __builtin_convertvector(upper_half<lanes_of_double>::widened(from), register_t<double>);
+}
+RECTIFIED_INLINE void narrowed(bfloat16 *to, register_t<float> value) { upper_half<lanes_of_float>::narrowed(to, value); }
+RECTIFIED_INLINE void narrowed(bfloat16 *to, register_t<double> value) {
+    const auto few = __builtin_convertvector(rounded_to_odd(value), lanes_of_double::floats);
+    upper_half<lanes_of_double>::narrowed(to, few);
+}
+
+template <class T>
+RECTIFIED_INLINE register_t<T> widened(const T *from, const T *) {
+    register_t<T> value;
+    __builtin_memcpy(&value, from, register_bytes);
+    return value;
+}
+template <class T>
+RECTIFIED_INLINE void narrowed(T *to, register_t<T> value) {
+    __builtin_memcpy(to, &value, register_bytes);
 }
 
 template <class B, class S>
 RECTIFIED_INLINE B load(const S *from) {
-    B value;
-    for (int i = 0; i < B::registers; ++i) {
-        const S *const place = from + i * B::lanes_per_register;
-        if constexpr (std::is_same_v<S, typename B::scalar>)
-            __builtin_memcpy(&value.part[i], place, register_bytes);
-        else
-            value.part[i] = widened(place, static_cast<const typename B::scalar *>(nullptr));
-    }
-    return value;
+    constexpr const typename B::scalar *as = nullptr;
+    return B::each([&](int i) { return widened(from + i * B::lanes_per_register, as); });
+}
+
+// One element in every lane.
+template <class B, class S>
+RECTIFIED_INLINE B repeated(const S *from) {
+    S lanes[B::lanes_per_register];
+    for (S &lane : lanes) lane = *from;
+    const auto one = load<batch<typename B::scalar, 1>>(lanes);
+    return B::each([&](int) { return one.part[0]; });
 }
 
 template <class B, class S>
 RECTIFIED_INLINE void store(S *to, const B &value) {
-    for (int i = 0; i < B::registers; ++i) {
-        S *const place = to + i * B::lanes_per_register;
-        if constexpr (std::is_same_v<S, typename B::scalar>)
-            __builtin_memcpy(place, &value.part[i], register_bytes);
-        else
-            narrowed(place, value.part[i]);
-    }
+    B::visit([&](int i) { narrowed(to + i * B::lanes_per_register, value.part[i]); });
 }
 
 // Past the caches, to memory: what is written is not read first. The place must be aligned to register_bytes.
 template <class B, class S>
 RECTIFIED_INLINE void stream(S *to, const B &value) {
-    alignas(64) S lanes[B::lanes];
-    store(lanes, value);
-    constexpr int bytes = B::lanes * static_cast<int>(sizeof(S));
-    char *const place = reinterpret_cast<char *>(to);
-    const char *const source = reinterpret_cast<const char *>(lanes);
+    if constexpr (!std::is_same_v<S, typename B::scalar>) return store(to, value);
+    B::visit([&](int i) {
+        S *const place = to + i * B::lanes_per_register;
 #if defined(__AVX512F__)
-    for (int i = 0; i < bytes; i += 64) _mm512_stream_si512((__m512i *)(place + i), _mm512_load_si512(source + i));
+        _mm512_stream_si512((__m512i *)place, (__m512i)value.part[i]);
 #elif defined(__AVX2__)
-    for (int i = 0; i < bytes; i += 32)
-        _mm256_stream_si256((__m256i *)(place + i), _mm256_load_si256((const __m256i *)(source + i)));
+        _mm256_stream_si256((__m256i *)place, (__m256i)value.part[i]);
 #elif defined(__x86_64__)
-    for (int i = 0; i < bytes; i += 16)
-        _mm_stream_si128((__m128i *)(place + i), _mm_load_si128((const __m128i *)(source + i)));
+        _mm_stream_si128((__m128i *)place, (__m128i)value.part[i]);
 #else
-    __builtin_memcpy(place, source, bytes);
+        __builtin_memcpy(place, &value.part[i], register_bytes);
 #endif
+    });
 }
 
 RECTIFIED_INLINE void streamed() {  // before another thread may read what was streamed

@@ -19,6 +19,63 @@ RECTIFIED_INLINE pair<B> sum_of(const B &a, const B &b) {
     return {high, (a - high) + b};
 }
 
+// The same for any order of the two (Knuth).
+template <class B>
+RECTIFIED_INLINE pair<B> sum_of_any(const B &a, const B &b) {
+    const B high = a + b, part = high - a;
+    return {high, (a - (high - part)) + (b - part)};
+}
+
+template <class B>
+RECTIFIED_INLINE pair<B> product_of(const B &a, const B &b) {
+    const B high = a * b;
+    return {high, fma(a, b, -high)};
+}
+
+template <class T, int N>
+RECTIFIED_INLINE pair<batch<T, N>> product_of(const batch<T, N> &a, const pair<batch<T, N>> &b) {
+    using B = batch<T, N>;
+    const B high = a * b.high;
+    return {high, fma(a, b.low, fma(a, b.high, -high))};
+}
+
+template <class B>
+RECTIFIED_INLINE pair<B> product_of(const pair<B> &a, const pair<B> &b) {
+    const B high = a.high * b.high;
+    return {high, fma(a.low, b.high, fma(a.high, b.low, fma(a.high, b.high, -high)))};
+}
+
+template <class B>
+RECTIFIED_INLINE pair<B> reciprocal_of(const B &a) {
+    const B high = B(1) / a;
+    return {high, high * fnma(high, a, B(1))};
+}
+
+template <class B>
+RECTIFIED_INLINE pair<B> quotient_of(const pair<B> &a, const pair<B> &b) {
+    const B reciprocal = B(1) / b.high, high = a.high * reciprocal;
+    return {high, reciprocal * fnma(high, b.low, fnma(high, b.high, a.high) + a.low)};
+}
+
+template <class B>
+RECTIFIED_INLINE B rounded(const pair<B> &a) {
+    return a.high + a.low;
+}
+
+// a where it is below the bound; what lies below its last digit must not survive that digit.
+template <class B>
+RECTIFIED_INLINE pair<B> at_most(typename B::scalar bound, const pair<B> &a) {
+    return {lesser(B(bound), a.high), select(a.high < B(bound), a.low, B(0))};
+}
+
+// A constant with more digits than the type that is computed in has.
+template <class B>
+RECTIFIED_INLINE pair<B> constant(double value, double rest = 0) {
+    using T = typename B::scalar;
+    const T high = static_cast<T>(value);
+    return {B(high), B(static_cast<T>(value - high + rest))};
+}
+
 template <class T>
 struct format;
 template <>
@@ -40,6 +97,41 @@ struct format<double> {
     static constexpr double unit = 0x1p-100;
 };
 
+#if defined(__AVX2__) && !defined(__AVX512F__)
+template <class Table>
+struct side_by_side {
+    alignas(64) double value[32];
+    constexpr side_by_side() : value() {
+        for (int i = 0; i < 32; ++i) value[i] = i % 2 ? Table::power_low[i / 2] : Table::power_high[i / 2];
+    }
+};
+template <class Table>
+inline constexpr side_by_side<Table> powers{};
+#endif
+
+// power_high[index mod 16] and power_low[index mod 16].
+template <class Table, class B>
+RECTIFIED_INLINE void lookup_both(const typename B::integer &index, B &high, B &low) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+    if constexpr (std::is_same_v<typename B::scalar, double>) {  // four loads take half as long as two gathers
+        const double *const table = powers<Table>.value;
+        B::visit([&](int i) {
+            const __m256i twice = _mm256_and_si256((__m256i)(index.part[i] + index.part[i]), _mm256_set1_epi64x(30));
+            const auto at = [&](int even, int odd) {
+                return _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_load_pd(table + even)), _mm_load_pd(table + odd), 1);
+            };
+            const __m256d first = at(_mm256_extract_epi64(twice, 0), _mm256_extract_epi64(twice, 2));
+            const __m256d second = at(_mm256_extract_epi64(twice, 1), _mm256_extract_epi64(twice, 3));
+            high.part[i] = (register_t<double>)_mm256_unpacklo_pd(first, second);
+            low.part[i] = (register_t<double>)_mm256_unpackhi_pd(first, second);
+        });
+        return;
+    }
+#endif
+    high = lookup<B>(Table::power_high, index);
+    low = lookup<B>(Table::power_low, index);
+}
+
 // e^-x 2^-headroom = large + low scale, with a relative error near 2^-29 (float32) or 2^-57 (float64), for |x| < 1000 where
 // large is a normal number.
 //
@@ -52,25 +144,107 @@ struct exponential {
 
     template <int Headroom>
     RECTIFIED_INLINE static exponential of_minus(const B &x) {
-        using T = typename B::scalar;
-        using I = typename B::integer;
-        using F = format<T>;
-        using table = exponential_table<T>;
-        constexpr T round = F::round - 16 * Headroom;
-        const B shifted = fnma(x, B(table::steps_per_unit), B(round));
-        const B count = shifted - B(round);
-        B r = fma(count, B(table::step_high), x);  // -r, exact: step_high has few digits
-        r = fnma(count, B(table::step_low), -r);
-        constexpr int degree = sizeof(table::tail) / sizeof(T);
-        B q = B(table::tail[degree - 1]);
-        for (int i = degree - 2; i >= 0; --i) q = fma(q, r, B(table::tail[i]));
-        const B p = fma(r * r, q, r);  // e^r - 1
-        const I steps = I::bits_of(shifted);
-        const B power = lookup<B>(table::power_high, steps);
-        const I exponent = (steps >> 4) << F::mantissa;  // the bits of F::round fall off
-        return {B::bits_of(I::bits_of(power) + exponent), fma(power, p, lookup<B>(table::power_low, steps)),
-                B::bits_of(I::bits_of(B(1)) + exponent)};
+        const reduced a(x, Headroom);
+        return {a.large, fma(a.power, a.less_one(table::tail), a.power_low), a.scale};
     }
+
+    // x_low is added to x: a correction below its last digit.
+    template <int Headroom>
+    RECTIFIED_INLINE static exponential of_minus(const B &x, const B &x_low) {
+        const reduced a(x, Headroom);
+        const B p = a.less_one(table::tail);
+        return {a.large, fma(a.power, fnma(x_low, p, p - x_low), a.power_low), a.scale};
+    }
+
+    // e^-x - 1, to the relative accuracy of its own: where the table's value is 1, the polynomial stands alone.
+    RECTIFIED_INLINE static pair<B> of_minus_less_one(const B &x, const B &x_low = B(0)) {
+        return of_minus_with_less_one<0>(x, x_low).less_one;
+    }
+
+    // Both, from one reduction.
+    struct with_less_one {
+        exponential whole;
+        pair<B> less_one;
+    };
+    template <int Headroom>
+    RECTIFIED_INLINE static with_less_one of_minus_with_less_one(const B &x, const B &x_low = B(0)) {
+        const reduced a(x, Headroom);
+        const B p = a.less_one(table::relative_tail);
+        const B p_low = fnma(a.power, fma(x_low, p, x_low), fma(a.r * a.r, a.tail(table::relative_tail), a.r - p));
+        const B low = fma(a.power, p, a.power_low);
+        const B low_rest = (fma(a.power, p, -low) + a.power_low) + p_low;
+        const B bare = B(power_of_2(Headroom)), scale = a.scale * bare;
+        const pair<B> rest = sum_of(B(-1), a.large * bare);
+        const pair<B> sum = sum_of(rest.high, low * scale);
+        return {{a.large, low, a.scale}, {sum.high, fma(low_rest, scale, sum.low + rest.low)}};
+    }
+
+  private:
+    using T = typename B::scalar;
+    using I = typename B::integer;
+    using table = exponential_table<T>;
+
+    static constexpr T power_of_2(int exponent) {
+        T power = 1;
+        for (; exponent > 0; --exponent) power *= 2;
+        for (; exponent < 0; ++exponent) power /= 2;
+        return power;
+    }
+
+    struct reduced {
+        B r, power, power_low, large, scale;
+
+        RECTIFIED_INLINE reduced(const B &x, int headroom) {
+            using F = format<T>;
+            const B round = B(F::round - 16 * headroom);
+            const B shifted = fnma(x, B(table::steps_per_unit), round);
+            const B count = shifted - round;
+            r = fma(count, B(table::step_high), x);  // -r, exact: step_high has few digits
+            r = fnma(count, B(table::step_low), -r);
+            const I steps = I::bits_of(shifted);
+            const I exponent = (steps >> 4) << F::mantissa;  // the bits of F::round fall off
+            lookup_both<table>(steps, power, power_low);
+            large = B::bits_of(I::bits_of(power) + exponent);
+            scale = B::bits_of(I::bits_of(B(1)) + exponent);
+        }
+
+        template <std::size_t Degree>
+        RECTIFIED_INLINE B tail(const T (&coefficients)[Degree]) const {
+            B q = B(coefficients[Degree - 1]);
+            for (int i = Degree - 2; i >= 0; --i) q = fma(q, r, B(coefficients[i]));
+            return q;
+        }
+
+        template <std::size_t Degree>
+        RECTIFIED_INLINE B less_one(const T (&coefficients)[Degree]) const {  // e^r - 1
+            return fma(r * r, tail(coefficients), r);
+        }
+    };
 };
+
+// c_0 + c_1 x + c_2 x^2 + ...
+template <class B, std::size_t Count>
+RECTIFIED_INLINE B polynomial(const typename B::scalar (&coefficients)[Count], const B &x) {
+    B sum = B(coefficients[Count - 1]);
+    for (int i = Count - 2; i >= 0; --i) sum = fma(sum, x, B(coefficients[i]));
+    return sum;
+}
+
+// log(1 + e) = 2 atanh(s) for s = e / (2 + e) = high + low in [0, 1/3], to relative accuracy; both times 2^headroom where
+// unit is 2^-headroom.
+template <class B>
+RECTIFIED_INLINE pair<B> twice_atanh(const pair<B> &s, typename B::scalar unit) {
+    const B bare = s.high * B(unit), square = bare * bare;
+    const B tail = polynomial(logarithm_table<typename B::scalar>::tail, square);
+    return {s.high + s.high, fma(s.high * square, tail, s.low + s.low)};
+}
+
+// log(1 + e) for e in [0, 1], as twice_atanh.
+template <class B>
+RECTIFIED_INLINE pair<B> log_of_one_plus(const pair<B> &e, typename B::scalar unit = 1) {
+    pair<B> divisor = sum_of(B(2), e.high * B(unit));
+    divisor.low = fma(e.low, B(unit), divisor.low);
+    return twice_atanh(quotient_of(e, divisor), unit);
+}
 
 }  // namespace rectified::RECTIFIED_TARGET

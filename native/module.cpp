@@ -12,25 +12,29 @@
 #include <string>
 #include <vector>
 
+#include "families.hpp"
+#include "memory.hpp"
 #include "registry.hpp"
 #include "threads.hpp"
 
 namespace rectified {
 
+npy_intp memory::streaming_bytes = 32 << 20;
+
+// One `fill` for each instruction set, which calls those of the families.
+#define RECTIFIED_DECLARE(family) void fill_##family(registry &);
+#define RECTIFIED_CALL(family) fill_##family(to);
+#define RECTIFIED_INSTRUCTION_SET(name)                                    \
+    namespace name {                                                       \
+    RECTIFIED_FAMILIES(RECTIFIED_DECLARE)                                  \
+    static void fill(registry &to) { RECTIFIED_FAMILIES(RECTIFIED_CALL) } \
+    }
 #if defined(__x86_64__)
-namespace x86_64_v2 {
-void fill(registry &);
-}
-namespace x86_64_v3 {
-void fill(registry &);
-}
-namespace x86_64_v4 {
-void fill(registry &);
-}
+RECTIFIED_INSTRUCTION_SET(x86_64_v2)
+RECTIFIED_INSTRUCTION_SET(x86_64_v3)
+RECTIFIED_INSTRUCTION_SET(x86_64_v4)
 #else
-namespace baseline {
-void fill(registry &);
-}
+RECTIFIED_INSTRUCTION_SET(baseline)
 #endif
 
 namespace {
@@ -53,29 +57,62 @@ std::vector<instruction_set> instruction_sets() {
 #endif
 }
 
-// From this many bytes on an operation's result goes past the caches: more than the largest of them holds.
-npy_intp streaming_bytes = 32 << 20;
-
 std::string name_of(const ufunc_entry &entry) {
     std::string name = entry.function;
     if (*entry.kind) name += std::string("_") + entry.kind;
     return name + entry.detail + entry.parameter;
 }
 
+// A loop for bfloat16, a dtype that NumPy does not know before ml_dtypes has been loaded.
+struct later_loop {
+    PyObject *ufunc;
+    int operands, bits;
+    typed_loop loop;
+};
+std::vector<later_loop> later_loops;
+
 // NumPy keeps pointers into what it is given: it lives as long as the process.
 PyObject *make_ufunc(const ufunc_entry &entry) {
-    const int count = entry.loop_count, operands = entry.inputs + 1;
-    auto *const loops = new PyUFuncGenericFunction[count];
-    auto *const data = new void *[count];
-    auto *const types = new char[count * operands];
-    for (int i = 0; i < count; ++i) {
-        loops[i] = entry.loops[i].run;
-        data[i] = &streaming_bytes;
-        std::memset(types + i * operands, entry.loops[i].type, operands);
+    const int operands = entry.inputs + entry.outputs;
+    auto *const loops = new PyUFuncGenericFunction[entry.loop_count];
+    auto *const data = new void *[entry.loop_count];
+    auto *const types = new char[entry.loop_count * operands];
+    int count = 0;
+    for (int i = 0; i < entry.loop_count; ++i) {
+        if (entry.loops[i].type < 0) continue;
+        loops[count] = entry.loops[i].run;
+        data[count] = const_cast<void *>(entry.loops[i].work);
+        std::memset(types + count * operands, entry.loops[i].type, operands);
+        if (entry.bits >= 0) types[count * operands + entry.bits] = NPY_UBYTE;
+        ++count;
     }
     const char *const name = (new std::string(name_of(entry)))->c_str();
-    return PyUFunc_FromFuncAndDataAndSignature(loops, data, types, count, entry.inputs, 1, PyUFunc_None, name, "", 0,
-                                               entry.signature);
+    PyObject *const ufunc = PyUFunc_FromFuncAndDataAndSignature(loops, data, types, count, entry.inputs, entry.outputs,
+                                                                PyUFunc_None, name, "", 0, entry.signature);
+    for (int i = 0; ufunc && i < entry.loop_count; ++i)
+        if (entry.loops[i].type < 0) {
+            Py_INCREF(ufunc);
+            later_loops.push_back({ufunc, operands, entry.bits, entry.loops[i]});
+        }
+    return ufunc;
+}
+
+// add_bfloat16(dtype): give the ufuncs made so far their loops for it.
+PyObject *add_bfloat16(PyObject *, PyObject *argument) {
+    PyArray_Descr *dtype = nullptr;
+    if (!PyArray_DescrConverter(argument, &dtype)) return nullptr;
+    const int number = dtype->type_num;
+    Py_DECREF(dtype);
+    for (const later_loop &each : later_loops) {
+        std::vector<int> types(each.operands, number);
+        if (each.bits >= 0) types[each.bits] = NPY_UBYTE;
+        if (PyUFunc_RegisterLoopForType(reinterpret_cast<PyUFuncObject *>(each.ufunc), number, each.loop.run, types.data(),
+                                        const_cast<void *>(each.loop.work)) < 0)
+            return nullptr;
+    }
+    for (const later_loop &each : later_loops) Py_DECREF(each.ufunc);
+    later_loops.clear();
+    Py_RETURN_NONE;
 }
 
 struct ufunc_dict final : registry {
@@ -138,6 +175,7 @@ PyObject *stop_workers(PyObject *, PyObject *) {
 PyMethodDef methods[] = {
     {"ufuncs_of", ufuncs_of, METH_O, "ufuncs_of(isa): the ufuncs by name, compiled for one instruction set."},
     {"instruction_sets", instruction_sets_present, METH_NOARGS, "The instruction sets that this machine has, worst first."},
+    {"add_bfloat16", add_bfloat16, METH_O, "add_bfloat16(dtype): give the ufuncs their loops for this dtype of ml_dtypes."},
     {"get_num_threads", get_num_threads, METH_NOARGS, "How many threads a large array is split over."},
     {"set_num_threads", set_num_threads, METH_O, "Set how many threads a large array is split over."},
     {"stop_threads", stop_workers, METH_NOARGS, "End the worker threads; a later call starts new ones."},
@@ -152,7 +190,7 @@ PyMODINIT_FUNC PyInit__native() {
     if (PyArray_ImportNumPyAPI() < 0 || PyUFunc_ImportUFuncAPI() < 0) return nullptr;
 #if defined(_SC_LEVEL3_CACHE_SIZE)
     const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
-    if (cache > 0) rectified::streaming_bytes = cache;
+    if (cache > 0) rectified::memory::streaming_bytes = cache;
 #endif
     return PyModule_Create(&rectified::module);
 }

@@ -21,6 +21,9 @@ struct operation {
     using function = F;
     static constexpr int data = Data, parameters = Parameters, inputs = Data + Parameters;
     static constexpr const char *detail = "";
+    static constexpr bool cheap = requires { F::piecewise_linear; };          // takes less time than its memory does
+    static constexpr bool through_double = requires { F::through_double; };  // computes float32 in float64
+    static constexpr bool rare = false;                                       // not worth code of its own for each case
 };
 
 template <class F>
@@ -45,8 +48,19 @@ struct derivative : operation<F, 1, parameters_of<F>()> {
 };
 
 template <class F>
+struct second_derivative : operation<F, 1, parameters_of<F>()> {
+    static constexpr const char *kind = "second_derivative";
+    static constexpr bool through_double = true;
+    template <class... B>
+    RECTIFIED_INLINE static auto of(const B &...in) {
+        return F::second_derivative(in...);
+    }
+};
+
+template <class F>
 struct derivative_at_kink : operation<F, 1, parameters_of<F>() + 1> {
     static constexpr const char *kind = "derivative", *detail = "_at_kink";
+    static constexpr bool rare = true;
     template <class B, class... P>
     RECTIFIED_INLINE static B of(const B &x, const B &t, const P &...parameters) {
         return F::derivative(x, parameters..., between<B>{t});
@@ -56,6 +70,7 @@ struct derivative_at_kink : operation<F, 1, parameters_of<F>() + 1> {
 template <class F, int Parameter>
 struct derivative_wrt : operation<F, 1, parameters_of<F>()> {
     static constexpr const char *kind = "derivative", *detail = "_wrt_";
+    static constexpr bool rare = true;
     template <class... B>
     RECTIFIED_INLINE static auto of(const B &...in) {
         return F::template derivative_wrt<Parameter>(in...);
@@ -65,6 +80,7 @@ struct derivative_wrt : operation<F, 1, parameters_of<F>()> {
 template <class F>
 struct derivative_from_output : operation<F, 1, parameters_of<F>()> {
     static constexpr const char *kind = "derivative", *detail = "_from_output";
+    static constexpr bool cheap = true;
     template <class... B>
     RECTIFIED_INLINE static auto of(const B &...in) {
         return F::derivative_from_output(in...);
@@ -74,6 +90,7 @@ struct derivative_from_output : operation<F, 1, parameters_of<F>()> {
 template <class D>
 struct backward : operation<typename D::function, 2, D::parameters> {
     static constexpr const char *kind = "backward", *detail = D::detail;
+    static constexpr bool cheap = D::cheap, through_double = D::through_double, rare = D::rare;
     template <class B, class... In>
     RECTIFIED_INLINE static B of(const B &dy, const In &...in) {
         return dy * D::of(in...);

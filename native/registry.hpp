@@ -4,15 +4,16 @@
 #include <numpy/ndarraytypes.h>
 #include <numpy/npy_common.h>
 
-#include "half.hpp"
+#include "short.hpp"
 
 namespace rectified {
 
 using loop_t = void (*)(char **args, const npy_intp *dimensions, const npy_intp *steps, void *data);
 
 struct typed_loop {
-    char type;  // NumPy's number of the one dtype that all operands have
+    char type;  // NumPy's number of the dtype that the operands have
     loop_t run;
+    const void *work = nullptr;  // what the loop is given
 };
 
 // The ufunc is named by the parts that are there: function_kind, with detail and parameter after them.
@@ -22,6 +23,8 @@ struct ufunc_entry {
     const char *signature;  // of a generalized ufunc; else null
     const typed_loop *loops;
     int loop_count;
+    int outputs = 1;
+    int bits = -1;  // the operand that is bytes instead
 };
 
 // Where a target puts its entries. An interface without code of its own: a container's template, instantiated in a target,
@@ -35,27 +38,7 @@ class registry {
 };
 
 template <class S>
-inline constexpr char type_number = -1;
-template <>
-inline constexpr char type_number<signed char> = NPY_BYTE;
-template <>
-inline constexpr char type_number<unsigned char> = NPY_UBYTE;
-template <>
-inline constexpr char type_number<short> = NPY_SHORT;
-template <>
-inline constexpr char type_number<unsigned short> = NPY_USHORT;
-template <>
-inline constexpr char type_number<int> = NPY_INT;
-template <>
-inline constexpr char type_number<unsigned> = NPY_UINT;
-template <>
-inline constexpr char type_number<long> = NPY_LONG;
-template <>
-inline constexpr char type_number<unsigned long> = NPY_ULONG;
-template <>
-inline constexpr char type_number<long long> = NPY_LONGLONG;
-template <>
-inline constexpr char type_number<unsigned long long> = NPY_ULONGLONG;
+inline constexpr char type_number = -1;  // NumPy gives bfloat16 its number when it is loaded
 template <>
 inline constexpr char type_number<half> = NPY_HALF;
 template <>

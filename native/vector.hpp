@@ -22,10 +22,11 @@ namespace rectified::RECTIFIED_TARGET {
 #if defined(__AVX512F__)
 inline constexpr int register_bytes = 64, registers_at_once = 4;
 #elif defined(__AVX2__)
-inline constexpr int register_bytes = 32, registers_at_once = 2;
+inline constexpr int register_bytes = 32, registers_at_once = 1;
 #else
-inline constexpr int register_bytes = 16, registers_at_once = 2;
+inline constexpr int register_bytes = 16, registers_at_once = 1;
 #endif
+inline constexpr int registers_if_cheap = 2;
 
 template <class T>
 struct register_of {
@@ -51,13 +52,21 @@ struct batch {
 
     batch() = default;
     RECTIFIED_INLINE batch(T value) {
-        for (int i = 0; i < N; ++i) part[i] = value - register_t<T>{};  // minus, for 0 + (-0.0) is not -0.0
+        visit([&](int i) { part[i] = value - register_t<T>{}; });  // minus, for 0 + (-0.0) is not -0.0
     }
 
     // One batch from a function of the register's number.
     template <class F>
     RECTIFIED_INLINE static batch each(F &&f) {
         return each(f, std::make_integer_sequence<int, N>{});
+    }
+
+    // For its effect. A loop might not be unrolled, and its batches would then stand in memory.
+    template <class F>
+    RECTIFIED_INLINE static void visit(F &&f) {
+        [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) {
+            (f(I), ...);
+        }(std::make_integer_sequence<int, N>{});
     }
 
     // The lanes of other, read as bits of T.
@@ -172,6 +181,24 @@ RECTIFIED_INLINE V fnma(V a, V b, V c) {
 }
 #endif
 
+#if defined(__AVX512F__)
+RECTIFIED_INLINE register_t<float> sqrt(register_t<float> a) { return (register_t<float>)_mm512_sqrt_ps((__m512)a); }
+RECTIFIED_INLINE register_t<double> sqrt(register_t<double> a) { return (register_t<double>)_mm512_sqrt_pd((__m512d)a); }
+#elif defined(__AVX__)
+RECTIFIED_INLINE register_t<float> sqrt(register_t<float> a) { return (register_t<float>)_mm256_sqrt_ps((__m256)a); }
+RECTIFIED_INLINE register_t<double> sqrt(register_t<double> a) { return (register_t<double>)_mm256_sqrt_pd((__m256d)a); }
+#elif defined(__x86_64__)
+RECTIFIED_INLINE register_t<float> sqrt(register_t<float> a) { return (register_t<float>)_mm_sqrt_ps((__m128)a); }
+RECTIFIED_INLINE register_t<double> sqrt(register_t<double> a) { return (register_t<double>)_mm_sqrt_pd((__m128d)a); }
+#else
+template <class V>
+RECTIFIED_INLINE V sqrt(V a) {
+    for (unsigned i = 0; i < sizeof(V) / sizeof(a[0]); ++i)
+        a[i] = sizeof(a[0]) == 4 ? __builtin_sqrtf(a[i]) : __builtin_sqrt(a[i]);
+    return a;
+}
+#endif
+
 // The lesser and the greater of two numbers; x where one is NaN.
 #if defined(__AVX512F__)
 RECTIFIED_INLINE __m512 lesser(__m512 bound, __m512 x) { return _mm512_min_ps(bound, x); }
@@ -205,6 +232,11 @@ template <class T, int N>
 RECTIFIED_INLINE batch<T, N> fnma(const batch<T, N> &a, const std::type_identity_t<batch<T, N>> &b,
                                   const std::type_identity_t<batch<T, N>> &c) {
     return batch<T, N>::each([&](int i) { return single::fnma(a.part[i], b.part[i], c.part[i]); });
+}
+
+template <class T, int N>
+RECTIFIED_INLINE batch<T, N> sqrt(const batch<T, N> &a) {
+    return batch<T, N>::each([&](int i) { return single::sqrt(a.part[i]); });
 }
 
 // ---- signs and bounds -----------------------------------------------------------------------------------------------

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import math
+import types
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,22 +16,66 @@ import pytest
 
 import rectified as rf
 import sweep
-from oracle import Oracle, Worst, kernel, operations, rounded, stratified, ulps, worst
+from oracle import Oracle, Worst, finfo, in_exact_numbers, kernel, operations, rounded, stratified, ulps, worst
 from rectified import _native
 from rectified.formula import evaluate
+
+try:
+    from ml_dtypes import bfloat16
+except ImportError:
+    HALVES = [np.float16]
+else:
+    rf.ufuncs.learn_bfloat16()
+    HALVES = [np.float16, bfloat16]
 
 FUNCTIONS = [name for name, activation in rf.catalogue.items() if activation.category != "fold"]
 CASES = [(name, operation) for name in FUNCTIONS for operation in operations(rf.catalogue[name])]
 DERIVATIVES = [(name, operation) for name, operation in CASES if operation != "value"]
+BACKWARDS = [(name, operation) for name, operation in DERIVATIVES if operation != "second_derivative"]
+FROM_OUTPUT = [name for name in FUNCTIONS if hasattr(rf.catalogue[name], "backward_from_output")]
 ISAS = _native.instruction_sets()
-CLAIMED = {"float16": 0, "float32": 1, "float64": 2}
-EXACT = {"relu", "leaky_relu"}
+CLAIMED = {"float16": 0, "bfloat16": 0, "float32": 1, "float64": 2}
 STRIDE = 4093
 
 cases = pytest.mark.parametrize(("name", "operation"), CASES)
 derivatives = pytest.mark.parametrize(("name", "operation"), DERIVATIVES)
+backwards = pytest.mark.parametrize(("name", "operation"), BACKWARDS)
+functions = pytest.mark.parametrize("name", FUNCTIONS)
 isas = pytest.mark.parametrize("isa", ISAS)
-dtypes = pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+halves = pytest.mark.parametrize("dtype", HALVES)
+dtypes = pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
+
+
+def degree(formula: ast.expr) -> float:
+    """The largest power of x in a formula that is made of polynomials in x; infinite where it is not."""
+    match formula:
+        case ast.IfExp(body=first, orelse=second):
+            return max(degree(first), degree(second))
+        case ast.BinOp(op=ast.Add() | ast.Sub(), left=first, right=second):
+            return max(degree(first), degree(second))
+        case ast.BinOp(op=ast.Mult(), left=first, right=second):
+            return degree(first) + degree(second)
+        case ast.BinOp(op=ast.Div(), left=first, right=second) if degree(second) == 0:
+            return degree(first)
+        case ast.UnaryOp(operand=operand):
+            return degree(operand)
+        case ast.Call(func=ast.Name(id="abs" | "max" | "min"), args=arguments):
+            return max(map(degree, arguments))
+        case ast.Name(id="x"):
+            return 1
+    return math.inf if any(ast.unparse(node) == "x" for node in ast.walk(formula)) else 0
+
+
+def claimed(name: str, operation: str, dtype: str) -> int:
+    """How many ULP the operation may be away, with any parameters."""
+    if degree(ast.parse(rf.catalogue[name].formula, mode="eval").body) <= 1:
+        return 0
+    return CLAIMED[dtype] + (operation == "second_derivative" and dtype == "float32")
+
+
+def backward(operation: str) -> str:
+    """The kind of ufunc that multiplies a derivative by dy."""
+    return operation.replace("derivative", "backward")
 
 
 @lru_cache
@@ -37,13 +84,13 @@ def oracle(name: str, operation: str, dtype: Any = np.float32) -> Oracle:
 
 
 @lru_cache
-def parameters(name: str) -> list[float]:
-    return [parameter.default for parameter in rf.catalogue[name].parameters.values()]
+def parameters(name: str, dtype: Any) -> list[Any]:
+    return [dtype(parameter.default) for parameter in rf.catalogue[name].parameters.values()]
 
 
 def check(name: str, operation: str, dtype: str, found: dict[str, Any]) -> None:
     record = sweep.recorded()[name][operation][dtype]
-    assert record["ulp"] <= (0 if name in EXACT else CLAIMED[dtype])
+    assert record["ulp"] <= claimed(name, operation, dtype)
     assert record["stride"] == (None if dtype == "float64" else 1), "a claim about all inputs needs all inputs"
     assert max(found.values()).ulp <= record["ulp"], found
 
@@ -52,109 +99,137 @@ def check(name: str, operation: str, dtype: str, found: dict[str, Any]) -> None:
 
 
 @lru_cache
-def sample_of_float32() -> Any:
-    """Each STRIDE-th float32, and all of them where functions end, saturate, underflow or bend."""
-    places = np.array(
-        [1e-45, 2.0**-126, 2.0**-12, 0.5, 1, 2, 8.66, 9.01, 16.6, 17.3, 43.7, 51.98, 87.3, 88.72, 103.97, 3e38]
-    )
-    windows = [place + np.arange(-1000, 1000) for place in places.astype(np.float32).view(np.uint32).astype(np.int64)]
-    positive = np.clip(np.concatenate([*windows, np.arange(2000)]), 0, 0x7F800001)
-    return np.unique(np.concatenate([np.arange(0, 2**32, STRIDE), positive, positive + 2**31])).astype(np.uint32)
+def sample_of_float32(*places: float) -> Any:
+    """Each STRIDE-th float32, and all of them where functions end, saturate or underflow, and at other places."""
+    ends = [1e-45, 2.0**-126, 2.0**-12, 0.5, 1, 2, 8.66, 9.01, 14.2, 16.6, 17.3, 43.7, 51.98, 87.3, 88.72, 103.97, 3e38]
+    centres = np.array([*ends, *map(abs, places)], np.float32).view(np.uint32).astype(np.int64)
+    positive = np.clip(np.concatenate([centres[:, None] + np.arange(-1000, 1000), [np.arange(2000)]]), 0, 0x7F800001)
+    return np.unique(np.concatenate([np.arange(0, 2**32, STRIDE), *positive, *(positive + 2**31)])).astype(np.uint32)
 
 
 @cases
 def test_float32(name: str, operation: str) -> None:
-    found = sweep.measure_bits(oracle(name, operation), sweep.ours(name, operation), sample_of_float32())
+    exact = oracle(name, operation)
+    bits = sample_of_float32(*exact.activation.kinks, *exact.roots)
+    found = sweep.measure_bits(exact, sweep.ours(name, operation), bits)
     assert list(found) == ISAS
     check(name, operation, "float32", found)
 
 
+@halves
 @cases
-def test_float16(name: str, operation: str) -> None:
-    found = sweep.measure_float16(oracle(name, operation, np.float16), sweep.ours(name, operation))
-    check(name, operation, "float16", found)
+def test_16_bits(name: str, operation: str, dtype: Any) -> None:
+    found = sweep.measure_16_bits(oracle(name, operation, dtype), sweep.ours(name, operation))
+    check(name, operation, np.dtype(dtype).name, found)
 
 
 @cases
 def test_float64(name: str, operation: str) -> None:
-    found = sweep.measure_float64(oracle(name, operation, np.float64), sweep.ours(name, operation), 3000)
+    found = sweep.measure_float64(oracle(name, operation, np.float64), sweep.ours(name, operation), 600)
     check(name, operation, "float64", found)
 
 
-@isas
-@pytest.mark.parametrize("slope", [0.2, -0.5, 3.0, 0.0, 1.0, 1e-30, -1e-42])
-@pytest.mark.parametrize("operation", ["value", "derivative"])
-def test_other_slopes(slope: float, operation: str, isa: str) -> None:
-    with np.errstate(under="ignore"):
-        bound = Oracle(rf.leaky_relu.bind(slope=slope), operation)
-    x = stratified(np.float32, 800)
+OTHER_PARAMETERS = {
+    "slope": (0.2, -0.5, 3.0, 0.0, 1e-30, -1e-42),
+    "ceiling": (1.0, 20.5),
+    "threshold": (-1.5, 0.3),
+    "value": (0.0, -20.0),
+    "alpha": (0.01, 0.5, 3.0),
+    "beta": (0.1, 1.702, 20.0),
+    "b": (0.01, 1.0, 30.0),
+    "min_val": (-2.5, 0.0),
+    "max_val": (0.0, 6.0),
+    "lambd": (0.3, 2.0),
+}
+VARIANTS = [
+    rf.catalogue[name].bind(**{parameter: value})
+    for name in FUNCTIONS
+    for parameter, (default, _) in rf.catalogue[name].parameters.items()
+    for value in OTHER_PARAMETERS.get(parameter, (default / 2, 2 * default))
+    if value != default
+]
+variants = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.signature)
+
+
+@variants
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_other_parameters(variant: Any, dtype: Any) -> None:
+    kinks = np.array(variant.kinks, dtype)
+    x = np.concatenate([stratified(dtype, 120), kinks, *(np.nextafter(kinks, dtype(end)) for end in (-np.inf, np.inf))])
     x = x[np.isfinite(x)]  # formulas such as 0 x leave infinity open
-    ufunc = sweep.compiled(isa)[kernel(rf.leaky_relu, operation)]
-    assert worst(ufunc(x, np.float32(slope)), bound.rounded(x), x).ulp == 0
+    for operation in operations(variant):
+        with np.errstate(under="ignore"):
+            exact = Oracle(variant, operation, dtype)
+        given = list(map(dtype, exact.parameters.values()))
+        contenders = {
+            isa: lambda x, isa=isa: sweep.compiled(isa)[kernel(variant, operation)](x, *given)  # noqa: B023
+            for isa in ISAS
+        }
+        found = sweep.measure(exact, contenders, x)
+        assert max(found.values()).ulp <= claimed(variant.name, operation, x.dtype.name), (operation, found)
 
 
-@isas
-@cases
-def test_backward_in_half_precision_is_rounded_once(name: str, operation: str, isa: str) -> None:
-    if operation == "value":
-        return
-    x = stratified(np.float16, 800)
+@halves
+@backwards
+def test_backward_in_half_precision_is_rounded_once(name: str, operation: str, dtype: Any) -> None:
+    x = stratified(dtype, 400)
     x = x[np.isfinite(x)]
-    dy = np.random.default_rng(0).normal(0, 1, x.size).astype(np.float16)
-    got = sweep.compiled(isa)[f"{name}_{operation.replace('derivative', 'backward')}"](dy, x, *parameters(name))
-    exact = oracle(name, operation, np.float16).exact
+    dy = np.random.default_rng(0).normal(0, 1, x.size).astype(dtype)
+    exact = oracle(name, operation, dtype).exact
     with mpmath.workprec(200):
-        want = [rounded(float(factor) * exact(float(number)), np.float16) for factor, number in zip(dy, x, strict=True)]
-    assert worst(got, np.array(want, np.float16), x).ulp == 0
+        want = [rounded(float(factor) * exact(float(number)), dtype) for factor, number in zip(dy, x, strict=True)]
+    for isa in ISAS:
+        got = sweep.compiled(isa)[f"{name}_{backward(operation)}"](dy, x, *parameters(name, dtype))
+        assert worst(got, np.array(want, dtype), x).ulp == 0, isa
 
 
 @isas
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@derivatives
+@backwards
 def test_backward_is_the_product(name: str, operation: str, dtype: Any, isa: str) -> None:
-    x = stratified(dtype, 20000)
+    x = stratified(dtype, 8000)
     dy = np.random.default_rng(0).permutation(x)
-    compiled, given = sweep.compiled(isa), parameters(name)
+    compiled, given = sweep.compiled(isa), parameters(name, dtype)
     with np.errstate(all="ignore"):
         want = dy * compiled[f"{name}_{operation}"](x, *given)
-    got = compiled[f"{name}_{operation.replace('derivative', 'backward')}"](dy, x, *given)
+    got = compiled[f"{name}_{backward(operation)}"](dy, x, *given)
     np.testing.assert_array_equal(got, want)
     np.testing.assert_array_equal(np.signbit(got)[~np.isnan(got)], np.signbit(want)[~np.isnan(want)])
 
 
-FROM_OUTPUT = {
-    "relu": lambda y: (y > 0).astype(y.dtype),
-    "leaky_relu": lambda y: np.where(y > 0, 1, y.dtype.type(np.float32(0.01))),
-    "sigmoid": lambda y: y * (1 - y),
-    "tanh": lambda y: (1 - y) * (1 + y),
-}
-
-
-@isas
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", FROM_OUTPUT)
-def test_backward_from_output(name: str, isa: str) -> None:
-    compiled, given = sweep.compiled(isa), parameters(name)
-    y = compiled[name](stratified(np.float32, 20000), *given)
-    y = y[~np.isnan(y)]
-    got = compiled[f"{name}_backward_from_output"](np.float32(1), y, *given)
-    assert worst(got, FROM_OUTPUT[name](y.astype(np.longdouble)).astype(np.float32), y).ulp <= (name not in EXACT)
-
-
-def test_every_function_with_backward_from_output_is_tested_here() -> None:
-    assert set(FROM_OUTPUT) == {name for name in FUNCTIONS if hasattr(rf.catalogue[name], "backward_from_output")}
+def test_backward_from_output(name: str, dtype: Any) -> None:
+    """A rounded output belongs to an input nearby, where the derivative is f' + (y - f) f'' / f'."""
+    value, slope, bend = (oracle(name, operation, dtype) for operation in ("value", "derivative", "second_derivative"))
+    given = parameters(name, dtype)
+    x = stratified(dtype, 80)
+    x = x[np.isfinite(x)]
+    outputs = [sweep.compiled(isa)[name](x, *given) for isa in ISAS]
+    ufuncs = [sweep.compiled(isa)[f"{name}_backward_from_output"] for isa in ISAS]
+    slopes = [ufunc(dtype(1), y, *given) for ufunc, y in zip(ufuncs, outputs, strict=True)]
+    for place in np.flatnonzero(np.isfinite(outputs).all(axis=0)).tolist():
+        at = float(x[place])
+        want, exact = slope.exact(at), value.at(at, 1200)  # digits enough for what is lacking to 1
+        drift = abs(bend.exact(at) / want) if want else mpmath.mpf(0)
+        digits = 2 * claimed(name, "derivative", x.dtype.name)
+        for y, got in zip(outputs, slopes, strict=True):
+            error = abs(got[place] - rounded(want, dtype))
+            with mpmath.workprec(1200):
+                allowed = 2 * float(drift * abs(float(y[place]) - exact)) + digits * float(np.spacing(abs(got[place])))
+            assert error <= allowed, (at, y[place], got[place], float(want))
 
 
 # ---- what the figures do not say ------------------------------------------------------------------------------------
 
 
-@isas
 @dtypes
 @cases
-def test_nan_gives_nan_and_infinity_the_limit(name: str, operation: str, dtype: Any, isa: str) -> None:
-    ufunc = sweep.compiled(isa)[kernel(rf.catalogue[name], operation)]
-    ends = np.array([-np.inf, np.inf], dtype)
-    np.testing.assert_array_equal(ufunc(ends, *parameters(name)), oracle(name, operation, dtype).rounded(ends))
-    bits = np.array([0, 1, 1 << (8 * np.dtype(dtype).itemsize - 1)], f"u{np.dtype(dtype).itemsize}")
+def test_nan_gives_nan_and_infinity_the_limit(name: str, operation: str, dtype: Any) -> None:
+    ends, given = np.array([-np.inf, np.inf], dtype), parameters(name, dtype)
+    limits = oracle(name, operation, dtype).rounded(ends)
+    size = np.dtype(dtype).itemsize
+    bits = np.array([0, 1, 1 << (8 * size - 1)], f"u{size}")
     nans = np.concatenate(
         [
             (np.array(np.nan, dtype).view(bits.dtype) | bits).view(dtype),
@@ -162,30 +237,31 @@ def test_nan_gives_nan_and_infinity_the_limit(name: str, operation: str, dtype: 
         ]
     )
     assert np.isnan(nans).all()
-    assert np.isnan(ufunc(nans, *parameters(name))).all()
-    if operation != "value":
-        backward = sweep.compiled(isa)[f"{name}_{operation.replace('derivative', 'backward')}"]
-        assert np.isnan(backward(dtype(1), nans, *parameters(name))).all()
-        assert np.isnan(backward(nans, dtype(-1), *parameters(name))).all()
+    for isa in ISAS:
+        compiled = sweep.compiled(isa)
+        ufunc = compiled[kernel(rf.catalogue[name], operation)]
+        np.testing.assert_array_equal(ufunc(ends, *given), limits)
+        assert np.isnan(ufunc(nans, *given)).all()
+        if (name, operation) in BACKWARDS:
+            product = compiled[f"{name}_{backward(operation)}"]
+            assert np.isnan(product(dtype(1), nans, *given)).all()
+            assert np.isnan(product(nans, dtype(-1), *given)).all()
 
 
-@isas
 @dtypes
-def test_signs_of_zero(dtype: Any, isa: str) -> None:
-    zeros = np.array([0.0, -0.0], dtype)
-    compiled = sweep.compiled(isa)
-
-    def negative(values: Any) -> list[bool]:
-        assert (values == 0).all()
-        return np.signbit(values).tolist()
-
-    assert negative(compiled["relu"](zeros)) == [False, False]
-    assert negative(compiled["relu_derivative"](zeros)) == [False, False]
-    assert negative(compiled["leaky_relu"](zeros, dtype(0.01))) == [False, True]
-    assert negative(compiled["tanh"](zeros)) == [False, True]
-    tiny = np.finfo(dtype).smallest_subnormal
-    np.testing.assert_array_equal(compiled["tanh"](np.array([tiny, -tiny])), [tiny, -tiny])
-    assert negative(compiled["relu"](np.array([-1, -np.inf], dtype))) == [False, False]
+@functions
+def test_signs_of_zero_are_those_of_the_formula(name: str, dtype: Any) -> None:
+    activation = rf.catalogue[name]
+    names = {key: parameter.default for key, parameter in activation.parameters.items()}
+    for x in (0.0, -0.0, 0.25, -0.25, 1.0, -1.0, 8.0, -8.0):
+        for kind, formula in (("", activation.formula), ("_derivative", activation.derivative_formula)):
+            stated = evaluate(formula, {"x": x, **names})
+            if oracle(name, kind.strip("_") or "value").at(x, 300) != 0:
+                continue
+            for isa in ISAS:
+                found = float(sweep.compiled(isa)[name + kind](dtype(x), *parameters(name, dtype)))
+                assert found == 0
+                assert math.copysign(1, found) == math.copysign(1, stated), (kind, x, isa)
 
 
 @isas
@@ -201,16 +277,20 @@ def test_tails(isa: str) -> None:
         assert compiled["sigmoid"](last - 1) == compiled["sigmoid_derivative"](1 - last) == 0
 
 
+UNPACKED = {isa: {name: ufunc for name, ufunc in sweep.compiled(isa).items() if "packed" not in name} for isa in ISAS}
+RIDGES = {isa: {name: ufunc for name, ufunc in UNPACKED[isa].items() if ufunc.signature is None} for isa in ISAS}
+
+
 def operands(ufunc: np.ufunc, dtype: Any) -> list[Any]:
     """Numbers of every magnitude in every order, as many as the ufunc takes."""
-    return [np.random.default_rng(k).permutation(stratified(dtype, 4000))[:4000] for k in range(ufunc.nin)]
+    return [np.random.default_rng(k).permutation(stratified(dtype, 2000))[:2000] for k in range(ufunc.nin)]
 
 
 @isas
 @dtypes
 def test_nothing_warns(dtype: Any, isa: str) -> None:
     with np.errstate(all="raise"):
-        for ufunc in sweep.compiled(isa).values():
+        for ufunc in UNPACKED[isa].values():
             given = operands(ufunc, dtype)
             if ufunc.signature:  # a fold: of pairs
                 given[-1] = given[-1].reshape(-1, 2)
@@ -223,59 +303,82 @@ def test_nothing_warns(dtype: Any, isa: str) -> None:
 @dtypes
 def test_flushed_subnormals_are_kept_here(dtype: Any, isa: str) -> None:
     torch = pytest.importorskip("torch")
-    compiled = {name: ufunc for name, ufunc in sweep.compiled(isa).items() if ufunc.signature is None}
-    wanted = {name: ufunc(*operands(ufunc, dtype)) for name, ufunc in compiled.items()}
-    given = {name: operands(ufunc, dtype) for name, ufunc in compiled.items()}
+    wanted = {name: ufunc(*operands(ufunc, dtype)) for name, ufunc in RIDGES[isa].items()}
+    given = {name: operands(ufunc, dtype) for name, ufunc in RIDGES[isa].items()}
     if not torch.set_flush_denormal(True):
         pytest.skip("this processor does not flush")
     try:
         assert np.float32(1e-40) * np.float32(1) == 0, "nothing flushes: this test sees nothing"
-        got = {name: ufunc(*given[name]) for name, ufunc in compiled.items()}
+        got = {name: ufunc(*given[name]) for name, ufunc in RIDGES[isa].items()}
     finally:
         torch.set_flush_denormal(False)
-    for name in compiled:
+    for name in given:
         assert got[name].tobytes() == wanted[name].tobytes(), name
 
 
 @dtypes
-@pytest.mark.parametrize("name", sorted(sweep.compiled(ISAS[0])))
+@pytest.mark.parametrize("name", sorted(UNPACKED[ISAS[0]]))
 def test_instruction_sets_agree(name: str, dtype: Any) -> None:
-    first, *others = (sweep.compiled(isa)[name] for isa in ISAS)
+    first, *others = (UNPACKED[isa][name] for isa in ISAS)
     given = operands(first, dtype)
     if first.signature:
-        given = [each[: 1000 * (k + 1)] for k, each in enumerate(given, 2 - first.nin)]
-        given[-1] = given[-1].reshape(1000, 2)
+        given = [each[: 500 * (k + 1)] for k, each in enumerate(given, 2 - first.nin)]
+        given[-1] = given[-1].reshape(500, 2)
     if name.endswith("_from_output"):
-        given[1] = sweep.compiled(ISAS[0])[name.removesuffix("_backward_from_output")](given[1], *given[2:])
+        given[1] = UNPACKED[ISAS[0]][name.removesuffix("_backward_from_output")](given[1], *given[2:])
+    want = first(*given)
     for other in others:
-        np.testing.assert_array_equal(other(*given), first(*given))
+        got = other(*given)
+        bits = f"u{want.dtype.itemsize}"
+        assert ((got.view(bits) == want.view(bits)) | (np.isnan(got) & np.isnan(want))).all()
 
 
 # ---- second oracles -------------------------------------------------------------------------------------------------
 
 
 @isas
-def test_scipy_agrees_in_float64(isa: str) -> None:
-    expit = pytest.importorskip("scipy.special").expit
-    x = stratified(np.float64, 20000)
-    x = x[x > -708]  # where the result is a normal number: expit flushes others
-    np.testing.assert_allclose(sweep.compiled(isa)["sigmoid"](x), expit(x), rtol=1e-15)
+@pytest.mark.parametrize("name", [name for name in sweep.SCIPY.calls if name in FUNCTIONS])
+def test_scipy_agrees_in_float64(name: str, isa: str) -> None:
+    pytest.importorskip("scipy")
+    x = np.random.default_rng(0).normal(0, 5, 20000)
+    scipy = sweep.of_peer(sweep.SCIPY, rf.catalogue[name], "value")
+    assert scipy
+    np.testing.assert_allclose(sweep.ours(name, "value", (isa,))[isa](x), scipy(x), rtol=1e-13)
+
+
+TORCH: dict[str, Callable[..., Any]] = {
+    "clipped_relu": lambda torch, x, ceiling: torch.nn.functional.hardtanh(x, 0, ceiling),
+    "thresholded_relu": lambda torch, x, alpha: torch.nn.functional.threshold(x, alpha, 0),
+    "squared_relu": lambda torch, x: torch.relu(x).square(),
+    "squareplus": lambda torch, x, b: (x + torch.sqrt(x**2 + b)) / 2,
+    "sparse_plus": lambda torch, x: torch.where(x > 1, x, torch.relu(x + 1) ** 2 / 4),
+    "gelu_tanh": lambda torch, x: torch.nn.functional.gelu(x, approximate="tanh"),
+    "quick_gelu": lambda torch, x: x * torch.sigmoid(1.702 * x),
+    "silu": lambda torch, x, beta: x * torch.sigmoid(beta * x),
+    "dish": lambda torch, x: x / 2 * (1 + x / torch.sqrt(1 + x**2)),
+    "lisht": lambda torch, x: x * torch.tanh(x),
+    "logcosh": lambda torch, x: torch.log(torch.cosh(x)),
+    "arctan": lambda torch, x: torch.atan(x),
+    "hardsigmoid": lambda torch, x: torch.nn.functional.relu6(x + 3) / 6,  # its own has the 1/6 of float32 in its backward
+    "sparse_sigmoid": lambda torch, x: torch.clamp((x + 1) / 2, 0, 1),
+    "step": lambda torch, x: (x > 0) + 0 * x,
+    "identity": lambda torch, x: x * 1,
+}
+"""What PyTorch has under another name, or has not, and then as people write it."""
 
 
 @isas
-@pytest.mark.parametrize("name", FUNCTIONS)
+@functions
 def test_torch_agrees_where_it_is_right(name: str, isa: str) -> None:
     torch = pytest.importorskip("torch")
-    function = getattr(torch.nn.functional, name)
-    x = np.random.default_rng(0).normal(0, 2, 20000)
+    x = np.random.default_rng(0).normal(0, 2, 5000)
     leaf = torch.from_numpy(x).requires_grad_()
-    y = function(leaf)
+    given = parameters(name, np.float64)
+    y = TORCH[name](torch, leaf, *given) if name in TORCH else getattr(torch.nn.functional, name)(leaf, *map(float, given))
     y.sum().backward()
     compiled = sweep.compiled(isa)
-    np.testing.assert_allclose(compiled[name](x, *parameters(name)), y.detach().numpy(), rtol=1e-15)
-    np.testing.assert_allclose(
-        compiled[f"{name}_derivative"](x, *parameters(name)), leaf.grad.numpy(), rtol=1e-15, atol=2**-52
-    )
+    np.testing.assert_allclose(compiled[name](x, *given), y.detach().numpy(), rtol=1e-13, atol=2**-50)
+    np.testing.assert_allclose(compiled[f"{name}_derivative"](x, *given), leaf.grad.numpy(), rtol=1e-13, atol=2**-50)
 
 
 # ---- the oracle itself ----------------------------------------------------------------------------------------------
@@ -285,49 +388,90 @@ def test_torch_agrees_where_it_is_right(name: str, isa: str) -> None:
 def test_oracle_differentiates(name: str, operation: str) -> None:
     """Against mpmath's difference quotients."""
     found = oracle(name, operation)
-    for x in (-11.25, -2.5, -0.1, 1e-9, 0.3, 1.0, 7.5):
+    for x in (-11.25, -2.5, -0.1, 1e-9, 0.3, 0.9, 7.5):
         names = {**found.parameters, "x": mpmath.mpf(x)}
 
         def value(moved: Any, names: dict[str, Any] = names) -> Any:
-            return evaluate(found.activation.formula, names | {found.by: moved}, vars(mpmath.mp) | vars(mpmath))
+            return evaluate(found.formula, names | {found.by: moved}, vars(mpmath.mp) | vars(mpmath))
 
-        with mpmath.workprec(300):
-            quotient = mpmath.diff(value, names[found.by], h=mpmath.mpf(2) ** -80)
+        with mpmath.workprec(400):
+            quotient = mpmath.diff(value, names[found.by], h=mpmath.mpf(2) ** -120)
         assert abs(found.exact(x) - quotient) <= abs(quotient) * 2.0**-60
 
 
 @cases
 def test_oracle_interpolates_within_its_bound(name: str, operation: str) -> None:
     found = oracle(name, operation)
-    bits = np.unique(np.random.default_rng(0).integers(0, 2**32, 1500, np.uint32))
+    random = np.random.default_rng(0)
+    bits = np.unique(random.integers(0, 2**32, 100, np.uint32))
     np.testing.assert_array_equal(found.of_bits(bits), found.rounded(bits.view(np.float32)))
-    random = np.random.default_rng(1)
-    for number in random.integers(0, len(found.pieces), 300).tolist():
-        piece = found.pieces[number]
-        x = np.array(random.integers(piece.first, piece.end), np.uint32).view(np.float32).astype(np.float64).reshape(1)
-        assert abs(mpmath.mpf(float(piece(x)[0])) - found.exact(float(x[0]))) <= piece.bound
+    pieces = [piece for piece in found.pieces if piece.bound < math.inf]
+    for number in random.integers(0, len(pieces), 60).tolist():
+        piece = pieces[number]
+        x = np.sort(random.integers(piece.first, piece.end, 4100, np.uint32)).view(np.float32)
+        place = int(random.integers(0, x.size))
+        exact = found.exact(float(x[place]))
+        for some, here in ((x, place), (x[place : place + 1], 0)):  # many get a polynomial of their own
+            near, bound = piece.near(some)
+            near = float(np.broadcast_to(near, some.shape)[here])
+            assert abs(near - exact) <= (bound or 2.0**-51 * abs(near))
 
 
 @dtypes
 def test_oracle_rounds_to_nearest_even(dtype: Any) -> None:
+    wide = np.float32 if np.dtype(dtype).name == "bfloat16" else np.float64  # what NumPy rounds to it at once
     with np.errstate(all="ignore"):
-        x = np.concatenate([stratified(np.float64, 4000), stratified(np.float32, 4000).astype(np.float64)])
+        x = np.concatenate([stratified(wide, 4000), stratified(np.float32, 4000).astype(wide)])
         x = x[np.isfinite(x)]
         want = x.astype(dtype)
-        between = (want[:-1].astype(np.float64) + np.nextafter(want[:-1], dtype(np.inf)).astype(np.float64)) / 2
+        between = (want[:-1].astype(wide) + np.nextafter(want[:-1], dtype(np.inf)).astype(wide)) / 2
         x = np.concatenate([x, between[np.isfinite(between)]])
         want = x.astype(dtype)
-    np.testing.assert_array_equal([rounded(mpmath.mpf(each), dtype) for each in x.tolist()], want)
+    np.testing.assert_array_equal([rounded(mpmath.mpf(each), dtype) for each in x.tolist()], want.astype(np.float64))
+
+
+@pytest.mark.parametrize(("x", "want"), [(3, 2), (-3, -1), (5, 3), (-5, -2)])
+def test_oracle_decides_what_looks_like_a_tie(x: int, want: int) -> None:
+    """For odd multiples of the smallest number x / 2 is one, but x sigmoid(x) is x / 2 + x^2 / 4."""
+    row = types.SimpleNamespace(name="silu", formula="x / (1 + exp(-x))", parameters={})
+    found = Oracle(row)  # type: ignore[arg-type]
+    number, nearest = (np.array([count * 2.0**-149], np.float32) for count in (x, want))
+    np.testing.assert_array_equal(found.rounded(number), nearest)
+    (piece,) = (piece for piece in found.pieces if piece.first <= number.view(np.uint32)[0] < piece.end)
+    np.testing.assert_array_equal(piece.near(number)[0].astype(np.float32), nearest)
 
 
 @dtypes
 def test_distances(dtype: Any) -> None:
-    one, tiny, huge = dtype(1), np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
+    one, tiny, huge = dtype(1), dtype(finfo(dtype).smallest_subnormal), dtype(finfo(dtype).max)
     got = np.array([one, tiny, 0.0, huge, np.nan, np.nan, -one], dtype)
     want = np.array([np.nextafter(one, dtype(2)), -tiny, -0.0, np.inf, np.nan, 1, np.nextafter(-one, dtype(0))], dtype)
     far = 1 << (8 * np.dtype(dtype).itemsize - 1)
     assert ulps(got, want).tolist() == [1, 2, 0, 1, 0, far, 1]
     assert ulps(want, got).tolist() == [1, 2, 0, 1, 0, far, 1]
+    x = np.arange(7).astype(dtype)
+    for most, places in ((far, [0, 5]), (2, [0, 1, 2, 3, 4]), (1, [2, 3, 4, 6]), (0, [2, 4])):
+        assert worst(got[places], want[places], x[places]).ulp == most
+
+
+def test_beside_a_root_the_absolute_error_counts() -> None:
+    """Not in a tail, however small the derivative is there."""
+    row = types.SimpleNamespace(name="silu", formula="x / (1 + exp(-x))", parameters={})
+    found = Oracle(row, "derivative", np.float64)  # type: ignore[arg-type]
+    (root,) = found.roots
+    assert root == pytest.approx(-1.27846454276107)
+    for x, excused in (
+        (root, True),
+        (-1.25, True),
+        (-2.0, True),
+        (-3.0, False),
+        (-40.0, False),
+        (40.0, False),
+        (0.5, False),
+    ):
+        exact = float(found.exact(x))
+        assert found.is_excused(x, exact + 2.0**-54) == excused
+        assert not found.is_excused(x, exact + 2.0**-52)
 
 
 @cases
@@ -356,15 +500,15 @@ def test_derivative_formula_is_the_derivative(name: str, operation: str) -> None
     for x in (-30.5, -2.0, -0.1, -1e-9, *found.activation.kinks, 0.25, 1.0, 12.0, 30.5):
         with mpmath.workprec(400):
             names = {**{key: mpmath.mpf(value) for key, value in found.parameters.items()}, "x": mpmath.mpf(x)}
-            stated = evaluate(found.activation.derivative_formula, names, vars(mpmath))
+            stated = evaluate(in_exact_numbers(found.activation.derivative_formula), names, vars(mpmath))
             assert abs(stated - found.at(x, 400)) <= mpmath.ldexp(1, -200)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_kinks_are_where_the_sides_differ(name: str) -> None:
-    found = oracle(name, "derivative")
+@pytest.mark.parametrize("activation", [*map(rf.catalogue.get, FUNCTIONS), *VARIANTS], ids=lambda found: found.signature)
+def test_kinks_are_where_the_sides_differ(activation: Any) -> None:
+    found = Oracle(activation, "derivative", np.float64)
     for kink in found.activation.kinks:
-        left, right = found.sides(kink, 200)
+        left, right = (found.side(kink, 200, direction) for direction in (-1, 1))
         assert abs(left - right) > 0.01
         for direction in (-math.inf, math.inf):
             near = found.at(math.nextafter(kink, direction), 200)
@@ -405,7 +549,7 @@ def test_a_sweep_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Mo
     assert found["NumPy"].ulp > 10**8
     (state,) = tmp_path.iterdir()
     lines = state.read_text().splitlines()
-    assert len(lines) == 2**32 // sweep.BLOCK
+    assert len(lines) == sweep.BLOCKS[True]
     state.write_text("".join(f"{line}\n" for line in lines[:-2]))
     monkeypatch.setattr(
         sweep,
@@ -417,11 +561,9 @@ def test_a_sweep_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Mo
     assert sorted(state.read_text().splitlines()[:-2]) == sorted(lines[:-2])
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@functions
 def test_the_peers_can_be_measured(name: str) -> None:
-    bits = sample_of_float32()[::2000]
+    x = np.random.default_rng(0).normal(0, 2, 50).astype(np.float32)
     for operation in ("value", "derivative"):
-        found = sweep.measure_bits(oracle(name, operation), sweep.peers(name, operation), bits)
-        assert "NumPy idiom" in found
-        if operation == "value":
-            assert found["NumPy idiom"].ulp <= (10**7 if name == "sigmoid" else 1)
+        for peer, function in sweep.peers(name, operation).items():
+            np.testing.assert_allclose(function(x), oracle(name, operation).rounded(x), rtol=1e-3, atol=1e-5, err_msg=peer)

@@ -10,9 +10,13 @@ import pytest
 
 import rectified as rf
 from rectified import benchmark
-from rectified.benchmark import PEERS, Overhead, Peer, Result, Run
+from rectified.benchmark import PEERS, Overhead, Peer, Result, Run, measure
 
 EVERY = list(rf.catalogue.values())
+
+
+def has(function: Any, kind: str) -> bool:
+    return kind == "value" or hasattr(function, kind)
 
 
 def quick(*functions: Any, **options: Any) -> Run:
@@ -30,8 +34,15 @@ def test_every_call_of_a_peer_computes_what_we_compute(peer: str, dtype: str) ->
     found = quick(*EVERY, peers=[peer], dtype=dtype, sizes=[1000])  # raises where it does not
     timed = {(result.function, result.kind) for result in found.results if result.peer == peer}
     library = PEERS[peer]
-    has = {(f.name, kind) for f in EVERY for kind in benchmark.KINDS if library.of(f, kind)}
-    assert timed == (has if dtype in library.dtypes else set())
+    able = {(f.name, kind) for f in EVERY for kind in benchmark.KINDS if has(f, kind) and library.of(f, kind)}
+    assert timed == (able if dtype in library.dtypes else set())
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_peers_have_calls_for_nothing_else_than_the_catalogue(peer: str) -> None:
+    calls = PEERS[peer].calls.items()
+    called = {(name, kind) for name, kinds in calls for kind, call in zip(benchmark.KINDS, kinds, strict=False) if call}
+    assert called - {(f.name, kind) for f in EVERY for kind in benchmark.KINDS if has(f, kind)} == set()
 
 
 @pytest.mark.parametrize(
@@ -43,6 +54,31 @@ def test_a_call_that_computes_something_else_is_refused(call: str, monkeypatch: 
     monkeypatch.setitem(PEERS, "numpy", Peer(("numpy",), plain_names, {"relu": (call,)}))
     with pytest.raises(RuntimeError, match="numpy: "):
         quick(rf.relu)
+
+
+def test_libraries_may_differ_at_a_kink_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def relu_of(call: str) -> Peer:
+        return Peer(("numpy",), plain_names, {"relu": (None, call)})
+
+    def with_zeros(*arguments: Any) -> dict[str, Any]:
+        names = data(*arguments)
+        names["x"][::2] = 0
+        return names
+
+    data = measure._data
+    monkeypatch.setattr(measure, "_data", with_zeros)
+    monkeypatch.setitem(PEERS, "numpy", relu_of("dy * (x >= 0)"))
+    assert [result.kind for result in quick(rf.relu).results if result.peer == "numpy"] == ["backward"]
+    monkeypatch.setitem(PEERS, "numpy", relu_of("dy * (x > 0.1)"))
+    with pytest.raises(RuntimeError, match="numpy: "):
+        quick(rf.relu)
+
+
+def test_a_call_without_a_parameter_holds_for_its_default() -> None:
+    fixed, free = "np.where(x > 0, x, 0.01 * x)", "np.where(x > 0, x, slope * x)"
+    peer = Peer(("numpy",), plain_names, {"leaky_relu": ((fixed, free),)})
+    assert peer.of(rf.leaky_relu, "value") == (fixed, free)
+    assert peer.of(rf.leaky_relu.bind(slope=0.3), "value") == (free,)
 
 
 def test_the_fastest_of_several_ways_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +94,7 @@ def test_each_cell_has_the_limit_and_us_and_consistent_ratios() -> None:
     cells: dict[Any, dict[str, Result]] = {}
     for result in run.results:
         cells.setdefault((result.function, result.kind, result.size), {})[result.peer] = result
-    kinds = {(f.name, kind) for f in EVERY for kind in benchmark.KINDS if kind == "value" or hasattr(f, kind)}
+    kinds = {(f.name, kind) for f in EVERY for kind in benchmark.KINDS if has(f, kind)}
     assert set(cells) == {(*kind, size) for kind in kinds for size in (10, 64)}
     for cell in cells.values():
         assert {"limit", "rectified"} <= set(cell)

@@ -21,11 +21,13 @@ ISAS = _native.instruction_sets()
 def expected(activation: rf.Activation) -> tuple[set[str], set[str]]:
     """The names of the ufuncs that a row must have, and of those that it may have."""
     kinds = ["", "_derivative", "_backward"]
+    optional = []
     if activation.category != "fold":
         details = [f"_wrt_{parameter}" for parameter in activation.parameters]
-        details += ["_at_kink"] if activation.kinks else []
+        details += ["_at_kink"] if activation.kink_formulas else []
         kinds += [kind + detail for kind in ("_derivative", "_backward") for detail in details]
-    return {activation.name + kind for kind in kinds}, {f"{activation.name}_backward_from_output"}
+        optional = ["_backward_from_output", "_second_derivative", "_forward_packed", "_backward_packed"]
+    return {activation.name + kind for kind in kinds}, {activation.name + kind for kind in optional}
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -50,7 +52,7 @@ def test_operands_are_data_and_parameters(activation: rf.Activation) -> None:
         ufunc = getattr(rf.ufuncs, name)
         data = 2 if "_backward" in name else 1
         assert ufunc.nin == data + len(activation.parameters) + name.endswith("_at_kink")
-        assert ufunc.nout == 1
+        assert ufunc.nout == 1 + name.endswith("_forward_packed")
         assert ufunc.__name__ == name
 
 
@@ -76,7 +78,7 @@ def test_rows_are_complete(activation: rf.Activation) -> None:
 
 @ROWS
 def test_formulas_name_nothing_but_x_and_the_parameters(activation: rf.Activation) -> None:
-    known = {"x", *activation.parameters, *vars(math), "max", "min", "len", "i"}
+    known = {"x", *activation.parameters, *vars(math), "abs", "max", "min", "len", "i"}
     for formula in (activation.formula, activation.derivative_formula, *activation.kink_formulas):
         names = {node.id for node in ast.walk(ast.parse(formula, mode="eval")) if isinstance(node, ast.Name)}
         assert names <= known
@@ -103,23 +105,25 @@ def test_range(activation: rf.Activation) -> None:
         return
     values = activation(np.concatenate([np.linspace(-50, 50, 10001), [-np.inf, np.inf]]))
     low, high = activation.range
-    assert values.min() == low
-    assert values.max() == high
+    for bound, reached in ((low, values.min()), (high, values.max())):
+        assert reached == pytest.approx(bound, abs=1e-5)  # beside a minimum that lies between two of these inputs
+    assert low - 1e-15 <= values.min()
+    assert values.max() <= high + 1e-15
 
 
 @ROWS
 def test_kinks_follow_the_parameters(activation: rf.Activation) -> None:
-    assert len(activation.kinks) == len(activation.kink_formulas)
+    assert len(activation.kinks) <= len(activation.kink_formulas)
     for kink in activation.kinks:
         left, right = activation.derivative(kink, at_kink=0), activation.derivative(kink, at_kink=1)
         assert left != right
-        assert activation.derivative(np.nextafter(kink, -np.inf)) == left
-        assert activation.derivative(np.nextafter(kink, np.inf)) == right
+        assert activation.derivative(np.nextafter(kink, -np.inf)) == pytest.approx(left, abs=1e-15)
+        assert activation.derivative(np.nextafter(kink, np.inf)) == pytest.approx(right, abs=1e-15)
 
 
 def test_it_is_a_read_only_mapping() -> None:
     assert isinstance(rf.catalogue, Mapping)
-    assert list(rf.catalogue)[:4] == ["relu", "leaky_relu", "sigmoid", "tanh"]
+    assert list(rf.catalogue)[:3] == ["relu", "leaky_relu", "relu6"]
     assert len(rf.catalogue) == len(list(rf.catalogue)) == len(rf.catalogue.items())
     assert all(rf.catalogue[name].name == name for name in rf.catalogue)
     with pytest.raises(TypeError):

@@ -174,7 +174,7 @@ def test_plot_opens_a_window_where_there_is_a_display(monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def numpy_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark, "installed", lambda: ["numpy"])
+    monkeypatch.setattr("rectified.benchmark.measure.installed", lambda: ["numpy"])
 
 
 @pytest.mark.usefixtures("numpy_alone")

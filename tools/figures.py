@@ -51,10 +51,14 @@ def text(name: str) -> str:
 def accuracy(function: str, beside_others: bool) -> str:
     """All types of this library, or float32 beside other libraries; of one function, or of all."""
     head, rule, *rows = cells(sweep.markdown())
-    head = [title.replace("float32", "rectified").removesuffix(", rectified") if beside_others else title for title in head]
-    rows = [row for row in rows if function in ("", row[0].strip("`")) and (any(row[5:]) or not beside_others)]
-    columns = [0, 1, 3, *range(5, len(head))] if beside_others else [0, 1, 2, 3, 4]
-    columns = [column for column in columns if column < 5 or any(row[column] for row in rows)]
+    ours = [head.index(dtype) for dtype in sweep.DTYPES if dtype in head]
+    others = [column for column in range(2, len(head)) if column not in ours]
+    rows = [row for row in rows if function in ("", row[0].strip("`"))]
+    if beside_others:
+        rows = [row for row in rows if any(row[column] for column in others)]
+        ours = [head.index("float32")]
+        head = [title.replace("float32", "rectified").removesuffix(", rectified") for title in head]
+    columns = [0, 1, *ours, *(column for column in others if beside_others and any(row[column] for row in rows))]
     return joined([row[column] for column in columns if column or not function] for row in [head, rule, *rows])
 
 

@@ -3,6 +3,7 @@
     python tools/sweep.py                         every function and operation, all 2^32 float32 inputs
     python tools/sweep.py tanh --stride 1009      one function, a sample
     python tools/sweep.py --dtype float64         random inputs of every magnitude, point by point against mpmath
+    python tools/sweep.py --dtype bfloat16        all inputs of a type with 16 bits
     python tools/sweep.py --peers --stride 1009   what other libraries reach
     python tools/sweep.py --markdown              the table of what is recorded
 
@@ -13,13 +14,16 @@ worse one says so and fails. A sweep that was interrupted goes on where it stopp
 from __future__ import annotations
 
 import argparse
+import ctypes
 import hashlib
 import json
 import math
 import multiprocessing
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from functools import lru_cache, partial
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,17 +31,20 @@ from typing import Any
 import numpy as np
 
 import rectified as rf
-from rectified import _native
+from rectified import _native, benchmark
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "tests"))
-from oracle import Oracle, Worst, kernel, operations, stratified, worst  # noqa: E402
+from oracle import Oracle, Worst, kernel, operations, stratified, ulps, worst  # noqa: E402
 
 RECORD = ROOT / "accuracy.json"
 STATE = ROOT / "build" / "sweep"
 LIBRARY = hashlib.sha256(Path(str(_native.__file__)).read_bytes()).hexdigest()[:12]
-BLOCK = 1 << 24
+BLOCKS = {False: 256, True: 16}
+"""Into how many parts all float32 numbers are divided, when all of them are looked at, or a sample."""
+PORTION = 1 << 17  # fits in a cache, and is long beside the calls into NumPy that it takes
 SAMPLE = 20_000
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 Function = Callable[[Any], Any]
 
 
@@ -54,93 +61,97 @@ def ours(name: str, operation: str, isas: tuple[str, ...] = ()) -> dict[str, Fun
 
     def bound(isa: str) -> Function:
         ufunc = compiled(isa)[kernel(activation, operation)]
-        return lambda x: ufunc(x, *parameters)
+        return lambda x: ufunc(x, *map(x.dtype.type, parameters))
 
     return {isa: bound(isa) for isa in isas or _native.instruction_sets()}
 
 
-def peers(name: str, operation: str) -> dict[str, Function]:
-    """The operation as other libraries, if they are installed, and lines of NumPy compute it."""
-    found: dict[str, Function] = {}
-    if name in IDIOMS and operation in IDIOMS[name]:
-        found["NumPy idiom"] = np.errstate(all="ignore")(IDIOMS[name][operation])
-    if name == "sigmoid" and operation == "value" and find_spec("scipy"):
-        from scipy.special import expit
-
-        found["SciPy"] = expit
-    if operation in ("value", "derivative") and name in IDIOMS:
-        makers = {"PyTorch": ("torch", of_torch), "JAX": ("jax", of_jax)}
-        found |= {peer: make(name, operation) for peer, (module, make) in makers.items() if find_spec(module)}
-    return found
-
-
-IDIOMS: dict[str, dict[str, Function]] = {
-    "relu": {"value": lambda x: np.maximum(x, 0), "derivative": lambda x: (x > 0).astype(x.dtype)},
-    "leaky_relu": {
-        "value": lambda x: np.where(x > 0, x, x.dtype.type(0.01) * x),
-        "derivative": lambda x: np.where(x > 0, x.dtype.type(1), x.dtype.type(0.01)),
+SCIPY = benchmark.Peer(
+    ("scipy",),
+    lambda threads, dtype: nullcontext(lambda call, names: (call, {"special": import_module("scipy.special"), **names})),
+    {
+        "sigmoid": ("special.expit(x, out=out)",),
+        "logsigmoid": ("special.log_expit(x, out=out)",),
+        "softplus": ("special.softplus(x)",),
+        "gelu": ("x * special.ndtr(x)",),
     },
-    "sigmoid": {
-        "value": lambda x: 1 / (1 + np.exp(-x)),
-        "derivative": lambda x: (s := 1 / (1 + np.exp(-x))) * (1 - s),
-    },
-    "tanh": {"value": np.tanh, "derivative": lambda x: 1 - np.tanh(x) ** 2},
+)
+PEERS = {
+    "NumPy idiom": benchmark.PEERS["numpy"],
+    "PyTorch": benchmark.PEERS["torch"],
+    "JAX": benchmark.PEERS["jax"],
+    "ONNX Runtime": benchmark.PEERS["onnxruntime"],
+    "SciPy": SCIPY,
 }
+"""Those whose accuracy is measured. Their calls are the ones that `rectified bench` times."""
 
 
-def of_torch(name: str, operation: str) -> Function:
-    """PyTorch, its derivative by autograd."""
-    import torch
-
-    torch.set_num_threads(1)
-    function = getattr(torch.nn.functional, name)
-
-    def derivative(x: Any) -> Any:
-        leaf = torch.from_numpy(x).requires_grad_()
-        function(leaf).sum().backward()
-        return leaf.grad.numpy()  # type: ignore[union-attr]
-
-    return derivative if operation == "derivative" else lambda x: function(torch.from_numpy(x)).numpy()
+def peers(name: str, operation: str, dtype: str = "float32") -> dict[str, Function]:
+    """The operation as other libraries, if they are installed, and lines of NumPy compute it."""
+    able = {key: peer for key, peer in PEERS.items() if dtype in peer.dtypes and all(map(find_spec, peer.modules))}
+    found = {key: of_peer(peer, rf.catalogue[name], operation) for key, peer in able.items()}
+    return {key: function for key, function in found.items() if function}
 
 
-def of_jax(name: str, operation: str) -> Function:
-    """JAX, its derivative by a vector-Jacobian product."""
-    import jax
+def of_peer(peer: benchmark.Peer, activation: rf.Activation, operation: str) -> Function | None:
+    """The operation of another library: its derivative is its backward pass of 1, from its own output if need be."""
+    kinds = {"value": ["value"], "derivative": ["backward", "backward_from_output"]}.get(operation, [])
+    calls = {kind: ways[0] for kind in benchmark.KINDS if (ways := peer.of(activation, kind))}
+    kind = next((kind for kind in kinds if kind in calls), None)
+    if kind is None or (kind == "backward_from_output" and "value" not in calls):
+        return None
+    for module in peer.modules:
+        import_module(module)
 
-    function = getattr(jax.nn, name)
+    def computed(x: Any) -> Any:
+        names = {key: parameter.default for key, parameter in activation.parameters.items()}
+        names |= {"x": x, "y": x, "dy": np.ones_like(x), "out": np.empty_like(x)}
+        # A library that starts threads starts them here, in the process that computes.
+        with np.errstate(all="ignore"), peer.opened(1, x.dtype.name) as prepare:
+            for step in ["value", kind] if kind == "backward_from_output" else [kind]:
+                statement, known = prepare(calls[step], names)
+                returned = eval(statement, known)
+                names |= {"y": np.asarray(names["out"] if returned is None else returned)}
+        return names["y"]
 
-    def derivative(x: Any) -> Any:
-        return jax.vjp(function, x)[1](jax.numpy.ones_like(x))[0]
-
-    run = jax.jit(derivative if operation == "derivative" else function)
-    return lambda x: np.asarray(run(x))
+    return computed
 
 
 def measure_bits(oracle: Oracle, contenders: dict[str, Function], bits: Any) -> dict[str, Worst]:
     """The worst of each contender on float32 numbers given by their bits, ascending."""
     found = {key: Worst(0, 0.0) for key in contenders}
-    for portion in np.split(bits, range(1 << 16, bits.size, 1 << 16)):  # fits in a cache
+    for portion in np.split(bits, range(PORTION, bits.size, PORTION)):
         x, want = portion.view(np.float32), oracle.of_bits(portion)
+        before = None
         for key, function in contenders.items():
-            found[key] = max(found[key], worst(function(x), want, x))
+            got = function(x)
+            if before is None or not np.array_equal(got.view(np.uint32), before.view(np.uint32)):
+                here = worst(got, want, x)  # else it is that of the contender before
+            found[key] = max(found[key], here)
+            before = got
     return found
 
 
 def measure_block(oracle: Oracle, contenders: dict[str, Function], stride: int, block: int) -> tuple[int, dict[str, Worst]]:
     """The worst of each contender in one block of all float32 numbers."""
-    first = block * BLOCK + -block * BLOCK % stride
-    bits = np.arange(first, (block + 1) * BLOCK, stride, dtype=np.uint64).astype(np.uint32)
-    return block, measure_bits(oracle, contenders, bits)
+    found = {key: Worst(0, 0.0) for key in contenders}
+    start, end = (place * 2**32 // BLOCKS[stride > 1] for place in (block, block + 1))
+    for first in range(start + -start % stride, end, PORTION * stride):
+        bits = np.arange(first, min(first + PORTION * stride, end), stride).astype(np.uint32)
+        here = measure_bits(oracle, contenders, bits)
+        found = {key: max(found[key], here[key]) for key in contenders}
+    return block, found
 
 
 def measure_float32(oracle: Oracle, contenders: dict[str, Function], stride: int, processes: int) -> dict[str, Worst]:
     """The worst of each contender over all float32 numbers, or over each stride-th; goes on where it stopped before."""
     name = f"{oracle.activation.name}-{oracle.operation}-{stride}-{'-'.join(contenders).replace(' ', '_')}"
-    state = STATE / f"{name}-{LIBRARY}.jsonl"
+    state = STATE / f"{name}-{LIBRARY}-{oracle.key}.jsonl"
     state.parent.mkdir(parents=True, exist_ok=True)
     lines = state.read_text().splitlines() if state.exists() else []
     done = {block: {key: Worst(*pair) for key, pair in found.items()} for block, found in map(json.loads, lines)}
-    todo = [block for block in range(2**32 // BLOCK) if block not in done]
+    blocks = BLOCKS[stride > 1]
+    todo = [block for block in range(blocks) if block not in done]
     oracle.pieces  # noqa: B018  (computed once, before the processes part)
     global _run
     _run = partial(measure_block, oracle, contenders, stride)
@@ -149,7 +160,7 @@ def measure_float32(oracle: Oracle, contenders: dict[str, Function], stride: int
             done[block] = found
             print(json.dumps([block, found]), file=out, flush=True)
             if sys.stderr.isatty():
-                print(f"\r{name}: {len(done)} of {2**32 // BLOCK} blocks", end="", file=sys.stderr, flush=True)
+                print(f"\r{name}: {len(done)} of {blocks} blocks", end="", file=sys.stderr, flush=True)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
     return {key: max(found[key] for found in done.values()) for key in contenders}
@@ -162,18 +173,34 @@ def _run_block(block: int) -> tuple[int, dict[str, Worst]]:
     return _run(block)
 
 
-def measure_float16(oracle: Oracle, contenders: dict[str, Function]) -> dict[str, Worst]:
-    """The worst of each contender over all float16 numbers."""
-    x = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+def measure_16_bits(oracle: Oracle, contenders: dict[str, Function]) -> dict[str, Worst]:
+    """The worst of each contender over all numbers of float16 or bfloat16."""
+    x = np.arange(1 << 16, dtype=np.uint16).view(oracle.dtype)
     want = oracle.of_bits(x.astype(np.float32).view(np.uint32))
     return {key: worst(function(x), want, x) for key, function in contenders.items()}
 
 
 def measure_float64(oracle: Oracle, contenders: dict[str, Function], count: int = SAMPLE) -> dict[str, Worst]:
-    """The worst of each contender over random float64 numbers of every magnitude."""
-    x = stratified(np.float64, count)
+    """The worst of each contender over random float64 numbers of every magnitude, and beside the operation's roots.
+
+    There an absolute error below 2^-53 counts as 2 ULP.
+    """
+    return measure(oracle, contenders, np.concatenate([stratified(np.float64, count), oracle.beside_roots()]))
+
+
+def measure(oracle: Oracle, contenders: dict[str, Function], x: Any) -> dict[str, Worst]:
+    """The worst of each contender on some numbers, point by point."""
     want = oracle.rounded(x)
-    return {key: worst(function(x), want, x) for key, function in contenders.items()}
+
+    def far(got: Any) -> Worst:
+        distance = ulps(got, want)
+        for place in np.flatnonzero(distance > 2).tolist() if oracle.dtype == np.float64 else ():
+            if oracle.is_excused(float(x[place]), float(got[place])):
+                distance[place] = 2
+        place = int(np.argmax(distance))
+        return Worst(int(distance[place]), float(x[place]))
+
+    return {key: far(function(x)) for key, function in contenders.items()}
 
 
 def recorded() -> dict[str, Any]:
@@ -219,14 +246,22 @@ def markdown() -> str:
         return f"{ulp}" if ulp < 1000 else f"{ulp:.1e} at {where:.4g}"
 
     rows = [(name, operation, by) for name, found in recorded().items() for operation, by in found.items()]
+    dtypes = [dtype for dtype in DTYPES if dtype != "bfloat16" or any(dtype in by for *_, by in rows)]
     others = list(dict.fromkeys(peer for *_, by in rows for peer in by.get("float32", {}).get("peers", {})))
-    lines = [["function", "operation", "float16", "float32", "float64", *(f"{other}, float32" for other in others)]]
+    lines = [["function", "operation", *dtypes, *(f"{other}, float32" for other in others)]]
     lines.append(["---"] * len(lines[0]))
     for name, operation, by in rows:
-        figures = [by.get(dtype, {}) for dtype in ("float16", "float32", "float64")]
+        figures = [by.get(dtype, {}) for dtype in dtypes]
         figures += [by.get("float32", {}).get("peers", {}).get(other, {}) for other in others]
         lines.append([f"`{name}`", operation.replace("_", " "), *map(cell, figures)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def keep_memory() -> None:
+    """Have freed memory kept for the next array, where the C library can: to get it anew costs more than the work on it."""
+    with suppress(AttributeError):
+        for option, size in ((-3, 1 << 25), (-1, 1 << 27)):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+            ctypes.CDLL(None).mallopt(option, size)
 
 
 def main() -> int:
@@ -234,8 +269,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     known = [name for name, activation in rf.catalogue.items() if activation.category != "fold"]
     parser.add_argument("functions", nargs="*", metavar="function", help="one or more of: " + ", ".join(known))
-    parser.add_argument("--operation", action="append", help="value, derivative, derivative_wrt_PARAMETER (default: all)")
-    parser.add_argument("--dtype", choices=["float16", "float32", "float64"], default="float32")
+    parser.add_argument("--operation", action="append", help="such as derivative_wrt_slope (default: all)")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32")
     parser.add_argument("--stride", type=int, default=1, help="look at each STRIDE-th float32 (default: 1)")
     parser.add_argument(
         "--isa", action="append", choices=_native.instruction_sets(), help="default: each; one is not recorded"
@@ -249,25 +284,31 @@ def main() -> int:
         return 0
     if unknown := set(chosen.functions) - set(known):
         parser.error(f"no such function: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    if chosen.dtype == "bfloat16":
+        import_module("ml_dtypes")
+        rf.ufuncs.learn_bfloat16()
     rf.set_num_threads(1)
+    keep_memory()
     status = 0
     for name in chosen.functions or known:
         for operation in operations(rf.catalogue[name]):
             if chosen.operation and operation not in chosen.operation:
                 continue
-            contenders = peers(name, operation) if chosen.peers else ours(name, operation, tuple(chosen.isa or ()))
+            contenders = (
+                peers(name, operation, chosen.dtype) if chosen.peers else ours(name, operation, tuple(chosen.isa or ()))
+            )
             if not contenders:
                 continue
             oracle = Oracle(rf.catalogue[name], operation, chosen.dtype)
             if chosen.dtype == "float32":
                 found = measure_float32(oracle, contenders, chosen.stride, chosen.processes)
             else:
-                found = {"float16": measure_float16, "float64": measure_float64}[chosen.dtype](oracle, contenders)
+                found = (measure_float64 if chosen.dtype == "float64" else measure_16_bits)(oracle, contenders)
             for key, value in found.items():
                 print(f"{name:12} {operation:22} {chosen.dtype} {key:12} {value.ulp} ULP at {value.input!r}", flush=True)
             if chosen.isa:
                 continue
-            stride = {"float16": 1, "float32": chosen.stride, "float64": None}[chosen.dtype]
+            stride = {"float32": chosen.stride, "float64": None}.get(chosen.dtype, 1)
             if complaint := record(oracle, found, stride, chosen.peers):
                 print(f"{name:12} {operation:22} {chosen.dtype} {complaint}")
                 status |= complaint.startswith("worse")

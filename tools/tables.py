@@ -58,7 +58,10 @@ def fit(
 
 
 def exponential(kind: type[np.floating], degree: int, high_bits: int) -> dict[str, list[mp.mpf]]:
-    """Constants of exp(x) = 2^k 2^(j/16) e^r, |r| <= ln(2)/32."""
+    """Constants of exp(x) = 2^k 2^(j/16) e^r, |r| <= ln(2)/32: e^r = 1 + r + r^2 tail(r).
+
+    What `tail` loses counts beside 1; what `relative_tail` loses counts beside e^r - 1.
+    """
     step = mp.log(2) / 16
     powers = [mp.mpf(2) ** (mp.mpf(j) / 16) for j in range(16)]
     high = [rounded(p, kind) for p in powers]
@@ -69,17 +72,53 @@ def exponential(kind: type[np.floating], degree: int, high_bits: int) -> dict[st
     def tail(r: mp.mpf) -> mp.mpf:  # (e^r - 1 - r) / r^2
         return mp.nsum(lambda n: r**n / mp.factorial(n + 2), [0, 30])
 
-    def weight(r: mp.mpf) -> mp.mpf:  # float64 also serves e^r - 1, whose relative error counts
-        return r**2 if kind is np.float32 else abs(r)
-
     return {
         "steps_per_unit": [rounded(1 / step, kind)],
         "step_high": [step_high],
         "step_low": [rounded(step - step_high, kind)],
         "power_high": high,
         "power_low": low,
-        "tail": fit(tail, -half, half, range(degree - 1), weight, kind),
+        "tail": fit(tail, -half, half, range(degree - 1), lambda r: r**2, kind),
+        "relative_tail": fit(tail, -half, half, range(degree), abs, kind),
     }
+
+
+def logarithm(kind: type[np.floating], count: int) -> dict[str, list[mp.mpf]]:
+    """Constants of log(1 + e) = 2 atanh(s) = 2 s + s^3 tail(s^2), s = e / (2 + e), for e in [0, 1]."""
+
+    def tail(u: mp.mpf) -> mp.mpf:
+        return mp.nsum(lambda n: 2 * u**n / (2 * n + 3), [0, 80])
+
+    return {"tail": fit(tail, mp.mpf(0), mp.mpf(1) / 9, range(count), lambda u: u, kind)}
+
+
+def arctangent(kind: type[np.floating], count: int) -> dict[str, list[mp.mpf]]:
+    """Constants of atan(r) = r + r^3 tail(r^2) for r in [0, 1]."""
+
+    def tail(square: mp.mpf) -> mp.mpf:
+        r = mp.sqrt(square)
+        return (mp.atan(r) / r - 1) / square
+
+    return {"tail": fit(tail, mp.mpf(0), mp.mpf(1), range(count), lambda square: square, kind)}
+
+
+def shrunk_tanh(kind: type[np.floating], count: int) -> dict[str, list[mp.mpf]]:
+    """Constants of x - tanh(x) = x^3 (1/3 + x^2 tail(x^2)) for x in [0, 1/2]."""
+
+    def tail(square: mp.mpf) -> mp.mpf:
+        x = mp.sqrt(square)
+        return ((x - mp.tanh(x)) / x**3 - mp.mpf(1) / 3) / square
+
+    return {"tail": fit(tail, mp.mpf(0), mp.mpf(1) / 4, range(count), lambda square: square, kind)}
+
+
+def gamma_of_two(kind: type[np.floating], count: int) -> dict[str, list[mp.mpf]]:
+    """Constants of 1 - (1 + a) e^-a = a^2 (1/2 - a tail(a)) for a in [0, 1/4]: the lower incomplete gamma function of 2."""
+
+    def tail(a: mp.mpf) -> mp.mpf:
+        return (mp.mpf(1) / 2 - (1 - (1 + a) * mp.exp(-a)) / a**2) / a
+
+    return {"tail": fit(tail, mp.mpf(0), mp.mpf(1) / 4, range(count), lambda a: a, kind)}
 
 
 def from_bits(bits: int) -> mp.mpf:
@@ -121,6 +160,64 @@ def tanh_rows() -> list[list[mp.mpf]]:
     return rows
 
 
+def smooth_rows(function: Callable[[mp.mpf], mp.mpf], start: float, end: float, name: str) -> list[list[mp.mpf]]:
+    """32 rows for a smooth, positive function in float32: center, its value, and coefficients of powers 1 to 6 of x - center.
+
+    The first row reaches from 0 to `start`; the others split each octave above it into four, and the last goes on to `end`. Centers are Gal's, as for tanh.
+    """
+    first = bits_of(mp.mpf(start)) - (1 << 21)
+    rows, worst = [], mp.mpf(0)
+    for i in range(32):
+        low = from_bits(first + (i << 21)) if i else mp.mpf(0)
+        high = from_bits(first + ((i + 1) << 21)) if i < 31 else mp.mpf(end)
+        middle = bits_of((low + high) / 2 if i else high / 16)  # the first row's functions are largest near 0
+
+        def misses(bits: int) -> mp.mpf:
+            value = function(from_bits(bits))
+            return abs(rounded(value, np.float32) - value) / value
+
+        center = from_bits(min(range(middle - 600, middle + 600), key=misses))
+        value = rounded(function(center), np.float32)
+
+        def slope(y: mp.mpf, center: mp.mpf = center, value: mp.mpf = value) -> mp.mpf:
+            return (function(center + y) - value) / y
+
+        coefficients = fit(slope, low - center, high - center, range(6), lambda y: abs(y) + (high - low) / 50, np.float32)
+        for k in range(101):
+            y = low - center + (high - low) * k / 100
+            found = value + sum((c * y ** (p + 1) for p, c in enumerate(coefficients)), mp.mpf(0))
+            worst = max(worst, abs(found / function(center + y) - 1))
+        rows.append([center, value, *coefficients])
+    print(f"{name}: relative error 2^{float(mp.log(worst, 2)):.1f} up to {float(high):g}")
+    return rows
+
+
+def half_erfcx(a: mp.mpf) -> mp.mpf:
+    """Phi(-a) e^(a^2/2)."""
+    return mp.exp(a**2 / 2) * mp.erfc(a / mp.sqrt(2)) / 2
+
+
+def gelu_slope(a: mp.mpf) -> mp.mpf:
+    """gelu'(-a) e^(a^2/2)."""
+    return half_erfcx(a) - a / mp.sqrt(2 * mp.pi)
+
+
+def silu_slope(a: mp.mpf) -> mp.mpf:
+    """silu'(-a) e^a."""
+    e = mp.exp(-a)
+    return (1 + e - a) / (1 + e) ** 2
+
+
+def without_root(function: Callable[[mp.mpf], mp.mpf], guess: float) -> tuple[mp.mpf, Callable[[mp.mpf], mp.mpf]]:
+    """A function's root, and the function divided by (root - a)."""
+    root = mp.findroot(function, guess)
+
+    def quotient(a: mp.mpf) -> mp.mpf:
+        return function(a) / (root - a) if abs(a - root) > mp.mpf(10) ** -15 else -mp.diff(function, root)
+
+    return root, quotient
+
+
 def array(name: str, values: Sequence[mp.mpf], kind: type[np.floating]) -> str:
     scalar = "float" if kind is np.float32 else "double"
     texts = [literal(v, kind) for v in values]
@@ -142,13 +239,43 @@ def header() -> str:
         "template <class T>",
         "struct exponential_table;",
     ]
-    for kind, degree, high_bits in ((np.float32, 3, 12), (np.float64, 7, 37)):
+    for kind, degree, high_bits in ((np.float32, 3, 12), (np.float64, 6, 37)):
         scalar = "float" if kind is np.float32 else "double"
         text += ["", "template <>", f"struct exponential_table<{scalar}> {{"]
         text += [array(name, values, kind) for name, values in exponential(kind, degree, high_bits).items()]
         text += ["};"]
+    text += ["", "template <class T>", "struct logarithm_table;"]
+    for kind, count in ((np.float32, 4), (np.float64, 10)):
+        scalar = "float" if kind is np.float32 else "double"
+        text += ["", "template <>", f"struct logarithm_table<{scalar}> {{"]
+        text += [array(name, values, kind) for name, values in logarithm(kind, count).items()]
+        text += ["};"]
+    text += ["", "template <class T>", "struct arctangent_table;"]
+    for kind, count in ((np.float32, 9), (np.float64, 20)):
+        scalar = "float" if kind is np.float32 else "double"
+        text += ["", "template <>", f"struct arctangent_table<{scalar}> {{"]
+        text += [array(name, values, kind) for name, values in arctangent(kind, count).items()]
+        text += ["};"]
+    for name, constants, counts in (("shrunk_tanh", shrunk_tanh, (5, 10)), ("gamma_of_two", gamma_of_two, (4, 9))):
+        text += ["", "template <class T>", f"struct {name}_table;"]
+        for kind, count in zip((np.float32, np.float64), counts, strict=True):
+            scalar = "float" if kind is np.float32 else "double"
+            text += ["", "template <>", f"struct {name}_table<{scalar}> {{"]
+            text += [array(key, values, kind) for key, values in constants(kind, count).items()]
+            text += ["};"]
     columns = [c for column in zip(*tanh_rows(), strict=True) for c in column]
     text += ["", "struct tanh_table {  // 8 columns of 32 rows", array("column", columns, np.float32), "};"]
+    for name, function, start, end, guess in (
+        ("gelu_table", half_erfcx, 0.125, 20, None),
+        ("gelu_slope_table", gelu_slope, 0.125, 20, 0.75),
+        ("silu_slope_table", silu_slope, 0.375, 110, 1.28),
+    ):
+        text += ["", f"struct {name} {{"]
+        if guess:
+            root, function = without_root(function, guess)
+            text += [f"    static constexpr double root = {float(root).hex()}, root_rest = {float(root - float(root)).hex()};"]
+        columns = [c for column in zip(*smooth_rows(function, start, end, name), strict=True) for c in column]
+        text += [array("column", columns, np.float32), "};"]
     text += ["", "}  // namespace rectified::RECTIFIED_TARGET", ""]
     return "\n".join(text)
 

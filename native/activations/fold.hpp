@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../blocks.hpp"
+#include "../category.hpp"
 #include "../element.hpp"
 #include "../environment.hpp"
 
@@ -11,7 +12,7 @@ template <class S>
 class maxout_loops;
 
 // The largest of a group; ties go to the first. NaN in a group makes its value NaN, and the derivative by each member.
-struct maxout {
+struct maxout : fold {
     static constexpr const char *name = "maxout";
     template <class S>
     using loops = maxout_loops<S>;

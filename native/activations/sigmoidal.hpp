@@ -16,7 +16,19 @@ struct logistic {
 
     RECTIFIED_INLINE static logistic of(const B &x) {
         using F = format<typename B::scalar>;
-        const auto e = decay(greater(B(F::vanishes), lesser(B(F::saturates), x)));
+        return of(decay(greater(B(F::vanishes), lesser(B(F::saturates), x))));
+    }
+
+    // x_low is added to x, where |x| is below the bounds.
+    RECTIFIED_INLINE static logistic of(const B &x, const B &x_low) {
+        using F = format<typename B::scalar>;
+        return of(
+            exponential<B>::template of_minus<F::headroom>(greater(B(F::vanishes), lesser(B(F::saturates), x)), x_low));
+    }
+
+    // From e^-x 2^-headroom.
+    RECTIFIED_INLINE static logistic of(const exponential<B> &e) {
+        using F = format<typename B::scalar>;
         const B sum = B(F::unit) + fma(e.low, e.scale, e.large);
         const B part = sum - e.large;  // these steps are exact, whichever of unit and large is the larger (Knuth)
         return reciprocal_of(sum, e, (e.large - (sum - part)) + (B(F::unit) - part));
@@ -24,8 +36,11 @@ struct logistic {
 
     // For x <= 0, where e^-x is the larger one.
     RECTIFIED_INLINE static logistic left(const B &x) {
+        return left(decay(greater(B(format<typename B::scalar>::vanishes), x)));
+    }
+
+    RECTIFIED_INLINE static logistic left(const exponential<B> &e) {
         using F = format<typename B::scalar>;
-        const auto e = decay(greater(B(F::vanishes), x));
         const B sum = B(F::unit) + fma(e.low, e.scale, e.large);
         return reciprocal_of(sum, e, (e.large - sum) + B(F::unit));
     }
@@ -33,10 +48,10 @@ struct logistic {
     RECTIFIED_INLINE B value() const { return fma(high, residual, high) * B(format<typename B::scalar>::unit); }
 
     // s (1 - s) times a factor, where s is at most 1/2: s - s^2 by one fma, and what the residual adds to it.
-    RECTIFIED_INLINE B density(typename B::scalar factor) const {
+    RECTIFIED_INLINE B density(const B &factor) const {
         const B unit = B(format<typename B::scalar>::unit), s = high * unit;
         const B slope = fnma(s, B(2), B(1));
-        return fma(high * residual, slope, fnma(s, high, high)) * (unit * B(factor));
+        return fma(high * residual, slope, fnma(s, high, high)) * (unit * factor);
     }
 
   private:
@@ -51,7 +66,21 @@ struct logistic {
     }
 };
 
-struct sigmoid {
+// The second derivative of the logistic function, times a factor: for x > 0 it is -e (1 - e) / (1 + e)^3 with e = e^-x, and
+// it is odd. e - 1 keeps its digits beside the root.
+template <class B>
+RECTIFIED_INLINE B logistic_bend(const B &x, typename B::scalar factor) {
+    using F = format<typename B::scalar>;
+    const B a = lesser(B(-F::vanishes), abs(x));
+    const auto [e, m] = exponential<B>::template of_minus_with_less_one<-F::headroom>(a);
+    pair<B> sum = sum_of(B(2), m.high);
+    sum.low = sum.low + m.low;
+    const pair<B> product = product_of(pair<B>{e.large, e.low * e.scale}, m);
+    const pair<B> quotient = quotient_of(product, product_of(sum, product_of(sum, sum)));
+    return with_sign_of(abs(rounded(quotient)), -x) * B(F::unit * factor);
+}
+
+struct sigmoid : ridge {
     static constexpr const char *name = "sigmoid";
 
     template <class B>
@@ -65,12 +94,17 @@ struct sigmoid {
     }
 
     template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &x) {
+        return logistic_bend(x, 1);
+    }
+
+    template <class B>
     RECTIFIED_INLINE static B derivative_from_output(const B &y) {
         return fma(-y, y, y);
     }
 };
 
-struct tanh {
+struct tanh : ridge {
     static constexpr const char *name = "tanh";
 
     template <class B>
@@ -84,6 +118,11 @@ struct tanh {
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {  // 4 s (1 - s) with s = 1 / (1 + e^2a)
         return logistic<B>::left(-abs(x + x)).density(4);
+    }
+
+    template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &x) {
+        return logistic_bend(x + x, 8);
     }
 
     template <class B>
@@ -110,16 +149,60 @@ struct tanh {
     // float64: -tanh(a) = m / (2 + m) with m = e^-2a - 1, whose leading digits cancel exactly for small a.
     template <class B>
     RECTIFIED_INLINE static B from_exponential(const B &a) {
-        const auto e = exponential<B>::template of_minus<0>(lesser(B(format<typename B::scalar>::saturates), a + a));
-        const pair<B> rough = sum_of(B(-1), e.large);
-        pair<B> m = sum_of(rough.high, e.low * e.scale);
-        m.low = m.low + rough.low;
+        const B bounded = lesser(B(format<typename B::scalar>::saturates), a + a);
+        const pair<B> m = exponential<B>::of_minus_less_one(bounded);
         pair<B> d = sum_of(B(2), m.high);
         d.low = d.low + m.low;
         const B quotient = m.high / d.high;
         const B residual = fnma(quotient, d.low, fnma(quotient, d.high, m.high)) + m.low;
         const B reciprocal = fma(d.high, B(-0.47), B(1.45));  // of d in [1, 2] to 5 percent: enough for a correction
         return fma(residual, reciprocal, quotient);
+    }
+};
+
+// x - tanh(x), which is x^3 / 3 near 0.
+struct tanhshrink {
+    static constexpr const char *name = "tanhshrink";
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x) {
+        const B a = abs(x);
+        return with_sign_of(select(a < B(0.5f), near(lesser(B(0.5f), a)), far(a)), x);
+    }
+
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &x) {  // tanh^2
+        const B a = abs(x);
+        const pair<B> m = exponential<B>::of_minus_less_one(lesser(B(format<typename B::scalar>::saturates), a + a));
+        pair<B> divisor = sum_of(B(2), m.high);
+        divisor.low = divisor.low + m.low;
+        const pair<B> t = quotient_of(m, divisor);
+        return rounded(product_of(t, t));
+    }
+
+    template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &x) {
+        return -tanh::second_derivative(x);
+    }
+
+  private:
+    // The series; the cube is far above the subnormals, and rounds once when it is among them.
+    template <class B>
+    RECTIFIED_INLINE static B near(const B &a) {
+        using T = typename B::scalar;
+        constexpr T up = std::is_same_v<T, float> ? T(0x1p40) : T(0x1p300), down = 1 / up;
+        const B square = a * a, large = a * B(up);
+        const pair<B> cube = product_of(large, product_of(large, large)), third = constant<B>(1.0 / 3, 0x1p-54 / 3);
+        const pair<B> factor{third.high, fma(square, polynomial(shrunk_tanh_table<T>::tail, square), third.low)};
+        return rounded(product_of(cube, factor)) * B(down) * B(down) * B(down);
+    }
+
+    // a - 1 + 2 s with s = 1 / (1 + e^2a): where a < 1 and digits cancel the sum of the two is exact.
+    template <class B>
+    RECTIFIED_INLINE static B far(const B &a) {
+        const auto s = logistic<B>::left(B(-2) * a);
+        const B rest = s.high * B(2 * format<typename B::scalar>::unit);
+        return fma(rest, s.residual, (a - B(1)) + rest);
     }
 };
 

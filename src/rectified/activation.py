@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -16,6 +17,7 @@ from rectified.formula import evaluate, mathml
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_loaded = sys.modules
 _UFUNC_KEYWORDS = ("out", "where", "casting", "order", "dtype", "subok", "signature", "axes", "axis", "keepdims")
 
 
@@ -44,9 +46,9 @@ class Activation:
     parameters : mapping of str to Parameter
         The parameters by name, in order, with their defaults.
     kinks : tuple of float
-        Where the derivative jumps.
+        Where the derivative jumps, for the parameters' defaults.
     range : tuple of float
-        The lower and the upper bound of the values.
+        The lower and the upper bound of the values, for the parameters' defaults.
     reference : str
         The paper that a reader should turn to.
     output_condition : str
@@ -66,7 +68,7 @@ class Activation:
         summary: str,
         formula: str,
         derivative_formula: str,
-        range: tuple[float, float],
+        range: tuple[float | str, float | str],
         reference: str,
         parameters: Mapping[str, Parameter] | None = None,
         kink_formulas: tuple[str, ...] = (),
@@ -78,7 +80,7 @@ class Activation:
         self.summary = summary
         self.formula = formula
         self.derivative_formula = derivative_formula
-        self.range = range
+        self._bounds = range
         self.reference = reference
         self.parameters: Mapping[str, Parameter] = MappingProxyType(dict(parameters or {}))
         self.kink_formulas = kink_formulas
@@ -96,7 +98,14 @@ class Activation:
     @property
     def kinks(self) -> tuple[float, ...]:
         """Where the derivative jumps, for the parameters' defaults."""
-        return tuple(float(evaluate(kink, self._defaults)) for kink in self.kink_formulas)
+        found = (evaluate(kink, self._defaults) for kink in self.kink_formulas)
+        return tuple(float(kink) for kink in found if kink is not None)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The lower and the upper bound of the values, for the parameters' defaults."""
+        low, high = (evaluate(bound, self._defaults) if isinstance(bound, str) else bound for bound in self._bounds)
+        return float(low), float(high)
 
     @property
     def signature(self) -> str:
@@ -194,7 +203,8 @@ class Activation:
         """A docstring from the row."""
         lines = [f"``{self.signature}`` = ``{self.formula}``", "", self.summary, ""]
         lines += [
-            f"Its derivative is ``{self.derivative_formula}``; its values lie between {self.range[0]} and {self.range[1]}."
+            f"Its derivative is ``{self.derivative_formula}``; "
+            f"its values lie between {self._bounds[0]} and {self._bounds[1]}."
         ]
         lines += ["", "Parameters", "----------", "x : array_like", "    The input, of any shape."]
         for key, (default, meaning) in self.parameters.items():
@@ -209,6 +219,21 @@ class Activation:
             if key not in self.parameters and key not in allowed:
                 known = f"its parameters are: {', '.join(self.parameters)}" if self.parameters else "it has no parameters"
                 raise TypeError(f"{self.name} has no parameter {key!r}; {known}")
+
+
+def _floating(x: Any) -> Any:
+    """`x` as a C-contiguous array of the floating-point type that a ufunc would take it as."""
+    x = np.asarray(x)
+    return np.asarray(x, np.result_type(x, np.float16) if x.dtype.kind in "biu" else x.dtype, order="C")
+
+
+def _beside_bfloat16(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Python's numbers as bfloat16 where there is an array of it; by NumPy's rules both would become float32."""
+    ufuncs.learn_bfloat16()
+    bfloat16 = _loaded["ml_dtypes"].bfloat16
+    if not any(getattr(operand, "dtype", None) == bfloat16 for operand in operands):
+        return operands
+    return tuple(bfloat16(each) if isinstance(each, int | float) else each for each in operands)
 
 
 def _restored(name: str, defaults: dict[str, Any]) -> Activation:
@@ -241,10 +266,21 @@ class Ridge(Activation):
     def __call__(self, x: Any, /, *parameters: Any, **keywords: Any) -> Any:
         if keywords or parameters or self._default_values:
             return self._run(self._value, (x,), parameters, keywords)
+        if "ml_dtypes" in _loaded:
+            ufuncs.learn_bfloat16()
         return self._value(x)
 
-    def derivative(self, x: Any, /, *parameters: Any, wrt: str = "x", at_kink: float | None = None, **keywords: Any) -> Any:
-        """f'(x), or the derivative by a parameter.
+    def derivative(
+        self,
+        x: Any,
+        /,
+        *parameters: Any,
+        order: int | str = 1,
+        wrt: str = "x",
+        at_kink: float | None = None,
+        **keywords: Any,
+    ) -> Any:
+        """f'(x), or f''(x), or the derivative by a parameter.
 
         Parameters
         ----------
@@ -252,6 +288,9 @@ class Ridge(Activation):
             Where.
         *parameters
             The function's parameters, by position or name; they broadcast against `x`.
+        order : {1, 2}
+            Which derivative; the second one of smooth functions only. A string is the ufunc's keyword of this name, the
+            memory layout of the result.
         wrt : str
             By what to differentiate: ``"x"`` or the name of a parameter.
         at_kink : float in [0, 1], optional
@@ -268,7 +307,8 @@ class Ridge(Activation):
         Raises
         ------
         ValueError
-            For another `wrt`, for an `at_kink` outside of [0, 1] or of a function without kinks.
+            For another `order` or `wrt`, for the second derivative of a function whose first one jumps, for an `at_kink`
+            outside of [0, 1] or of a function without kinks.
 
         Examples
         --------
@@ -279,7 +319,13 @@ class Ridge(Activation):
         np.float64(0.5)
         >>> rf.leaky_relu.derivative(-3.0, wrt="slope")
         np.float64(-3.0)
+        >>> rf.tanh.derivative(0.0, order=2)
+        np.float64(0.0)
         """
+        if isinstance(order, str):
+            keywords["order"] = order
+        elif order != 1:
+            return self._run(self._second(order, wrt, at_kink), (x,), parameters, keywords)
         if wrt == "x" and at_kink is None:
             return self._run(self._derivative, (x,), parameters, keywords)
         return self._run(*self._special("derivative", (x,), wrt, at_kink), parameters, keywords)
@@ -345,6 +391,125 @@ class Ridge(Activation):
                 raise ValueError(f"{self.name}: the output tells the derivative only for {self.output_condition}")
         return self._run(self._backward_from_output, (dy, y), parameters, keywords)
 
+    @property
+    def forward_packed(self) -> Callable[..., Any]:
+        """``(y, bits)``: the value, and one bit for each element that tells the derivative.
+
+        ``forward_packed(x, *parameters, out=(y, bits))``. The attribute is absent where the derivative takes more than two
+        values. The bits take a 32nd of the memory that float32 inputs take, which is what `backward` would need.
+
+        Parameters
+        ----------
+        x : array_like
+            The input, of any shape.
+        *parameters
+            One number each, by position or name.
+        out : tuple of ndarray, optional
+            Where the results go: C-contiguous arrays.
+
+        Returns
+        -------
+        y : ndarray
+            The value, in the shape of `x`.
+        bits : ndarray of uint8
+            One bit for each element of `x` in C order, as ``numpy.packbits(..., bitorder="little")`` packs them.
+
+        References
+        ----------
+        A. Jain, A. Phanishayee, J. Mars, L. Tang and G. Pekhimenko, Gist: Efficient Data Encoding for Deep Neural Network
+        Training, ISCA 2018
+
+        Examples
+        --------
+        >>> import numpy as np, rectified as rf
+        >>> y, bits = rf.relu.forward_packed(np.array([-1.0, 2.0, 3.0]))
+        >>> y, bits
+        (array([0., 2., 3.]), array([6], dtype=uint8))
+        >>> rf.relu.backward_packed(np.array([5.0, 5.0, 5.0]), bits)
+        array([0., 5., 5.])
+        """
+        self._refuse_unpacked("forward_packed")
+        return self._run_forward_packed
+
+    @property
+    def backward_packed(self) -> Callable[..., Any]:
+        """``dy * f'(x)`` from the bits of `forward_packed`: ``backward_packed(dy, bits, *parameters, out=dx)``.
+
+        The attribute is absent where the derivative takes more than two values. NaN in `x` counts as the side on which
+        the function passes it on.
+
+        Parameters
+        ----------
+        dy : array_like
+            The gradient by the output, in the shape of `x`.
+        bits : ndarray of uint8
+            What `forward_packed` returned.
+        *parameters
+            The same as there.
+        out : ndarray, optional
+            Where the result goes: a C-contiguous array.
+
+        Returns
+        -------
+        ndarray
+            The gradient by the input.
+
+        Raises
+        ------
+        ValueError
+            Where `bits` does not belong to so many elements.
+        """
+        self._refuse_unpacked("backward_packed")
+        return self._run_backward_packed
+
+    def _refuse_unpacked(self, method: str) -> None:
+        if ufuncs.named(f"{self.name}_{method}") is None:
+            raise AttributeError(f"{self.name} has no {method}: its derivative takes more than two values")
+
+    def _run_forward_packed(self, x: Any, /, *parameters: Any, out: Any = None, **keywords: Any) -> Any:
+        x = _floating(x)
+        size = (x.size + 7) // 8
+        y, bits = (np.empty(x.shape, x.dtype), np.empty(size, np.uint8)) if out is None else out
+        self._refuse_layout(y, x.shape)
+        self._refuse_layout(bits, (size,))
+        self._run_packed("_forward_packed", (x.reshape(-1),), parameters, keywords, (y.reshape(-1), bits))
+        return y, bits
+
+    def _run_backward_packed(self, dy: Any, bits: Any, /, *parameters: Any, out: Any = None, **keywords: Any) -> Any:
+        dy, bits = _floating(dy), np.asarray(bits)
+        if bits.dtype != np.uint8 or bits.shape != ((dy.size + 7) // 8,):
+            raise ValueError(
+                f"{self.name}: the bits of {dy.size} elements are uint8 of shape ({(dy.size + 7) // 8},), "
+                f"not {bits.dtype} of {bits.shape}"
+            )
+        dx = np.empty(dy.shape, dy.dtype) if out is None else out
+        self._refuse_layout(dx, dy.shape)
+        self._run_packed("_backward_packed", (dy.reshape(-1), bits), parameters, keywords, (dx.reshape(-1),))
+        return dx
+
+    def _run_packed(
+        self, kind: str, operands: tuple[Any, ...], given: tuple[Any, ...], keywords: dict[str, Any], out: tuple[Any, ...]
+    ) -> None:
+        numbers = given + tuple(keywords.values())
+        if any(np.ndim(number) for number in (*numbers, *self._default_values)):
+            raise ValueError(f"{self.name}: a packed pass takes one number for each parameter")
+        self._run(self._ufunc(kind), operands, given, keywords | {"out": out})
+
+    def _refuse_layout(self, array: Any, shape: tuple[int, ...]) -> None:
+        if array.shape != shape or not array.flags.c_contiguous:
+            raise ValueError(f"{self.name}: out is C-contiguous and of shape {shape}, here it has {array.shape}")
+
+    def _second(self, order: int, wrt: str, at_kink: float | None) -> np.ufunc:
+        """The ufunc of the second derivative."""
+        if order != 2:
+            raise ValueError(f"{self.name}: order is 1 or 2, not {order}")
+        if wrt != "x" or at_kink is not None:
+            raise ValueError(f"{self.name}: the second derivative goes without wrt and at_kink")
+        found = ufuncs.named(f"{self.name}_second_derivative")
+        if found is None:
+            raise ValueError(f"{self.name} has no second derivative: its first one jumps")
+        return found
+
     def _special(
         self, kind: str, operands: tuple[Any, ...], wrt: str, at_kink: float | None
     ) -> tuple[np.ufunc, tuple[Any, ...]]:
@@ -370,8 +535,11 @@ class Ridge(Activation):
                 if name in keywords:
                     raise TypeError(f"{self.name} got its parameter {name!r} twice, by position and by name")
             rest = tuple(keywords.pop(name, self._defaults[name]) for name in names[len(given) :])
+        everything = (*operands, *given, *rest)
+        if "ml_dtypes" in _loaded:
+            everything = _beside_bfloat16(everything)
         try:
-            return ufunc(*operands, *given, *rest, **keywords)
+            return ufunc(*everything, **keywords)
         except TypeError:
             self._refuse_unknown(keywords, _UFUNC_KEYWORDS)
             raise

@@ -3,9 +3,12 @@
 They take every operand by position and have no defaults; `rectified.Activation` fills those in. Which instruction set they
 are compiled for is decided when this module is imported: the best one that the machine has, or the one that the environment
 variable ``RECTIFIED_ISA`` names.
+
+bfloat16 is a dtype of the package ml_dtypes: import that first, or call an activation once, and the ufuncs know it.
 """
 
 import os
+import sys
 
 import numpy as np
 
@@ -31,6 +34,23 @@ for _name, _ufunc in _native.ufuncs_of(isa).items():
 
 def __getattr__(name: str) -> np.ufunc:
     raise AttributeError(f"rectified.ufuncs has no ufunc {name!r}")
+
+
+_knows_bfloat16 = False
+
+
+def learn_bfloat16() -> None:
+    """Add the loops for bfloat16, if ml_dtypes has been imported and they are not there yet.
+
+    Importing this module does so, and calling an activation.
+    """
+    global _knows_bfloat16
+    if not _knows_bfloat16 and "ml_dtypes" in sys.modules:
+        _native.add_bfloat16(sys.modules["ml_dtypes"].bfloat16)
+        _knows_bfloat16 = True
+
+
+learn_bfloat16()
 
 
 def named(name: str) -> np.ufunc | None:

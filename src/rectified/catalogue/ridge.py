@@ -5,6 +5,8 @@ from math import inf
 from rectified.activation import Parameter as _Parameter
 from rectified.activation import Ridge as _Ridge
 
+# ---- rectifiers ----------------------------------------------------------------------------------------------------------
+
 relu = _Ridge(
     "relu",
     summary="The rectified linear unit: passes what is positive, and stops what is not.",
@@ -40,6 +42,114 @@ leaky_relu = _Ridge(
     ),
 )
 
+relu6 = _Ridge(
+    "relu6",
+    summary="ReLU with a ceiling at 6, so that few bits hold an output. Above it a unit learns as little as below 0.",
+    formula="min(max(0, x), 6)",
+    derivative_formula="1 if 0 < x < 6 else 0",
+    range=(0.0, 6.0),
+    kink_formulas=("0", "6"),
+    also_known_as=("ReLU6",),
+    elsewhere={"PyTorch": "the derivative at NaN is 1, here NaN"},
+    reference="A. Krizhevsky, Convolutional Deep Belief Networks on CIFAR-10, 2010",
+)
+
+clipped_relu = _Ridge(
+    "clipped_relu",
+    summary="ReLU with a ceiling, which keeps activations from growing without bound, as they may in a recurrent network.",
+    formula="min(max(0, x), ceiling)",
+    derivative_formula="1 if 0 < x < ceiling else 0",
+    parameters={"ceiling": _Parameter(6.0, "The largest output, a positive number.")},
+    range=("0", "ceiling"),
+    kink_formulas=("0", "ceiling"),
+    also_known_as=("ClippedReLU",),
+    elsewhere={
+        "Chainer": "the ceiling is called z, 20 by default",
+        "Keras": "ReLU(max_value=ceiling)",
+        "PyTorch": "hardtanh(x, 0, ceiling)",
+    },
+    reference="A. Hannun et al., Deep Speech: Scaling up End-to-End Speech Recognition, arXiv:1412.5567, 2014",
+)
+
+threshold = _Ridge(
+    "threshold",
+    summary="Passes what is above a threshold, and puts a value in place of the rest. It jumps unless the two are equal.",
+    formula="x if x > threshold else value",
+    derivative_formula="1 if x > threshold else 0",
+    parameters={
+        "threshold": _Parameter(0.0, "What an input must exceed to pass."),
+        "value": _Parameter(0.0, "The output for the others."),
+    },
+    range=("min(threshold, value)", "inf"),
+    kink_formulas=("threshold",),
+    output_condition="value <= threshold",
+    also_known_as=("Threshold",),
+    elsewhere={
+        "Keras": "the value is called default_value, and neither parameter has a default",
+        "PyTorch": "neither parameter has a default; the derivative at NaN is 1, here NaN",
+    },
+    reference=(
+        "R. Collobert, K. Kavukcuoglu and C. Farabet, "
+        "Torch7: A Matlab-like Environment for Machine Learning, BigLearn, NIPS Workshop, 2011"
+    ),
+)
+
+thresholded_relu = _Ridge(
+    "thresholded_relu",
+    summary="Passes what is above a threshold, unchanged, and stops the rest: sparse without a bias, but it jumps.",
+    formula="x if x > alpha else 0",
+    derivative_formula="1 if x > alpha else 0",
+    parameters={"alpha": _Parameter(1.0, "What an input must exceed to pass.")},
+    range=("min(alpha, 0)", "inf"),
+    kink_formulas=("alpha",),
+    output_condition="alpha >= 0",
+    also_known_as=("ThresholdedReLU", "ThresholdedRelu"),
+    elsewhere={"Keras": "the threshold is called theta", "PyTorch": "threshold(x, alpha, 0)"},
+    reference=(
+        "K. Konda, R. Memisevic and D. Krueger, Zero-Bias Autoencoders and the Benefits of Co-Adapting Features, ICLR 2015"
+    ),
+)
+
+squared_relu = _Ridge(
+    "squared_relu",
+    summary="The square of ReLU: smooth at 0, and steeper the larger the input. A search for better transformers found it.",
+    formula="max(0, x)**2",
+    derivative_formula="2 * max(0, x)",
+    range=(0.0, inf),
+    also_known_as=("relu2", "relu_squared", "SquaredReLU", "SquareReLU"),
+    reference=(
+        "D. R. So, W. Mańke, H. Liu, Z. Dai, N. Shazeer and Q. V. Le, "
+        "Primer: Searching for Efficient Transformers for Language Modeling, NeurIPS 2021"
+    ),
+)
+
+# ---- exponential ---------------------------------------------------------------------------------------------------------
+
+# ---- smooth rectifiers ---------------------------------------------------------------------------------------------------
+
+squareplus = _Ridge(
+    "squareplus",
+    summary="A smooth rectifier made of a square root: a branch of a hyperbola, which ends on the left as -b/(4x) does.",
+    formula="b / (2 * (sqrt(x**2 + b) - x)) if x < 0 else (x + sqrt(x**2 + b)) / 2",
+    derivative_formula="(1 + x / sqrt(x**2 + b)) / 2",
+    parameters={"b": _Parameter(4.0, "How wide the bend is, a positive number; the value at 0 is half its square root.")},
+    range=(0.0, inf),
+    also_known_as=("Squareplus",),
+    reference="J. T. Barron, Squareplus: A Softplus-Like Algebraic Rectifier, arXiv:2112.11687, 2021",
+)
+
+sparse_plus = _Ridge(
+    "sparse_plus",
+    summary="A rectifier whose bend is a parabola between -1 and 1. Where softplus is small on the left, it is 0.",
+    formula="0 if x <= -1 else x if x >= 1 else (x + 1)**2 / 4",
+    derivative_formula="min(max((x + 1) / 2, 0), 1)",
+    range=(0.0, inf),
+    also_known_as=("SparsePlus",),
+    reference="M. Blondel, A. F. T. Martins and V. Niculae, Learning with Fenchel-Young Losses, JMLR 2020",
+)
+
+# ---- sigmoidal -----------------------------------------------------------------------------------------------------------
+
 sigmoid = _Ridge(
     "sigmoid",
     summary="The logistic function: squeezes every number between 0 and 1, and saturates at both ends.",
@@ -59,4 +169,144 @@ tanh = _Ridge(
     range=(-1.0, 1.0),
     also_known_as=("Tanh", "hyperbolic_tangent"),
     reference="Y. LeCun, L. Bottou, G. B. Orr and K.-R. Müller, Efficient BackProp, 1998",
+)
+
+softsign = _Ridge(
+    "softsign",
+    summary="A sigmoid without an exponential: it saturates slowly, as 1/|x| does.",
+    formula="x / (1 + abs(x))",
+    derivative_formula="1 / (1 + abs(x))**2",
+    range=(-1.0, 1.0),
+    also_known_as=("Softsign", "soft_sign"),
+    reference="J. Turian, J. Bergstra and Y. Bengio, Quadratic Features and Deep Architectures for Chunking, NAACL 2009",
+)
+
+arctan = _Ridge(
+    "arctan",
+    summary="The inverse tangent: a sigmoid between -π/2 and π/2 whose derivative, 1/(1 + x²), fades slowly.",
+    formula="atan(x)",
+    derivative_formula="1 / (1 + x**2)",
+    range=(-1.5707963267948966, 1.5707963267948966),
+    also_known_as=("atan", "Atan"),
+    reference="J. Kamruzzaman and S. M. Aziz, A Note on Activation Function in Multilayer Feedforward Learning, IJCNN 2002",
+)
+
+hardsigmoid = _Ridge(
+    "hardsigmoid",
+    summary="A sigmoid made of three lines: a gate without an exponential, shut below -3 and wholly open above 3.",
+    formula="min(max(x / 6 + 1 / 2, 0), 1)",
+    derivative_formula="1 / 6 if -3 < x < 3 else 0",
+    range=(0.0, 1.0),
+    kink_formulas=("-3", "3"),
+    also_known_as=("Hardsigmoid", "hard_sigmoid", "HardSigmoid"),
+    elsewhere={
+        "Keras": "slope 0.2 before Keras 3",
+        "ONNX": "slope 0.2",
+        "PyTorch": "the derivative at NaN is 0, here NaN",
+    },
+    reference="A. Howard et al., Searching for MobileNetV3, ICCV 2019",
+)
+
+hardtanh = _Ridge(
+    "hardtanh",
+    summary="The identity between two bounds, and constant outside: tanh made of three lines.",
+    formula="min(max(min_val, x), max_val)",
+    derivative_formula="1 if min_val < x < max_val else 0",
+    parameters={
+        "min_val": _Parameter(-1.0, "The smallest output."),
+        "max_val": _Parameter(1.0, "The largest output, above the smallest."),
+    },
+    range=("min_val", "max_val"),
+    kink_formulas=("min_val", "max_val"),
+    also_known_as=("Hardtanh", "hard_tanh", "HardTanh"),
+    elsewhere={
+        "JAX": "the bounds are -1 and 1",
+        "Keras": "the bounds are -1 and 1",
+        "NumPy": "np.clip, which has no derivative",
+        "PyTorch": "the derivative at NaN is 1, here NaN",
+    },
+    reference="R. Collobert, Large Scale Machine Learning, PhD thesis, Université Paris VI, 2004",
+)
+
+hardswish = _Ridge(
+    "hardswish",
+    summary="The input times its hard sigmoid: SiLU made of two lines and a parabola between them, for small machines.",
+    formula="x * min(max(x / 6 + 1 / 2, 0), 1)",
+    derivative_formula="0 if x <= -3 else 1 if x >= 3 else x / 3 + 1 / 2",
+    range=(-0.375, inf),
+    kink_formulas=("-3", "3"),
+    also_known_as=("Hardswish", "hard_swish", "HardSwish", "hard_silu"),
+    elsewhere={"PyTorch": "the derivative at NaN is 1, here NaN"},
+    reference="A. Howard et al., Searching for MobileNetV3, ICCV 2019",
+)
+
+sparse_sigmoid = _Ridge(
+    "sparse_sigmoid",
+    summary="A ramp from 0 at -1 to 1 at 1, the derivative of sparse_plus: a sigmoid that reaches its ends.",
+    formula="min(max((x + 1) / 2, 0), 1)",
+    derivative_formula="1 / 2 if -1 < x < 1 else 0",
+    range=(0.0, 1.0),
+    kink_formulas=("-1", "1"),
+    also_known_as=("SparseSigmoid",),
+    elsewhere={"BinaryConnect": "called the hard sigmoid (M. Courbariaux, Y. Bengio and J.-P. David, NIPS 2015)"},
+    reference="M. Blondel, A. F. T. Martins and V. Niculae, Learning with Fenchel-Young Losses, JMLR 2020",
+)
+
+step = _Ridge(
+    "step",
+    summary="The first artificial neuron: it fires or it does not. Its derivative is 0, so nothing is learned by it.",
+    formula="1 if x > 0 else 0",
+    derivative_formula="0",
+    range=(0.0, 1.0),
+    also_known_as=("heaviside", "Heaviside", "binary_step"),
+    elsewhere={"NumPy": "np.heaviside(x, 0)", "PyTorch": "torch.heaviside(x, zero), with a tensor of zero"},
+    reference="W. S. McCulloch and W. Pitts, A Logical Calculus of the Ideas Immanent in Nervous Activity, 1943",
+)
+
+identity = _Ridge(
+    "identity",
+    summary="No activation at all. Layers with nothing else between them are one layer, however many they are.",
+    formula="x",
+    derivative_formula="1",
+    range=(-inf, inf),
+    also_known_as=("Identity", "linear"),
+    reference="B. Widrow and M. E. Hoff, Adaptive Switching Circuits, IRE WESCON Convention Record, 1960",
+)
+
+# ---- shrinking -----------------------------------------------------------------------------------------------------------
+
+hardshrink = _Ridge(
+    "hardshrink",
+    summary="Stops what is small, of either sign, and passes the rest unchanged. In denoising, what is small is noise.",
+    formula="x if abs(x) > lambd else 0",
+    derivative_formula="1 if abs(x) > lambd else 0",
+    parameters={"lambd": _Parameter(0.5, "Up to this magnitude an input counts as small.")},
+    range=(-inf, inf),
+    kink_formulas=("-lambd", "lambd"),
+    output_condition="lambd >= 0",
+    also_known_as=("Hardshrink", "hard_shrink", "HardShrink", "Shrink"),
+    elsewhere={
+        "Keras": "lambd is called threshold",
+        "ONNX": "Shrink with its default bias, 0",
+        "PyTorch": "the derivative at NaN is 1, here NaN",
+    },
+    reference="D. L. Donoho and I. M. Johnstone, Ideal Spatial Adaptation by Wavelet Shrinkage, Biometrika, 1994",
+)
+
+softshrink = _Ridge(
+    "softshrink",
+    summary="Moves every input towards 0 by lambd, and what is nearer than that to 0 itself: it makes a sparse output.",
+    formula="x - lambd if x > lambd else x + lambd if x < -lambd else 0",
+    derivative_formula="1 if abs(x) > lambd else 0",
+    parameters={"lambd": _Parameter(0.5, "How much is taken off; not negative.")},
+    range=(-inf, inf),
+    kink_formulas=("-lambd", "lambd"),
+    output_condition="lambd >= 0",
+    also_known_as=("Softshrink", "soft_shrink", "SoftShrink", "soft_threshold"),
+    elsewhere={
+        "Keras": "lambd is called threshold",
+        "ONNX": "Shrink with lambd for its bias",
+        "PyTorch": "the derivative at NaN is 1, here NaN",
+    },
+    reference="D. L. Donoho, De-Noising by Soft-Thresholding, IEEE Transactions on Information Theory, 1995",
 )

@@ -1,0 +1,231 @@
+// Sigmoids and rectifiers without an exponential, which approach their ends as slowly as a power of x or reach them.
+#pragma once
+
+#include "../category.hpp"
+#include "hard.hpp"
+
+namespace rectified::RECTIFIED_TARGET {
+
+struct softsign : ridge {
+    static constexpr const char *name = "softsign";
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x) {
+        const B a = bounded(abs(x));
+        const pair<B> sum = sum_of_any(B(1), a);
+        const B reciprocal = B(1) / sum.high;
+        const B quotient = a * reciprocal;
+        const B residual = fnma(quotient, sum.low, fnma(quotient, sum.high, a));
+        return with_sign_of(fma(residual, reciprocal, quotient), x);
+    }
+    // q^2 with q = 1 / (1 + a). What the sum and the division have lost is e: 1 / (1 + a) = q (1 + e).
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &x) {
+        const pair<B> sum = sum_of_any(B(1), bounded(abs(x)));
+        const B q = B(1) / sum.high;
+        const B e = fnma(q, sum.low, fnma(q, sum.high, B(1)));
+        return q * fma(q + q, e, q);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative_from_output(const B &y) {
+        const B q = B(1) - abs(y);
+        return q * q;
+    }
+
+  private:
+    // From here on the value rounds to 1 and the derivative to 0; infinity would give NaN.
+    template <class B>
+    RECTIFIED_INLINE static B bounded(const B &a) {
+        using T = typename B::scalar;
+        return lesser(B(std::numeric_limits<T>::max() * T(0x1p-30)), a);
+    }
+};
+
+// What is larger than this is cut off before it is squared: twice the square is a number, and one that fma can multiply
+// where it has to be made of other operations.
+template <class T>
+inline constexpr T far = std::is_same_v<T, float> ? T(0x1p62) : T(0x1p497);
+
+// Times this, numbers beyond far are those whose square has a reciprocal of 0. Its square is format::unit.
+template <class T>
+inline constexpr T root_of_unit = T(1) / (std::int64_t(1) << format<T>::headroom / 2);
+
+// (x + s) / 2 with s = sqrt(x^2 + b).
+struct squareplus : ridge {
+    static constexpr const char *name = "squareplus";
+    static constexpr const char *parameters[] = {"b"};
+
+    // Left of 0 the sum cancels: there the value is h = b / (2 (a + s)), a = |x|, and right of 0 it is x + h.
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x, const B &b) {
+        return select(x > B(0), x, B(0)) + left(abs(x), b);
+    }
+    // Left of 0 that is b / (2 (s^2 + a s)), and right of 0 one minus it.
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &x, const B &b) {
+        using T = typename B::scalar;
+        const B unit = B(format<T>::unit), a = lesser(B(far<T>), abs(x) * B(root_of_unit<T>));
+        const root_of_sum<B> s(a, b * unit);
+        const pair<B> product = product_of(a, s.root);
+        const pair<B> sum = sum_of(greater(B(std::numeric_limits<T>::min()), s.square.high), product.high);
+        const B half = b * B(0.5f), reciprocal = B(1) / sum.high;
+        const B quotient = half * reciprocal;
+        const B sum_low = sum.low + (s.square.low + product.low);
+        const B residual = fnma(quotient, sum_low, fnma(quotient, sum.high, half));
+        const B left = fma(residual, reciprocal, quotient) * unit;
+        return select(x > B(0), B(1) - left, left);
+    }
+    // b / (2 s^3)
+    template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &x, const B &b) {
+        const root_of_sum<B> s(lesser(B(far<typename B::scalar>), abs(x)), b);
+        const B r = B(1) / s.root;
+        const pair<B> rest = {r, B(0)};
+        const pair<B> cube = product_of(product_of(rest, rest), product_of(b * B(0.5f), r));
+        return cube.high + fma(cube.high, B(3) * s.residual(r), cube.low);
+    }
+    // 1 / (4 s)
+    template <int Parameter, class B>
+    RECTIFIED_INLINE static B derivative_wrt(const B &x, const B &b) {
+        const B a = abs(x);
+        const root_of_sum<B> s(lesser(edge(b), a), b);
+        const B r = B(1) / s.root;
+        return select(a >= edge(b), B(0.25f) / a, B(0.25f) * fma(r, s.residual(r), r));
+    }
+
+  private:
+    // s, what its square is, and what that lacks to a^2 + b.
+    template <class B>
+    struct root_of_sum {
+        pair<B> square;
+        B root, rest;
+
+        RECTIFIED_INLINE root_of_sum(const B &a, const B &b) {
+            const pair<B> product = product_of(a, a);
+            square = sum_of_any(product.high, b);
+            square.low = square.low + product.low;
+            root = sqrt(square.high);
+            rest = fnma(root, root, square.high) + square.low;
+        }
+        // e, where 1 / s = r (1 + e).
+        RECTIFIED_INLINE B residual(const B &r) const { return fnma(rest * B(0.5f), r * r, fnma(r, root, B(1))); }
+    };
+
+    // From here on s is a to the last digit; below it the square does not overflow.
+    template <class B>
+    RECTIFIED_INLINE static B edge(const B &b) {
+        return sqrt(b) * B(0x1p30f);
+    }
+
+    // h, which solves h (h + a) = b / 4: a step of Newton's takes away what the square root and the sums have lost.
+    template <class B>
+    RECTIFIED_INLINE static B left(const B &a, const B &b) {
+        const auto beyond = a >= edge(b);
+        const B quarter = b * B(0.25f), mean = fma(a, B(0.5f), sqrt(fma(a, a, b)) * B(0.5f));
+        const B divisor = greater(B(std::numeric_limits<typename B::scalar>::min()), select(beyond, a, mean));
+        const B h = quarter / divisor;
+        const pair<B> sum = sum_of_any(a, h);
+        const B residual = fnma(h, sum.low, fnma(h, sum.high, quarter));
+        const B reciprocal = h * (B(1) / quarter);
+        const B slope = reciprocal * fma(h * reciprocal, B(-0.5f), B(0.957f));  // 1 / s = 1 / (mean + h), to 5 percent
+        return select(beyond, h, fma(residual, slope, h));
+    }
+};
+
+struct arctan : ridge {
+    static constexpr const char *name = "arctan";
+
+    // A polynomial is enough between 0 and 1; from 1 on that is pi / 2 + atan(-1 / a).
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x) {
+        using T = typename B::scalar;
+        const pair<B> quarter_turn = constant<B>(0x1.921fb54442d18p+0, 0x1.1a62633145c07p-54);
+        const B a = abs(x);
+        const auto large = a > B(1);
+        const B r = select(large, B(-1) / a, a);
+        const pair<B> sum = sum_of(select(large, quarter_turn.high, B(0)), r);
+        const B low = sum.low + select(large, quarter_turn.low, B(0));
+        const B square = r * r;
+        return with_sign_of(sum.high + fma(r * square, tail(square, arctangent_table<T>::tail), low), x);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &x) {
+        using T = typename B::scalar;
+        const B unit = B(format<T>::unit), a = lesser(B(far<T>), abs(x) * B(root_of_unit<T>));
+        return B(1) / fma(a, a, unit) * unit;
+    }
+    // -2 x q^2 with q = 1 / (1 + x^2). What the sum and the division have lost is e: 1 / (1 + x^2) = q (1 + e).
+    template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &x) {
+        const B a = lesser(B(far<typename B::scalar>), abs(x));
+        const pair<B> square = product_of(a, a);
+        const pair<B> sum = sum_of_any(B(1), square.high);
+        const B q = B(1) / sum.high;
+        const B e = fnma(q, sum.low + square.low, fnma(q, sum.high, B(1)));
+        return with_sign_of((a + a) * q * fma(q + q, e, q), -x);
+    }
+
+  private:
+    template <class B, std::size_t Count>
+    RECTIFIED_INLINE static B tail(const B &square, const typename B::scalar (&coefficients)[Count]) {
+        const B fourth = square * square;
+        B chain[] = {B(coefficients[Count - 2]), B(coefficients[Count - 1])};  // of every other coefficient
+        for (int i = Count - 3; i >= 4; --i) {
+            B &part = chain[(Count - i) % 2];
+            part = fma(part, fourth, B(coefficients[i]));
+        }
+        B sum = fma(chain[(Count + 1) % 2], square, chain[Count % 2]);  // and one chain where rounding shows
+        for (int i = 3; i >= 0; --i) sum = fma(sum, square, B(coefficients[i]));
+        return sum;
+    }
+};
+
+// The rising ramp between -1 and 1.
+struct sparse_sigmoid : ridge {
+    static constexpr const char *name = "sparse_sigmoid";
+    static constexpr bool piecewise_linear = true;
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x) {
+        return (hardtanh::value(x, B(-1), B(1)) + B(1)) * B(0.5f);
+    }
+    template <class B, class Kink>
+    RECTIFIED_INLINE static B derivative(const B &x, const Kink &at_kink) {
+        const B at_bound = select(x < B(0), at_kink(B(0), B(0.5f)), at_kink(B(0.5f), B(0)));
+        return select(abs(x) == B(1), at_bound, slope_of<sparse_sigmoid>(x));
+    }
+    template <class B>
+    RECTIFIED_INLINE static typename B::integer is_steep(const B &x) {
+        return hardtanh::is_steep(x, B(-1), B(1));
+    }
+    template <class B>
+    RECTIFIED_INLINE static B slope_where_steep() {
+        return B(0.5f);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B slope_elsewhere() {
+        return B(0);
+    }
+};
+
+// Its integral.
+struct sparse_plus : ridge {
+    static constexpr const char *name = "sparse_plus";
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x) {
+        const pair<B> sum = sum_of(B(1), hardtanh::value(x, B(-1), B(1)));
+        const B half = sum.high * B(0.5f);
+        return select(x >= B(1), x, fma(half, half, half * sum.low));
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &x) {
+        return sparse_sigmoid::value(x);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative_from_output(const B &y) {
+        return sqrt(lesser(B(1), y));
+    }
+};
+
+}  // namespace rectified::RECTIFIED_TARGET

@@ -1,0 +1,137 @@
+// Exponential units: linear right of 0, bent towards a bound left of it.
+#pragma once
+
+#include "../elementary.hpp"
+#include "../kink.hpp"
+
+namespace rectified::RECTIFIED_TARGET {
+
+// Factors are numbers or pairs.
+
+template <class B>
+RECTIFIED_INLINE pair<B> exact(const B &a) {
+    return {a, B(0)};
+}
+
+// factor e^-a for a >= 0, down to the last subnormal.
+template <class A, class B>
+RECTIFIED_INLINE B decay(const A &factor, const pair<B> &a) {
+    using F = format<typename B::scalar>;
+    constexpr int up = -2 * F::headroom;  // e^-a 2^-up is normal as far as its product with any factor is anything
+    const pair<B> bounded = at_most(30 - F::vanishes, a);
+    const auto e = exponential<B>::template of_minus<up>(bounded.high, bounded.low);
+    return rounded(product_of(factor, pair<B>{e.large, e.low * e.scale})) * B(F::unit * F::unit);
+}
+
+// factor (e^-a - 1) for a >= 0.
+template <class A, class B>
+RECTIFIED_INLINE B less_one(const A &factor, const pair<B> &a) {
+    const pair<B> bounded = at_most(format<typename B::scalar>::saturates, a);
+    return rounded(product_of(factor, exponential<B>::of_minus_less_one(bounded.high, bounded.low)));
+}
+
+struct elu {
+    static constexpr const char *name = "elu";
+    static constexpr const char *parameters[] = {"alpha"};
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x, const B &alpha) {
+        return select(x < B(0), less_one(alpha, exact(abs(x))), x);
+    }
+    template <class B, class Kink>
+    RECTIFIED_INLINE static B derivative(const B &x, const B &alpha, const Kink &at_kink) {
+        const B right = select(x == B(0), at_kink(alpha, B(1)), B(1));
+        return select(x >= B(0), right, decay(alpha, exact(abs(x))));
+    }
+    // Right of 0 the output is x; left of it alpha e^x = y + alpha.
+    template <class B>
+    RECTIFIED_INLINE static B derivative_from_output(const B &y, const B &alpha) {
+        const B nan = B(std::numeric_limits<typename B::scalar>::quiet_NaN());
+        const B right = select(y == B(0), smallest{}(alpha, B(1)), B(1));
+        return select(alpha >= B(0), select(y >= B(0), right, y + alpha), nan);
+    }
+    template <int Parameter, class B>
+    RECTIFIED_INLINE static B derivative_wrt(const B &x, const B &) {
+        return select(x < B(0), less_one(B(1), exact(abs(x))), select(x == x, B(0), x));
+    }
+};
+
+// elu with its exponential widened by alpha, which makes it smooth for every alpha > 0; NaN left of 0 for others.
+struct celu {
+    static constexpr const char *name = "celu";
+    static constexpr const char *parameters[] = {"alpha"};
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x, const B &alpha) {
+        // Up to here x + x^2 / (2 alpha) rounds to x; x / alpha might have lost its digits to subnormals.
+        const B nearly_linear = select(alpha > B(0), alpha * B(std::numeric_limits<typename B::scalar>::epsilon() / -8), B(0));
+        return select(x >= nearly_linear, x, less_one(alpha, ratio(x, alpha)));
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &x, const B &alpha) {
+        return select(x >= B(0), B(1), decay(B(1), ratio(x, alpha)));
+    }
+    // Right of 0 the output is x; left of it e^(x / alpha) = y / alpha + 1.
+    template <class B>
+    RECTIFIED_INLINE static B derivative_from_output(const B &y, const B &alpha) {
+        return select(y >= B(0), B(1), (y + alpha) / positive(alpha));
+    }
+    // (1 + a) e^-a - 1 for a = -x / alpha.
+    template <int Parameter, class B>
+    RECTIFIED_INLINE static B derivative_wrt(const B &x, const B &alpha) {
+        using T = typename B::scalar;
+        const pair<B> a = at_most(format<T>::saturates + 10, ratio(x, alpha));
+        const B tail = polynomial(gamma_of_two_table<T>::tail, a.high);
+        const pair<B> half_square = product_of(a.high * B(0.5f), a);
+        const B near = fma(half_square.high, (a.high + a.high) * tail, -half_square.low) - half_square.high;
+        const pair<B> m = exponential<B>::of_minus_less_one(a.high, a.low), product = product_of(a, m);
+        const pair<B> sum = sum_of(a.high, m.high), far = sum_of_any(sum.high, product.high);
+        const B far_low = far.low + ((sum.low + product.low) + (a.low + m.low));
+        const B left = select(a.high < B(0.25f), near, far.high + far_low);
+        return select(x < B(0), left, select(x == x, B(0), x));
+    }
+
+  private:
+    template <class B>
+    RECTIFIED_INLINE static B positive(const B &alpha) {
+        return select(alpha > B(0), alpha, B(std::numeric_limits<typename B::scalar>::quiet_NaN()));
+    }
+    // |x| / alpha, with the digits that the exponential needs.
+    template <class B>
+    RECTIFIED_INLINE static pair<B> ratio(const B &x, const B &alpha) {
+        return product_of(abs(x), reciprocal_of(positive(alpha)));
+    }
+};
+
+// scale elu(x, alpha), with the two constants for which zero mean and unit variance are a fixed point.
+struct selu {
+    static constexpr const char *name = "selu";
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x) {
+        const pair<B> scale = constant<B>(0x1.0cfabcp0, 8.4416637719981835e-8);  // two positive parts: infinity stays
+        return select(x < B(0), less_one(left<B>(), exact(abs(x))), fma(x, scale.high, x * scale.low));
+    }
+    template <class B, class Kink>
+    RECTIFIED_INLINE static B derivative(const B &x, const Kink &at_kink) {
+        const B right = select(x == B(0), at_kink(left<B>().high, slope<B>()), slope<B>());
+        return select(x >= B(0), right, decay(left<B>(), exact(abs(x))));
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative_from_output(const B &y) {
+        const B leftwards = greater(B(0), (y + left<B>().high) + left<B>().low);
+        return select(y >= B(0), slope<B>(), leftwards);
+    }
+
+  private:
+    template <class B>
+    RECTIFIED_INLINE static B slope() {
+        return B(static_cast<typename B::scalar>(1.0507009873554805));
+    }
+    template <class B>
+    RECTIFIED_INLINE static pair<B> left() {  // scale alpha
+        return constant<B>(1.7580993408473768, 1.4153519380084458e-17);
+    }
+};
+
+}  // namespace rectified::RECTIFIED_TARGET

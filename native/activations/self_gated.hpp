@@ -1,0 +1,302 @@
+// Functions that multiply x by a gate made of x.
+#pragma once
+
+#include "sigmoidal.hpp"
+
+namespace rectified::RECTIFIED_TARGET {
+
+template <class B>
+RECTIFIED_INLINE pair<B> operator-(const pair<B> &a) {
+    return {-a.high, -a.low};
+}
+
+template <class B>
+RECTIFIED_INLINE pair<B> operator+(const pair<B> &a, const pair<B> &b) {
+    const pair<B> high = sum_of_any(a.high, b.high);
+    return {high.high, high.low + (a.low + b.low)};
+}
+
+template <class B>
+RECTIFIED_INLINE pair<B> operator+(const pair<B> &a, typename B::scalar b) {
+    const pair<B> high = sum_of_any(a.high, B(b));
+    return {high.high, high.low + a.low};
+}
+
+// The same where |a| >= |b|.
+template <class B>
+RECTIFIED_INLINE pair<B> operator+(typename B::scalar a, const pair<B> &b) {
+    const pair<B> high = sum_of(B(a), b.high);
+    return {high.high, high.low + b.low};
+}
+
+template <class B>
+RECTIFIED_INLINE pair<B> operator*(const pair<B> &a, const pair<B> &b) {
+    return product_of(a, b);
+}
+
+template <class B>
+RECTIFIED_INLINE pair<B> operator*(const pair<B> &a, const B &b) {
+    const B high = a.high * b;
+    return {high, fma(a.low, b, fma(a.high, b, -high))};
+}
+
+template <class B>
+RECTIFIED_INLINE B rounded_product(const pair<B> &a, const B &b) {
+    return fma(a.high, b, a.low * b);
+}
+
+// a / b, rounded once: the product in the last step is exact.
+template <class B>
+RECTIFIED_INLINE B rounded_quotient(const pair<B> &a, const pair<B> &b) {
+    const B reciprocal = B(1) / b.high, high = a.high * reciprocal;
+    const B error = high * fnma(reciprocal, b.high, B(1));
+    return fma(a.high, reciprocal, fma(fnma(high, b.low, a.low), reciprocal, error));
+}
+
+// e^x, and the same times 2^headroom, which is a normal number where e^x is none.
+template <class B>
+struct power_of_e {
+    using T = typename B::scalar;
+    pair<B> up;
+
+    RECTIFIED_INLINE explicit power_of_e(const pair<B> &x) {
+        const auto e = exponential<B>::template of_minus<-format<T>::headroom>(-x.high, -x.low);
+        up = sum_of(e.large, e.low * e.scale);
+    }
+    RECTIFIED_INLINE explicit power_of_e(const B &x) : power_of_e(pair<B>{x, B(0)}) {}
+
+    RECTIFIED_INLINE pair<B> plain() const { return {up.high * B(unit), up.low * B(unit)}; }
+
+    static constexpr T unit = format<T>::unit, one = 1 / unit;
+    static constexpr T ends = std::is_same_v<T, float> ? -114 : -770;  // e^ends rounds to 0, even times some thousands
+};
+
+// Where a derivative crosses zero, the few digits that float32's exponential has more than a number do not reach. There,
+// and nowhere else, the series at the root takes over: the distance from the root is exact.
+template <class B, std::size_t Count>
+RECTIFIED_INLINE B beside_root(const B &x, const pair<B> &root, const pair<B> &slope, const float (&bend)[Count],
+                               const B &elsewhere) {
+    if constexpr (std::is_same_v<typename B::scalar, float>) {
+        const pair<B> distance = sum_of(x - root.high, -root.low);
+        const pair<B> factor = {slope.high, fma(polynomial(bend, distance.high), distance.high, slope.low)};
+        return select(abs(distance.high) < B(1.0f / 64), rounded(distance * factor), elsewhere);
+    } else {
+        return elsewhere;
+    }
+}
+
+// x n / (n + 2) with n = e (e + 2), e = e^x: the hyperbolic tangent of a logarithm is rational.
+struct mish : ridge {
+    static constexpr const char *name = "mish";
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x) {
+        constexpr auto one = power_of_e<B>::one;
+        const B b = bounded(x);
+        const power_of_e<B> e(b);
+        const pair<B> n = e.up * (e.up + 2 * one);
+        return select(x > b, x, with_sign_of(rounded_quotient(n * abs(b), n + 2 * one * one), x));
+    }
+
+    // e ((e + 2) d + 4 x (1 + e)) / d^2 with d = n + 2.
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &x) {
+        const B b = bounded(x);
+        const power_of_e<B> power(b);
+        const pair<B> e = power.plain(), sum = e + 2, d = e * sum + 2;
+        const pair<B> factor = sum * d + (e + 1) * (b * B(4));
+        static constexpr float bend[] = {0.20473126f, 0.041907821f, -0.020271823f};
+        return beside_root(b, constant<B>(-1.1924312145154952, -4.8484829848031044e-17),
+                           constant<B>(0.2669479140495345, 1.5332816617135587e-17), bend,
+                           rounded_quotient(power.up * factor, d * d) * B(power.unit));
+    }
+
+    // Left of 0 that is 4 e (2 (1 + e) d + x (2 + 2 e - 3 e^2 - 2 e^3)) / d^3. Right of 0 powers of e^-x stand in place of
+    // e^x.
+    template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &x) {
+        const B a = lesser(B(-power_of_e<B>::ends), abs(x));
+        const power_of_e<B> power(-a);
+        const pair<B> e = power.plain();
+        const auto left = x < B(0);
+        const auto quadratic = [&](const B &first, const B &second, const B &third) {
+            return (e * third + pair<B>{second, B(0)}) * e + pair<B>{first, B(0)};
+        };
+        const B one = B(1), two = B(2), three = B(3);
+        const pair<B> d = quadratic(select(left, two, one), two, select(left, one, two));
+        const pair<B> bend = quadratic(select(left, two, three), -select(left, three, two), -two) * e + 2;
+        const pair<B> factor = (1 + e) * d * two + bend * -a;
+        const pair<B> start = power.up * pair<B>{select(left, one, e.high), select(left, B(0), e.low)};
+        return rounded_quotient(start * factor, d * d * d) * B(4 * power.unit);
+    }
+
+  private:
+    // Right of the upper bound the gate and the derivative round to 1.
+    template <class B>
+    RECTIFIED_INLINE static B bounded(const B &x) {
+        const B upper = B(std::is_same_v<typename B::scalar, float> ? 12 : 24);
+        return greater(B(power_of_e<B>::ends), lesser(upper, x));
+    }
+};
+
+// x / (1 + e^-z) with z = 2 sqrt(2 / pi) (x + 0.044715 x^3). Left of 0 that is -a e / (1 + e) with a = |x|, e = e^-z(a),
+// and right of it x more.
+struct gelu_tanh : ridge {
+    static constexpr const char *name = "gelu_tanh";
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x) {
+        const cubic<B> z(x);
+        const power_of_e<B> e(-z.value());
+        const B left = -rounded_quotient(e.up * z.a, e.one + e.up);
+        return select(x < B(0), left, x + left);
+    }
+
+    // Left of 0 e (1 + e - a z') / (1 + e)^2, and right of it one minus that.
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &x) {
+        const cubic<B> z(x);
+        const power_of_e<B> e(-z.value());
+        const pair<B> d = e.one + e.up, factor = (z.slope() * (z.a * B(-e.one)) + e.one) + e.up;
+        const B tail = rounded_quotient(e.up * factor, d * d);
+        static constexpr float bend[] = {0.38751845f, -0.015782854f, -0.11394448f};
+        const B left = beside_root(-z.a, constant<B>(-0.7524614220710163, 3.4358218314355225e-17),
+                                   constant<B>(0.4304000910248585, 1.659904826469907e-17), bend, tail);
+        return select(x > B(0), B(1) - left, left);
+    }
+
+    // e ((2 z' + a z'') (1 + e) - a z'^2 (1 - e)) / (1 + e)^3
+    template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &x) {
+        const cubic<B> z(x);
+        const power_of_e<B> power(-z.value());
+        const pair<B> e = power.plain(), d = 1 + e, slope = z.slope();
+        const pair<B> first = slope * B(4) + constant<B>(-2 * z.first, -2 * z.rest);
+        const pair<B> factor = first * d + slope * slope * (1 + -e) * -z.a;
+        return rounded_quotient(power.up * factor, d * d * d) * B(power.unit);
+    }
+
+  private:
+    // z and z' at a = |x|. Beyond the bound e^-z rounds to 0 even when it is multiplied by some powers of a.
+    template <class B>
+    struct cubic {
+        using T = typename B::scalar;
+        B a;
+        pair<B> square;
+
+        RECTIFIED_INLINE explicit cubic(const B &x) {
+            a = lesser(B(is_float ? T(11.05) : T(21.7)), abs(x));
+            square = product_of(a, a);
+        }
+        RECTIFIED_INLINE pair<B> value() const {
+            return parabola(constant<B>(0.07135481627260025, -4.1218577217431825e-18)) * a;
+        }
+        RECTIFIED_INLINE pair<B> slope() const {
+            return parabola(constant<B>(0.21406444881780073, 1.5122146425849084e-18));
+        }
+
+        // 2 sqrt(2 / pi) = first + rest. With a few digits less in first than it could have, what it leaves of the sum is
+        // exact.
+        static constexpr bool is_float = std::is_same_v<T, float>;
+        static constexpr double first = is_float ? 0x1.98846p0 : 0x1.9884533d43680p+0;
+        static constexpr double rest = is_float ? -7.605964177257403e-07 : -1.053578951956758e-14;
+
+      private:
+        RECTIFIED_INLINE pair<B> parabola(const pair<B> &factor) const {
+            const B high = fma(factor.high, square.high, B(T(first)));
+            const B low = fma(factor.high, square.high, B(T(first)) - high);
+            return {high, low + fma(factor.high, square.low, fma(factor.low, square.high, B(T(rest))))};
+        }
+    };
+};
+
+// x (1 + x / s) / 2 with s = sqrt(1 + x^2). Left of 0 that is -a gap / 2 with a = |x|, gap = 1 - a / s, and right of it x
+// more.
+struct dish : ridge {
+    static constexpr const char *name = "dish";
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x) {
+        const gate<B> g(x);
+        const B left = rounded_product(g.gap, select(g.far, B(0.5f), abs(x))) * B(-0.5f);
+        return select(x < B(0), left, x + left);
+    }
+
+    // Left of 0 gap (3 gap - gap^2 - 1) / 2, whose root is a power of the golden ratio, and right of it one minus that.
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &x) {
+        const gate<B> g(x);
+        const pair<B> root = constant<B>(0.38196601125010515, -1.1899991944327682e-18);
+        const pair<B> other = constant<B>(2.618033988749895, -5.432115203682506e-17);
+        const pair<B> factor = (g.gap + -root) * (other + -g.gap);
+        const B left = rounded(g.gap * g.chosen(g.gap * B(-0.5f), factor)) * B(0.5f);
+        return select(x > B(0), B(1) - left, left);
+    }
+
+    // (3 / s^2 - 1) / (2 s^3)
+    template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &x) {
+        const gate<B> g(x);
+        const pair<B> y = g.chosen(g.gap, g.gap * (g.s + pair<B>{g.a, B(0)})), square = y * y;
+        return rounded((square * B(3) + -1) * y * square) * B(0.5f);
+    }
+
+  private:
+    // The gap is 1 / (s (s + a)), which does not cancel. Far out it would soon be too small; there 1 / a stands in its
+    // place.
+    template <class B>
+    struct gate {
+        typename B::integer far;
+        B a;
+        pair<B> s, gap;
+
+        RECTIFIED_INLINE explicit gate(const B &x) {
+            const B end = B(0x1p30f);
+            far = abs(x) > end;
+            a = lesser(end, abs(x));
+            const pair<B> square = product_of(a, a) + 1;
+            s.high = sqrt(square.high);
+            const B d = select(far, abs(x), fma(a, s.high, square.high));
+            const B reciprocal = B(1) / d;
+            s.low = (fnma(s.high, s.high, square.high) + square.low) * B(0.5f) * ((s.high + a) * reciprocal);
+            const B d_low = select(far, B(0), fma(a, s.high, square.high - d) + fma(a, s.low, square.low));
+            gap = {reciprocal, reciprocal * fnma(reciprocal, d_low, residual(d, reciprocal))};
+        }
+        // 1 - d / d, for d = infinity as well; an fma that is made of products must not overflow within.
+        RECTIFIED_INLINE static B residual(const B &d, const B &reciprocal) {
+            const B most = B(std::numeric_limits<typename B::scalar>::max() * 0x1p-60f);
+            return fnma(reciprocal * B(0x1p60f), lesser(most, d * B(0x1p-60f)), B(1));
+        }
+        RECTIFIED_INLINE pair<B> chosen(const pair<B> &if_far, const pair<B> &if_near) const {
+            return {select(far, if_far.high, if_near.high), select(far, if_far.low, if_near.low)};
+        }
+    };
+};
+
+struct lisht : ridge {
+    static constexpr const char *name = "lisht";
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x) {
+        return x * tanh::value(x);
+    }
+
+    // tanh(a) + a / cosh(a)^2 = (4 a (1 + m) - m (2 + m)) / (2 + m)^2 with a = |x|, m = e^-2a - 1.
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &x) {
+        const B a = lesser(B(25), abs(x));  // from here on it rounds to 1
+        const pair<B> m = exponential<B>::of_minus_less_one(a + a), d = 2 + m;
+        return with_sign_of(abs(rounded_quotient((1 + m) * (a * B(4)) + -m * d, d * d)), x);
+    }
+
+    // 8 e (1 + e - a (1 - e)) / (1 + e)^3 with e = e^-2a.
+    template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &x) {
+        const B a = lesser(B(power_of_e<B>::ends * typename B::scalar(-0.5)), abs(x));
+        const power_of_e<B> power(-(a + a));
+        const pair<B> e = power.plain(), d = 1 + e;
+        return rounded_quotient(power.up * (d + (1 + -e) * -a), d * d * d) * B(8 * power.unit);
+    }
+};
+
+}  // namespace rectified::RECTIFIED_TARGET

@@ -1,0 +1,131 @@
+// Logarithms of sums of exponentials: softplus and its relatives.
+#pragma once
+
+#include "../elementary.hpp"
+#include "sigmoidal.hpp"
+
+namespace rectified::RECTIFIED_TARGET {
+
+// Numbers times 2^headroom for the tails: with a headroom this large they round once, whatever they are multiplied by.
+template <class B>
+struct tail {
+    using T = typename B::scalar;
+    static constexpr T unit = format<T>::unit * format<T>::unit;
+    static constexpr T ends = 30 - format<T>::vanishes;  // e^-ends is a normal number, and too small for any factor
+
+    // e^-a for a >= 0.
+    RECTIFIED_INLINE static pair<B> of_exponential(const pair<B> &a) {
+        const auto e = exponential<B>::template of_minus<-2 * format<T>::headroom>(a.high, a.low);
+        return sum_of(e.large, e.low * e.scale);
+    }
+
+    // log(1 + e^-a)
+    RECTIFIED_INLINE static pair<B> of_logarithm(const pair<B> &a) {
+        return log_of_one_plus(of_exponential(at_most(ends, a)), unit);
+    }
+};
+
+template <class B>
+RECTIFIED_INLINE pair<B> magnitude_of(const pair<B> &a) {
+    return {abs(a.high), select(a.high < B(0), -a.low, a.low)};
+}
+
+// log(1 + e^(beta x)) / beta = max(x, 0) + log(1 + e^-|beta x|) / beta for beta > 0.
+struct softplus {
+    static constexpr const char *name = "softplus";
+    static constexpr const char *parameters[] = {"beta"};
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x, const B &beta) {
+        const pair<B> z = product_of(x, beta);
+        const pair<B> rest = product_of(reciprocal_of(beta), tail<B>::of_logarithm(magnitude_of(z)));
+        return select(z.high > B(0), x, B(0)) + rounded(rest) * B(tail<B>::unit);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &x, const B &beta) {
+        const pair<B> z = product_of(x, beta);
+        const B low = select(abs(z.high) < B(-format<typename B::scalar>::vanishes), z.low, B(0));
+        return logistic<B>::of(z.high, low).value();
+    }
+    template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &x, const B &beta) {
+        using F = format<typename B::scalar>;
+        const pair<B> a = at_most(-F::vanishes, magnitude_of(product_of(x, beta)));
+        return logistic<B>::left(exponential<B>::template of_minus<F::headroom>(-a.high, -a.low)).density(beta);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative_from_output(const B &y, const B &beta) {
+        const pair<B> z = at_most(format<typename B::scalar>::saturates, product_of(y, beta));
+        return -rounded(exponential<B>::of_minus_less_one(z.high, z.low));
+    }
+    // -(a e / (1 + e) + log(1 + e)) / beta^2 with e = e^-a, a = |beta x|.
+    template <int Parameter, class B>
+    RECTIFIED_INLINE static B derivative_wrt(const B &x, const B &beta) {
+        const pair<B> a = at_most(tail<B>::ends, magnitude_of(product_of(x, beta))), e = tail<B>::of_exponential(a);
+        pair<B> divisor = sum_of(B(1), e.high * B(tail<B>::unit));
+        divisor.low = fma(e.low, B(tail<B>::unit), divisor.low);
+        const pair<B> product = product_of(a, quotient_of(e, divisor)), logarithm = log_of_one_plus(e, tail<B>::unit);
+        pair<B> sum = sum_of_any(product.high, logarithm.high);
+        sum.low = sum.low + (product.low + logarithm.low);
+        const pair<B> reciprocal = reciprocal_of(beta);
+        return -rounded(product_of(product_of(reciprocal, reciprocal), sum)) * B(tail<B>::unit);
+    }
+};
+
+// log(1 / (1 + e^-x)) = -softplus(-x)
+struct logsigmoid {
+    static constexpr const char *name = "logsigmoid";
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x) {
+        const pair<B> rest = tail<B>::of_logarithm({abs(x), B(0)});
+        return select(x < B(0), x, B(0)) - rounded(rest) * B(tail<B>::unit);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &x) {
+        return logistic<B>::of(-x).value();
+    }
+    template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &x) {
+        return -sigmoid::derivative(x);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative_from_output(const B &y) {
+        return -rounded(exponential<B>::of_minus_less_one(lesser(B(format<typename B::scalar>::saturates), -y)));
+    }
+};
+
+// log(cosh(x)): with t = tanh(a / 2), a = |x|, it is 2 atanh(t^2), and far from 0 it is a - log(2) + log(1 + e^-2a). Both
+// are the same series of a quotient.
+struct logcosh {
+    static constexpr const char *name = "logcosh";
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x) {
+        using T = typename B::scalar;
+        const B a = abs(x);
+        const pair<B> m = exponential<B>::of_minus_less_one(lesser(B(format<T>::saturates), a));  // t = -m / (2 + m)
+        const B e = (B(1) + m.high) + m.low;
+        const auto is_near = a < B(1.3125f);
+        const pair<B> dividend{select(is_near, m.high, e * e), select(is_near, m.low, B(0))};
+        pair<B> divisor = sum_of(B(2), dividend.high);
+        divisor.low = divisor.low + dividend.low;
+        const pair<B> quotient = quotient_of(dividend, divisor), square = product_of(quotient, quotient);
+        const pair<B> series =
+            twice_atanh<B>({select(is_near, square.high, quotient.high), select(is_near, square.low, quotient.low)}, 1);
+        const pair<B> log_of_2 = constant<B>(0x1.62e42fefa39efp-1, 0x1.abc9e3b39803fp-56);
+        const B far = (a - log_of_2.high) + (series.high + (series.low - log_of_2.low));
+        constexpr T square_alone = std::is_same_v<T, float> ? T(0x1p-13) : T(0x1p-27);  // below, x^4 / 12 is nothing
+        return select(a < B(square_alone), a * (a * B(0.5f)), select(is_near, rounded(series), far));
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &x) {
+        return tanh::value(x);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &x) {
+        return tanh::derivative(x);
+    }
+};
+
+}  // namespace rectified::RECTIFIED_TARGET

@@ -1,0 +1,9 @@
+// The categories of activations. A struct that derives from one of them is an activation, and the build finds it.
+#pragma once
+
+namespace rectified {
+
+struct ridge {};  // a function of one number
+struct fold {};   // a function of a group of numbers
+
+}  // namespace rectified

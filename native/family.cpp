@@ -1,0 +1,215 @@
+// The functions of one header, for one instruction set: all their operations, and the loops of each.
+#include RECTIFIED_HEADER
+
+#include <iterator>
+
+#include "category.hpp"
+#include "kernel.hpp"
+#include "loops.hpp"
+#include "packed.hpp"
+#include "registry.hpp"
+
+namespace rectified::RECTIFIED_TARGET {
+namespace {
+
+// The type that a kernel computes an element in, and the one that it takes it as; a loop converts to that from the array's.
+// Half precision is computed in float32 where that is exact, in float64 elsewhere: rounding the result once more is then
+// correct rounding.
+template <class Op, class S>
+struct types {
+    using computed = S;
+    using taken = S;
+};
+template <class Op>
+struct types<Op, float> {
+    using computed = std::conditional_t<Op::through_double, double, float>;
+    using taken = computed;
+};
+template <class Op>
+struct types<Op, half> {
+    using computed = std::conditional_t<requires { Op::function::piecewise_linear; }, float, double>;
+    using taken = std::conditional_t<std::is_same_v<computed, float> && !Op::rare, half, computed>;
+};
+template <class Op>
+struct types<Op, bfloat16> {
+    using computed = typename types<Op, half>::computed;
+    using taken = std::conditional_t<std::is_same_v<computed, float> && !Op::rare, bfloat16, computed>;
+};
+
+// A backward pass is a kernel of its own where it is cheap; else a loop multiplies, block by block.
+template <class Op>
+struct plan {
+    using computed = Op;
+    static constexpr bool times_dy = false;
+};
+template <class D>
+    requires(!D::cheap || D::rare)
+struct plan<backward<D>> {
+    using computed = D;
+    static constexpr bool times_dy = true;
+};
+
+template <class Op, class S, class C>
+struct work_of {
+    using computed = typename plan<Op>::computed;
+
+    template <bool FixedParameters>
+    static constexpr typename work<S>::kernel kernel_for() {
+        if constexpr (computed::parameters == 0 ? FixedParameters : !(FixedParameters && computed::rare))
+            return kernel<computed, S, C, FixedParameters>::run;
+        else
+            return nullptr;
+    }
+
+    static constexpr work<S> value = {kernel_for<true>(),   kernel_for<false>(),   computed::data,
+                                      computed::parameters, plan<Op>::times_dy, Op::cheap ? 1 << 19 : 1 << 18};
+};
+
+template <class Op, class S>
+constexpr typed_loop loop_of(char type = type_number<S>) {
+    using T = typename types<Op, S>::taken;
+    return {type, loop<S, T>, &work_of<Op, T, typename types<Op, S>::computed>::value};
+}
+
+// The loop for a type of integers, by its size.
+template <class Op, class Integer>
+constexpr typed_loop integer_loop(char type) {
+    using S = integer_of<sizeof(Integer)>;
+    return loop_of<Op, std::conditional_t<std::is_signed_v<Integer>, S, std::make_unsigned_t<S>>>(type);
+}
+
+template <class Op, std::size_t Count>
+void add(registry &to, const typed_loop (&loops)[Count], const char *parameter = "") {
+    to.add({Op::function::name, Op::kind, Op::detail, parameter, Op::inputs, nullptr, loops, Count});
+}
+
+template <class Op>
+void add(registry &to, const char *parameter = "") {
+    static constexpr typed_loop loops[] = {loop_of<Op, half>(), loop_of<Op, float>(), loop_of<Op, double>(),
+                                           loop_of<Op, bfloat16>()};
+    add<Op>(to, loops, parameter);
+}
+
+template <class Op>
+void add_with_integers(registry &to) {
+    static constexpr typed_loop loops[] = {integer_loop<Op, signed char>(NPY_BYTE),
+                                           integer_loop<Op, unsigned char>(NPY_UBYTE),
+                                           integer_loop<Op, short>(NPY_SHORT),
+                                           integer_loop<Op, unsigned short>(NPY_USHORT),
+                                           integer_loop<Op, int>(NPY_INT),
+                                           integer_loop<Op, unsigned>(NPY_UINT),
+                                           integer_loop<Op, long>(NPY_LONG),
+                                           integer_loop<Op, unsigned long>(NPY_ULONG),
+                                           integer_loop<Op, long long>(NPY_LONGLONG),
+                                           integer_loop<Op, unsigned long long>(NPY_ULONGLONG),
+                                           loop_of<Op, half>(),
+                                           loop_of<Op, float>(),
+                                           loop_of<Op, double>(),
+                                           loop_of<Op, bfloat16>()};
+    add<Op>(to, loops);
+}
+
+template <class D>
+void add_with_backward(registry &to, const char *parameter = "") {
+    add<D>(to, parameter);
+    add<backward<D>>(to, parameter);
+}
+
+template <class F, int... I>
+void add_parameters(registry &to, std::integer_sequence<int, I...>) {
+    (add_with_backward<derivative_wrt<F, I>>(to, F::parameters[I]), ...);
+}
+
+// What a function's struct has, for a number of each kind: F's derivative takes what stands at a kink, and so on.
+using probe = batch<float, 1>;
+template <class F, class... P>
+concept has_kink = requires(probe x, P... p) { F::derivative(x, p..., smallest{}); };
+template <class F, class... P>
+concept has_second_derivative = requires(probe x, P... p) { F::second_derivative(x, p...); };
+template <class F, class... P>
+concept has_two_slopes = requires(probe x, P... p) { F::is_steep(x, p...); };
+template <class F, class... P>
+concept is_told_by_output = requires(probe y, P... p) { F::derivative_from_output(y, p...); };
+
+template <class F, class S>
+struct packing_of {
+    using C = packed_in<S>;
+    static constexpr packing<S> parts = {kernel<value<F>, S, C, true>::run, bits_kernel<F, S, C>::steep,
+                                         bits_kernel<F, S, C>::slopes, parameters_of<F>()};
+};
+
+template <class F, class S>
+constexpr typed_loop packed_loop(loop_t run) {
+    return {type_number<S>, run, &packing_of<F, S>::parts};
+}
+
+template <class F>
+void add_packed(registry &to) {
+    // The signatures, for as many parameters as there are.
+    static constexpr const char *forward[] = {"(n)->(n),(m)", "(n),()->(n),(m)", "(n),(),()->(n),(m)"};
+    static constexpr const char *backward[] = {"(n),(m)->(n)", "(n),(m),()->(n)", "(n),(m),(),()->(n)"};
+    static constexpr typed_loop forwards[] = {packed_loop<F, half>(forward_packed<half>),
+                                              packed_loop<F, float>(forward_packed<float>),
+                                              packed_loop<F, double>(forward_packed<double>),
+                                              packed_loop<F, bfloat16>(forward_packed<bfloat16>)};
+    static constexpr typed_loop backwards[] = {packed_loop<F, half>(backward_packed<half>),
+                                               packed_loop<F, float>(backward_packed<float>),
+                                               packed_loop<F, double>(backward_packed<double>),
+                                               packed_loop<F, bfloat16>(backward_packed<bfloat16>)};
+    constexpr int parameters = parameters_of<F>();
+    to.add({F::name, "forward_packed", "", "", 1 + parameters, forward[parameters], forwards, std::size(forwards), 2,
+            2 + parameters});
+    to.add({F::name, "backward_packed", "", "", 2 + parameters, backward[parameters], backwards, std::size(backwards), 1, 1});
+}
+
+template <class F, class... P>
+void add_ridge(registry &to) {
+    if constexpr (int(sizeof...(P)) < parameters_of<F>()) {
+        add_ridge<F, P..., probe>(to);
+    } else {
+        if constexpr (requires { F::keeps_integers; })
+            add_with_integers<value<F>>(to);
+        else
+            add<value<F>>(to);
+        add_with_backward<derivative<F>>(to);
+        if constexpr (has_second_derivative<F, P...>) add<second_derivative<F>>(to);
+        if constexpr (has_kink<F, P...>) add_with_backward<derivative_at_kink<F>>(to);
+        if constexpr (is_told_by_output<F, P...>) add<backward<derivative_from_output<F>>>(to);
+        if constexpr (has_two_slopes<F, P...>) add_packed<F>(to);
+        add_parameters<F>(to, std::make_integer_sequence<int, parameters_of<F>()>{});
+    }
+}
+
+template <class F>
+void add_fold(registry &to) {
+    using S = typename F::template loops<float>;
+    using D = typename F::template loops<double>;
+    using H = typename F::template loops<half>;
+    static constexpr typed_loop values[] = {{NPY_HALF, H::value}, {NPY_FLOAT, S::value}, {NPY_DOUBLE, D::value}};
+    static constexpr typed_loop derivatives[] = {
+        {NPY_HALF, H::derivative}, {NPY_FLOAT, S::derivative}, {NPY_DOUBLE, D::derivative}};
+    static constexpr typed_loop backwards[] = {
+        {NPY_HALF, H::backward}, {NPY_FLOAT, S::backward}, {NPY_DOUBLE, D::backward}};
+    to.add({F::name, "", "", "", 1, "(k)->()", values, std::size(values)});
+    to.add({F::name, "derivative", "", "", 1, "(k)->(k)", derivatives, std::size(derivatives)});
+    to.add({F::name, "backward", "", "", 2, "(),(k)->(k)", backwards, std::size(backwards)});
+}
+
+template <class F>
+void add_function(registry &to) {
+    if constexpr (std::is_base_of_v<fold, F>)
+        add_fold<F>(to);
+    else
+        add_ridge<F>(to);
+}
+
+template <class... F>
+void add_functions(registry &to) {
+    (add_function<F>(to), ...);
+}
+
+}  // namespace
+
+void RECTIFIED_FILL(registry &to) { add_functions<RECTIFIED_FUNCTIONS>(to); }
+
+}  // namespace rectified::RECTIFIED_TARGET

@@ -1,0 +1,54 @@
+// From an operation to its kernel: the operation on arrays whose elements lie side by side.
+#pragma once
+
+#include <numpy/npy_common.h>
+
+#include "element.hpp"
+#include "operations.hpp"
+
+namespace rectified::RECTIFIED_TARGET {
+
+// `in` are the data, then the parameters. The common case has one number for each parameter, and what a
+// kernel makes of it is made once, before the loop. Elements are stored as S and computed as C. Past the caches goes only an `out` that is aligned to registers.
+template <class Op, class S, class C, bool FixedParameters>
+struct kernel {
+    using B = batch<C, Op::cheap ? registers_if_cheap : registers_at_once>;
+
+    static void run(const S *const *in, S *out, npy_intp count, bool past_caches) {
+        run(in, out, count, past_caches, std::make_integer_sequence<int, Op::inputs>{});
+    }
+
+  private:
+    static constexpr bool moves(int input) { return !FixedParameters || input < Op::data; }
+
+    template <int... I>
+    static void run(const S *const *in, S *out, npy_intp count, bool past_caches, std::integer_sequence<int, I...>) {
+        const S *const first[] = {in[I]...};
+        const B fixed[] = {moves(I) ? B() : repeated<B>(in[I])...};
+        npy_intp i = 0;
+        for (; i + B::lanes <= count; i += B::lanes) {
+            const B result = Op::of((moves(I) ? load<B>(first[I] + i) : fixed[I])...);
+            if (past_caches)
+                stream(out + i, result);
+            else
+                store(out + i, result);
+        }
+        if (past_caches) streamed();
+        if (i < count) rest(in, out, i, count - i);
+    }
+
+    // Less than a batch: the same again, beside zeros. So a result never depends on where in an array an element stood.
+    static void rest(const S *const *in, S *out, npy_intp from, npy_intp count) {
+        alignas(64) S lanes[Op::inputs + 1][B::lanes] = {};
+        const S *padded[Op::inputs];
+        for (int k = 0; k < Op::inputs; ++k) {
+            padded[k] = moves(k) ? lanes[k] : in[k];
+            for (npy_intp j = 0; moves(k) && j < count; ++j) lanes[k][j] = in[k][from + j];
+        }
+        S *const result = lanes[Op::inputs];
+        run(padded, result, B::lanes, false);
+        for (npy_intp j = 0; j < count; ++j) out[from + j] = result[j];
+    }
+};
+
+}  // namespace rectified::RECTIFIED_TARGET

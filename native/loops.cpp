@@ -1,0 +1,202 @@
+#include "loops.hpp"
+
+#include "blocks.hpp"
+#include "element.hpp"
+#include "environment.hpp"
+#include "memory.hpp"
+#include "threads.hpp"
+
+namespace rectified::RECTIFIED_TARGET {
+namespace {
+
+constexpr int most_operands = 8;
+constexpr npy_intp grain = 1 << 16;  // of the parts that threads take
+
+// Elements between the type that they are stored in and the one that they are computed in.
+template <class To, class From>
+void convert(const From *from, npy_intp count, To *to) {
+    using wide = std::conditional_t<(sizeof(To) > sizeof(From)), To, From>;
+    using B = batch<wide, 1>;
+    npy_intp i = 0;
+    for (; i + B::lanes <= count; i += B::lanes) store(to + i, load<B>(from + i));
+    if (i == count) return;
+    From last[B::lanes] = {};
+    To converted[B::lanes];
+    for (npy_intp j = i; j < count; ++j) last[j - i] = from[j];
+    store(converted, load<B>(last));
+    for (npy_intp j = i; j < count; ++j) to[j] = converted[j - i];
+}
+
+template <class C>
+void multiply(const C *dy, const C *slope, npy_intp count, C *to, bool past_caches) {
+    using B = batch<C, 1>;
+    npy_intp i = 0;
+    for (; i + B::lanes <= count; i += B::lanes) {
+        const B product = load<B>(dy + i) * load<B>(slope + i);
+        if (past_caches)
+            stream(to + i, product);
+        else
+            store(to + i, product);
+    }
+    for (; i < count; ++i) to[i] = dy[i] * slope[i];
+}
+
+template <class S, class C>
+class looper {
+  public:
+    looper(char **args, npy_intp count, const npy_intp *steps, const work<C> &work)
+        : args_(args), count_(count), steps_(steps), work_(work), data_(work.data + work.times_dy),
+          inputs_(data_ + work.parameters) {}
+
+    void run() const {
+        if (depends_on_order()) {
+            for (npy_intp i = 0; i < count_; ++i) by_blocks(i, i + 1, false);
+            return;
+        }
+        const bool stream = past_caches(), direct = is_direct();
+        const auto body = [=, this](npy_intp begin, npy_intp end) {
+            if (stream) begin += head(begin, end);
+            direct ? at_once(begin, end, stream) : by_blocks(begin, end, stream);
+            if (stream) streamed();
+        };
+        if (count_ < work_.worth_splitting)
+            body(0, count_);
+        else
+            in_parallel(count_, grain, body);
+    }
+
+  private:
+    static constexpr bool same = std::is_same_v<S, C>;
+
+    char **const args_;
+    const npy_intp count_;
+    const npy_intp *const steps_;
+    const work<C> &work_;
+    const int data_, inputs_;
+
+    // A fold such as accumulate reads what it wrote: an output that moves over an input, or does not move at all.
+    bool depends_on_order() const {
+        if (count_ < 2) return false;
+        if (steps_[inputs_] == 0) return true;
+        const auto first = [&](int i) { return args_[i] + (steps_[i] < 0 ? steps_[i] * (count_ - 1) : 0); };
+        const auto last = [&](int i) { return args_[i] + (steps_[i] < 0 ? 0 : steps_[i] * (count_ - 1)) + sizeof(S); };
+        for (int i = 0; i < inputs_; ++i)
+            if (first(i) < last(inputs_) && first(inputs_) < last(i) &&
+                (args_[i] != args_[inputs_] || steps_[i] != steps_[inputs_]))
+                return true;
+        return false;
+    }
+
+    // A kernel can take the operands as they are.
+    bool is_direct() const {
+        if (!same || work_.times_dy || !work_.with_fixed_parameters) return false;
+        if (count_ == 1) return true;
+        bool yes = steps_[inputs_] == sizeof(S);
+        for (int i = 0; i < inputs_; ++i) yes = yes && steps_[i] == (i < data_ ? npy_intp(sizeof(S)) : 0);
+        return yes;
+    }
+
+    // Whether the result goes past the caches: it has no place in them, and is not in them already.
+    bool past_caches() const {
+        if (!same || steps_[inputs_] != sizeof(S)) return false;
+        npy_intp bytes = count_ * sizeof(S);
+        for (int i = 0; i < inputs_; ++i) {
+            if (args_[i] == args_[inputs_]) return false;
+            bytes += count_ * (steps_[i] < 0 ? -steps_[i] : steps_[i]);
+        }
+        return bytes >= memory::streaming_bytes;
+    }
+
+    // Compute so many elements that the others begin where a register may be streamed to.
+    npy_intp head(npy_intp begin, npy_intp end) const {
+        const npy_intp past = reinterpret_cast<npy_uintp>(args_[inputs_] + begin * sizeof(S)) % register_bytes;
+        if (past == 0) return 0;
+        npy_intp count = (register_bytes - past) / npy_intp(sizeof(S));
+        count = count < end - begin ? count : end - begin;
+        by_blocks(begin, begin + count, false);
+        return count;
+    }
+
+    void at_once(npy_intp begin, npy_intp end, bool stream) const {
+        const C *in[most_operands];
+        for (int k = 0; k < inputs_; ++k) in[k] = reinterpret_cast<const C *>(args_[k]) + (k < data_ ? begin : 0);
+        work_.with_fixed_parameters(in, reinterpret_cast<C *>(args_[inputs_]) + begin, end - begin, stream);
+    }
+
+    void by_blocks(npy_intp begin, npy_intp end, bool stream) const {
+        alignas(64) C buffer[most_operands][block], result[block];
+        const C *in[most_operands];
+        bool fixed = work_.with_fixed_parameters;
+        for (int k = data_; k < inputs_; ++k) fixed = fixed && steps_[k] == 0;
+        const auto kernel = fixed ? work_.with_fixed_parameters : work_.with_arrays;
+        for (int k = 0; k < inputs_; ++k) {
+            in[k] = buffer[k];
+            if (steps_[k] != 0) continue;
+            const S value = read<S>(args_[k]);
+            if constexpr (same)
+                buffer[k][0] = value;
+            else
+                convert(&value, 1, buffer[k]);
+            const npy_intp copies = fixed && k >= data_ ? 1 : end - begin < block ? end - begin : block;
+            for (npy_intp i = 1; i < copies; ++i) buffer[k][i] = buffer[k][0];
+        }
+        for (npy_intp i = begin; i < end; i += block) {
+            const npy_intp count = end - i < block ? end - i : block;
+            for (int k = 0; k < inputs_; ++k)
+                if (steps_[k] != 0) in[k] = computable(args_[k] + i * steps_[k], steps_[k], count, buffer[k]);
+            char *const to = args_[inputs_] + i * steps_[inputs_];
+            C *place = result;
+            if constexpr (same) place = place_for(to, steps_[inputs_], result);
+            kernel(in + work_.times_dy, work_.times_dy ? result : place, count, stream && !work_.times_dy);
+            if constexpr (std::is_floating_point_v<C>)
+                if (work_.times_dy) multiply(in[0], result, count, place, stream);
+            if constexpr (same) {
+                scatter(place, count, to, steps_[inputs_]);
+            } else {
+                S stored[block];
+                S *const narrow = place_for(to, steps_[inputs_], stored);
+                convert(place, count, narrow);
+                scatter(narrow, count, to, steps_[inputs_]);
+            }
+        }
+    }
+
+    static const C *computable(const char *from, npy_intp step, npy_intp count, C *buffer) {
+        if constexpr (same) {
+            return gathered(from, step, count, buffer);
+        } else {
+            S stored[block];
+            convert(gathered(from, step, count, stored), count, buffer);
+            return buffer;
+        }
+    }
+};
+
+}  // namespace
+
+template <class S, class C>
+void loop(char **args, const npy_intp *dimensions, const npy_intp *steps, void *work) {
+    const default_environment environment;
+    looper<S, C>(args, dimensions[0], steps, *static_cast<const rectified::RECTIFIED_TARGET::work<C> *>(work)).run();
+}
+
+#define RECTIFIED_LOOP(S, C) template void loop<S, C>(char **, const npy_intp *, const npy_intp *, void *);
+RECTIFIED_LOOP(float, float)
+RECTIFIED_LOOP(double, double)
+RECTIFIED_LOOP(float, double)
+RECTIFIED_LOOP(half, half)
+RECTIFIED_LOOP(half, float)
+RECTIFIED_LOOP(half, double)
+RECTIFIED_LOOP(bfloat16, bfloat16)
+RECTIFIED_LOOP(bfloat16, float)
+RECTIFIED_LOOP(bfloat16, double)
+RECTIFIED_LOOP(std::int8_t, std::int8_t)
+RECTIFIED_LOOP(std::uint8_t, std::uint8_t)
+RECTIFIED_LOOP(std::int16_t, std::int16_t)
+RECTIFIED_LOOP(std::uint16_t, std::uint16_t)
+RECTIFIED_LOOP(std::int32_t, std::int32_t)
+RECTIFIED_LOOP(std::uint32_t, std::uint32_t)
+RECTIFIED_LOOP(std::int64_t, std::int64_t)
+RECTIFIED_LOOP(std::uint64_t, std::uint64_t)
+
+}  // namespace rectified::RECTIFIED_TARGET

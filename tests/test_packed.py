@@ -1,0 +1,104 @@
+"""Packed passes: the same numbers as the ordinary ones, with one bit an element kept between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import rectified as rf
+from rectified import ufuncs
+
+PACKED = [f for f in rf.catalogue.of("ridge").values() if ufuncs.named(f"{f.name}_forward_packed")]
+functions = pytest.mark.parametrize("function", PACKED, ids=lambda function: function.name)
+DTYPES = [np.float16, np.float32, np.float64, ml_dtypes.bfloat16]
+SHAPES = [(), (0,), (1,), (7,), (8,), (9,), (511,), (513,), (3, 5, 7), (600_011,)]
+
+
+def numbers(shape: tuple[int, ...], dtype: Any, seed: int = 0) -> Any:
+    """Halves, so that every kink is met, and others between them."""
+    random = np.random.default_rng(seed)
+    return np.asarray(np.where(random.random(shape) < 0.3, random.integers(-12, 13, shape) / 2, random.normal(0, 3, shape)), dtype)
+
+
+def test_who_has_them() -> None:
+    names = {function.name for function in PACKED}
+    assert {"relu", "leaky_relu", "relu6", "hardtanh"} <= names
+    assert not {"sigmoid", "tanh", "gelu"} & names
+    with pytest.raises(AttributeError, match="sigmoid has no forward_packed: its derivative takes more than two values"):
+        rf.sigmoid.forward_packed  # noqa: B018
+    assert not hasattr(rf.tanh, "backward_packed")
+
+
+@functions
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_they_are_the_ordinary_passes(function: Any, dtype: Any, shape: tuple[int, ...]) -> None:
+    x, dy = numbers(shape, dtype), numbers(shape, dtype, 1)
+    y, bits = function.forward_packed(x)
+    assert y.dtype == x.dtype
+    assert y.shape == x.shape
+    assert bits.shape == ((x.size + 7) // 8,)
+    np.testing.assert_array_equal(y, function(x))
+    dx = function.backward_packed(dy, bits)
+    assert dx.dtype == dy.dtype
+    np.testing.assert_array_equal(dx, function.backward(dy, x))
+
+
+@functions
+def test_the_bits_are_numpys(function: Any) -> None:
+    x = numbers((1001,), np.float32)
+    _, bits = function.forward_packed(x)
+    slopes = function.derivative(x)
+    steep = np.unpackbits(bits, count=x.size, bitorder="little").astype(bool)
+    assert len(set(slopes[steep])) <= 1
+    assert len(set(slopes[~steep])) <= 1
+    padding = np.unpackbits(bits, bitorder="little")[x.size :]
+    assert not padding.any()
+
+
+@functions
+def test_integers_and_layouts(function: Any) -> None:
+    x = np.arange(-12, 12).reshape(4, 6)
+    y, bits = function.forward_packed(x)
+    assert y.dtype == np.float64
+    np.testing.assert_array_equal(y, function(x.astype(float)))
+    turned = np.asfortranarray(x.astype(np.float32))
+    np.testing.assert_array_equal(function.forward_packed(turned)[1], bits)
+    np.testing.assert_array_equal(function.forward_packed(turned[:, ::-1])[0], function(turned[:, ::-1]))
+
+
+def test_parameters_and_out() -> None:
+    x = np.array([-2.0, 0.0, 3.0])
+    y, bits = np.empty(3), np.empty(1, np.uint8)
+    assert rf.leaky_relu.forward_packed(x, slope=0.5, out=(y, bits))[0] is y
+    np.testing.assert_array_equal(y, [-1, 0, 3])
+    dx = np.empty(3)
+    assert rf.leaky_relu.backward_packed(np.ones(3), bits, 0.5, out=dx) is dx
+    np.testing.assert_array_equal(dx, [0.5, 0.5, 1])
+    np.testing.assert_array_equal(rf.leaky_relu.bind(slope=0.25).backward_packed(np.ones(3), bits), [0.25, 0.25, 1])
+
+
+def test_bad_input() -> None:
+    x = np.ones(10)
+    y, bits = rf.relu.forward_packed(x)
+    with pytest.raises(ValueError, match=r"the bits of 10 elements are uint8 of shape \(2,\), not uint8 of \(1,\)"):
+        rf.relu.backward_packed(x, bits[:1])
+    with pytest.raises(ValueError, match="uint8"):
+        rf.relu.backward_packed(x, bits.astype(int))
+    with pytest.raises(ValueError, match="C-contiguous"):
+        rf.relu.backward_packed(x, bits, out=np.empty(20)[::2])
+    with pytest.raises(ValueError, match="C-contiguous"):
+        rf.relu.forward_packed(x, out=(np.empty(9), bits))
+    with pytest.raises(ValueError, match="one number for each parameter"):
+        rf.leaky_relu.forward_packed(x, np.ones(10))
+    with pytest.raises(TypeError, match="slop"):
+        rf.leaky_relu.forward_packed(x, slop=1)
+
+
+@functions
+def test_nan_is_passed_on(function: Any) -> None:
+    y, _ = function.forward_packed(np.array([np.nan, 1.0]))
+    assert np.isnan(y[0])
