@@ -1,6 +1,7 @@
 // Exponential units: linear right of 0, bent towards a bound left of it.
 #pragma once
 
+#include "../category.hpp"
 #include "../elementary.hpp"
 #include "../kink.hpp"
 

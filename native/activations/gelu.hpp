@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../bell.hpp"
+#include "../category.hpp"
 #include "../tabulated.hpp"
 
 namespace rectified::RECTIFIED_TARGET {

@@ -1,6 +1,7 @@
 // Sigmoidal functions: bounded, smooth, saturating at both ends.
 #pragma once
 
+#include "../category.hpp"
 #include "../elementary.hpp"
 
 namespace rectified::RECTIFIED_TARGET {

@@ -1,6 +1,7 @@
 // Logarithms of sums of exponentials: softplus and its relatives.
 #pragma once
 
+#include "../category.hpp"
 #include "../elementary.hpp"
 #include "sigmoidal.hpp"
 
