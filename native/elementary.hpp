@@ -1,80 +1,10 @@
 // The elementary functions that activations are made of: branch-free, for batches of any floating-point type.
 #pragma once
 
+#include "pair.hpp"
 #include "tables.hpp"
-#include "vector.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
-
-// A number as an unevaluated sum; low carries the digits that high has no room for.
-template <class B>
-struct pair {
-    B high, low;
-};
-
-// a + b with its rounding error, where |a| >= |b| or a = 0 (Dekker).
-template <class B>
-RECTIFIED_INLINE pair<B> sum_of(const B &a, const B &b) {
-    const B high = a + b;
-    return {high, (a - high) + b};
-}
-
-// The same for any order of the two (Knuth).
-template <class B>
-RECTIFIED_INLINE pair<B> sum_of_any(const B &a, const B &b) {
-    const B high = a + b, part = high - a;
-    return {high, (a - (high - part)) + (b - part)};
-}
-
-template <class B>
-RECTIFIED_INLINE pair<B> product_of(const B &a, const B &b) {
-    const B high = a * b;
-    return {high, fma(a, b, -high)};
-}
-
-template <class T, int N>
-RECTIFIED_INLINE pair<batch<T, N>> product_of(const batch<T, N> &a, const pair<batch<T, N>> &b) {
-    using B = batch<T, N>;
-    const B high = a * b.high;
-    return {high, fma(a, b.low, fma(a, b.high, -high))};
-}
-
-template <class B>
-RECTIFIED_INLINE pair<B> product_of(const pair<B> &a, const pair<B> &b) {
-    const B high = a.high * b.high;
-    return {high, fma(a.low, b.high, fma(a.high, b.low, fma(a.high, b.high, -high)))};
-}
-
-template <class B>
-RECTIFIED_INLINE pair<B> reciprocal_of(const B &a) {
-    const B high = B(1) / a;
-    return {high, high * fnma(high, a, B(1))};
-}
-
-template <class B>
-RECTIFIED_INLINE pair<B> quotient_of(const pair<B> &a, const pair<B> &b) {
-    const B reciprocal = B(1) / b.high, high = a.high * reciprocal;
-    return {high, reciprocal * fnma(high, b.low, fnma(high, b.high, a.high) + a.low)};
-}
-
-template <class B>
-RECTIFIED_INLINE B rounded(const pair<B> &a) {
-    return a.high + a.low;
-}
-
-// a where it is below the bound; what lies below its last digit must not survive that digit.
-template <class B>
-RECTIFIED_INLINE pair<B> at_most(typename B::scalar bound, const pair<B> &a) {
-    return {lesser(B(bound), a.high), select(a.high < B(bound), a.low, B(0))};
-}
-
-// A constant with more digits than the type that is computed in has.
-template <class B>
-RECTIFIED_INLINE pair<B> constant(double value, double rest = 0) {
-    using T = typename B::scalar;
-    const T high = static_cast<T>(value);
-    return {B(high), B(static_cast<T>(value - high + rest))};
-}
 
 template <class T>
 struct format;
@@ -220,6 +150,24 @@ struct exponential {
             return fma(r * r, tail(coefficients), r);
         }
     };
+};
+
+// e^x, and the same times 2^headroom, which is a normal number where e^x is none.
+template <class B>
+struct power_of_e {
+    using T = typename B::scalar;
+    pair<B> up;
+
+    RECTIFIED_INLINE explicit power_of_e(const pair<B> &x) {
+        const auto e = exponential<B>::template of_minus<-format<T>::headroom>(-x.high, -x.low);
+        up = sum_of(e.large, e.low * e.scale);
+    }
+    RECTIFIED_INLINE explicit power_of_e(const B &x) : power_of_e(pair<B>{x, B(0)}) {}
+
+    RECTIFIED_INLINE pair<B> plain() const { return {up.high * B(unit), up.low * B(unit)}; }
+
+    static constexpr T unit = format<T>::unit, one = 1 / unit;
+    static constexpr T ends = std::is_same_v<T, float> ? -114 : -770;  // e^ends rounds to 0, even times some thousands
 };
 
 // c_0 + c_1 x + c_2 x^2 + ...

@@ -398,4 +398,22 @@ struct silu_slope_table {
         0x1.054ed00000000p-40f, 0x1.5eacc60000000p-42f, -0x1.06e7ce0000000p-44f, 0x1.542e5a0000000p-47f};
 };
 
+struct gelu_polynomial {
+    alignas(64) static constexpr double ratio[25] = {
+        0x1.82b4bb8c94dcep-1, -0x1.373e3a893c28ap-1, 0x1.8c6dbf2cfc282p-2, -0x1.7dff2bff683a3p-3,
+        0x1.eec4cc3e50a4fp-5, -0x1.ee276104800e8p-8, -0x1.c81719d8dacb8p-9, 0x1.ab825fc154e63p-10,
+        0x1.17a4b0394e63cp-13, -0x1.e4a42577aa8f9p-13, -0x1.00212a2fde5a3p-19, 0x1.26d097bae922cp-15,
+        0x1.80db14cf37185p-21, -0x1.8d4a9343323c0p-18, -0x1.5247b059ce90ap-21, 0x1.122df0a3b839ep-20,
+        0x1.2475ecb366ce8p-22, -0x1.4c518ab7427c3p-23, -0x1.7114b45472192p-24, 0x1.c2131712a22adp-27,
+        0x1.5625e57badc79p-26, 0x1.12c389ce27d10p-29, -0x1.6784f617425e5p-29, -0x1.96c067b61b627p-31,
+        0x1.e17e255c62c7cp-37};
+    alignas(64) static constexpr double slope[24] = {
+        0x1.d94de78425463p-2, -0x1.a763001ac67dep-4, 0x1.ef4ff80137931p-5, -0x1.cc1e2623d90cap-6,
+        0x1.37754d816f874p-7, -0x1.d4c8222acc765p-10, -0x1.443f63f1aa584p-13, 0x1.85999c3f1b154p-13,
+        -0x1.25380d8aee2bbp-16, -0x1.2e93843eabfa1p-16, 0x1.dafb196d9f6d6p-19, 0x1.2987e816e67cdp-19,
+        -0x1.083078c29c223p-21, -0x1.773a2a04cd0e3p-22, 0x1.c02f8a2ff0e64p-25, 0x1.1025fc367ec44p-24,
+        -0x1.7f4a568bba031p-32, -0x1.8699cc6b9d1fap-27, -0x1.2dda32becc564p-29, 0x1.b3974d1e5b51cp-30,
+        0x1.bf2756387831ap-31, -0x1.7c1a9b39d7d59p-35, -0x1.2f0d4c5751e97p-33, -0x1.2bd66c4bf4999p-35};
+};
+
 }  // namespace rectified::RECTIFIED_TARGET

@@ -202,6 +202,15 @@ def gelu_slope(a: mp.mpf) -> mp.mpf:
     return half_erfcx(a) - a / mp.sqrt(2 * mp.pi)
 
 
+def by_inverse(function: Callable[[mp.mpf], mp.mpf], count: int) -> list[mp.mpf]:
+    """A polynomial in q = 1 - 8 / (a + 4) for a function of a in [0, 40], in float64; its relative error counts."""
+
+    def of_q(q: mp.mpf) -> mp.mpf:
+        return function(8 / (1 - q) - 4)
+
+    return fit(of_q, mp.mpf(-1), 1 - mp.mpf(8) / 44, range(count), lambda q: 1 / of_q(q), np.float64)
+
+
 def silu_slope(a: mp.mpf) -> mp.mpf:
     """silu'(-a) e^a."""
     e = mp.exp(-a)
@@ -276,6 +285,9 @@ def header() -> str:
             text += [f"    static constexpr double root = {float(root).hex()}, root_rest = {float(root - float(root)).hex()};"]
         columns = [c for column in zip(*smooth_rows(function, start, end, name), strict=True) for c in column]
         text += [array("column", columns, np.float32), "};"]
+    text += ["", "struct gelu_polynomial {"]
+    text += [array("ratio", by_inverse(lambda a: half_erfcx(a) * (a + 4), 25), np.float64)]
+    text += [array("slope", by_inverse(without_root(gelu_slope, 0.75)[1], 24), np.float64), "};"]
     text += ["", "}  // namespace rectified::RECTIFIED_TARGET", ""]
     return "\n".join(text)
 

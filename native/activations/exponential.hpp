@@ -31,7 +31,7 @@ RECTIFIED_INLINE B less_one(const A &factor, const pair<B> &a) {
     return rounded(product_of(factor, exponential<B>::of_minus_less_one(bounded.high, bounded.low)));
 }
 
-struct elu {
+struct elu : ridge {
     static constexpr const char *name = "elu";
     static constexpr const char *parameters[] = {"alpha"};
 
@@ -58,7 +58,7 @@ struct elu {
 };
 
 // elu with its exponential widened by alpha, which makes it smooth for every alpha > 0; NaN left of 0 for others.
-struct celu {
+struct celu : ridge {
     static constexpr const char *name = "celu";
     static constexpr const char *parameters[] = {"alpha"};
 
@@ -105,7 +105,7 @@ struct celu {
 };
 
 // scale elu(x, alpha), with the two constants for which zero mean and unit variance are a fixed point.
-struct selu {
+struct selu : ridge {
     static constexpr const char *name = "selu";
 
     template <class B>

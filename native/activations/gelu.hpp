@@ -7,27 +7,88 @@
 
 namespace rectified::RECTIFIED_TARGET {
 
-// x Phi(x): left of 0 that is -a e^-(a^2 / 2) R(a), a = -x; and right of it x + gelu(-x).
-struct gelu {
+// x Phi(x): left of 0 that is -a e^-(a^2 / 2) R(a), a = -x; and right of it x + gelu(-x). R, Mills' ratio but for a factor,
+// is smooth and falls slowly.
+struct gelu : ridge {
     static constexpr const char *name = "gelu";
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
-        const B a = lesser(B(20), abs(x));
-        const pair<B> tail = product_of(product_of(bell(a), {a, B(0)}), tabulated<gelu_table>(a, 0.125f));
-        const B left = -rounded(tail) * B(format<typename B::scalar>::unit);
+        const B a = bounded(x);
+        const B left = -rounded(bell(a) * (ratio(a) * a)) * B(format<typename B::scalar>::unit);
         return select(x > B(0), x, B(0)) + left;
     }
+    // Left of 0 e^-(a^2 / 2) (root - a) G(a), and right of it one minus that.
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
-        const B a = lesser(B(20), abs(x));
-        const pair<B> root = constant<B>(gelu_slope_table::root, gelu_slope_table::root_rest);
+        using table = gelu_slope_table;
+        const B a = bounded(x);
+        const pair<B> root = constant<B>(table::root, table::root_rest);
         const pair<B> distance = sum_of_any(root.high, -a);
         const pair<B> factor = sum_of(distance.high, distance.low + root.low);
-        const pair<B> tail = product_of(product_of(bell(a), factor), tabulated<gelu_slope_table>(a, 0.125f));
-        const B left = rounded(tail) * B(format<typename B::scalar>::unit);
+        const B left = rounded(bell(a) * factor * slope(a)) * B(format<typename B::scalar>::unit);
         return select(x > B(0), B(1) - left, left);
     }
+    // (2 - x^2) e^-(x^2 / 2) / sqrt(2 pi)
+    template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &x) {
+        const B a = bounded(x);
+        const pair<B> height = constant<B>(0x1.9884533d43651p-2, -0x1.cbc0d30ebfd15p-56);
+        const pair<B> factor = -product_of(a, a) + 2;
+        return rounded(bell(a) * factor * height) * B(format<typename B::scalar>::unit);
+    }
+
+  private:
+    // Beyond that a product with e^-(a^2 / 2) rounds to 0.
+    template <class B>
+    RECTIFIED_INLINE static B bounded(const B &x) {
+        return lesser(B(std::is_same_v<typename B::scalar, float> ? 20 : 40), abs(x));
+    }
+
+    template <class B>
+    RECTIFIED_INLINE static pair<B> ratio(const B &a) {
+        if constexpr (std::is_same_v<typename B::scalar, float>)
+            return tabulated<gelu_table>(a, 0.125f);
+        else
+            return inverse<B>(a).of(gelu_polynomial::ratio) * inverse<B>(a).t;
+    }
+    template <class B>
+    RECTIFIED_INLINE static pair<B> slope(const B &a) {
+        if constexpr (std::is_same_v<typename B::scalar, float>)
+            return tabulated<gelu_slope_table>(a, 0.125f);
+        else
+            return inverse<B>(a).of(gelu_polynomial::slope);
+    }
+
+    // float64: what is smooth in a and falls as 1 / a does is a polynomial in q = 1 - 8 t, t = 1 / (a + 4), which goes from
+    // -1 to 1 while a goes from 0 to infinity.
+    template <class B>
+    struct inverse {
+        pair<B> t;
+        B q;
+
+        RECTIFIED_INLINE explicit inverse(const B &a) {
+            const pair<B> sum = sum_of_any(a, B(4));
+            t.high = B(1) / sum.high;
+            t.low = t.high * fnma(t.high, sum.low, fnma(t.high, sum.high, B(1)));
+            q = fma(t.low, B(-8), fnma(t.high, B(8), B(1)));
+        }
+
+        // Two chains, of the even powers and of the odd ones, as long as rounding does not show.
+        template <std::size_t Count>
+        RECTIFIED_INLINE pair<B> of(const double (&coefficients)[Count]) const {
+            const B square = q * q;
+            B chain[] = {B(coefficients[Count - 2]), B(coefficients[Count - 1])};
+            for (int i = Count - 3; i >= 2; --i) {
+                B &part = chain[(Count - i) % 2];
+                part = fma(part, square, B(coefficients[i]));
+            }
+            const B rest = fma(chain[(Count + 1) % 2], q, chain[Count % 2]);  // of powers from 2 on
+            const B slope = fma(rest, q, B(coefficients[1]));
+            const B high = fma(slope, q, B(coefficients[0]));
+            return {high, fma(slope, q, B(coefficients[0]) - high)};
+        }
+    };
 };
 
 }  // namespace rectified::RECTIFIED_TARGET

@@ -46,7 +46,8 @@ struct logistic {
         return reciprocal_of(sum, e, (e.large - sum) + B(F::unit));
     }
 
-    RECTIFIED_INLINE B value() const { return fma(high, residual, high) * B(format<typename B::scalar>::unit); }
+    RECTIFIED_INLINE B scaled() const { return fma(high, residual, high); }  // times 2^headroom
+    RECTIFIED_INLINE B value() const { return scaled() * B(format<typename B::scalar>::unit); }
 
     // s (1 - s) times a factor, where s is at most 1/2: s - s^2 by one fma, and what the residual adds to it.
     RECTIFIED_INLINE B density(const B &factor) const {
@@ -162,7 +163,7 @@ struct tanh : ridge {
 };
 
 // x - tanh(x), which is x^3 / 3 near 0.
-struct tanhshrink {
+struct tanhshrink : ridge {
     static constexpr const char *name = "tanhshrink";
 
     template <class B>

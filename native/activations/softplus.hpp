@@ -26,13 +26,8 @@ struct tail {
     }
 };
 
-template <class B>
-RECTIFIED_INLINE pair<B> magnitude_of(const pair<B> &a) {
-    return {abs(a.high), select(a.high < B(0), -a.low, a.low)};
-}
-
 // log(1 + e^(beta x)) / beta = max(x, 0) + log(1 + e^-|beta x|) / beta for beta > 0.
-struct softplus {
+struct softplus : ridge {
     static constexpr const char *name = "softplus";
     static constexpr const char *parameters[] = {"beta"};
 
@@ -74,7 +69,7 @@ struct softplus {
 };
 
 // log(1 / (1 + e^-x)) = -softplus(-x)
-struct logsigmoid {
+struct logsigmoid : ridge {
     static constexpr const char *name = "logsigmoid";
 
     template <class B>
@@ -98,7 +93,7 @@ struct logsigmoid {
 
 // log(cosh(x)): with t = tanh(a / 2), a = |x|, it is 2 atanh(t^2), and far from 0 it is a - log(2) + log(1 + e^-2a). Both
 // are the same series of a quotient.
-struct logcosh {
+struct logcosh : ridge {
     static constexpr const char *name = "logcosh";
 
     template <class B>

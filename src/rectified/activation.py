@@ -53,6 +53,8 @@ class Activation:
         The paper that a reader should turn to.
     output_condition : str
         What parameters must fulfil for `backward_from_output`; empty where any will do.
+    output_loss : str
+        Where `backward_from_output` is less accurate than `backward`; empty where it is as good.
     also_known_as : tuple of str
         Other names, under which the catalogue finds it too.
     elsewhere : mapping of str to str
@@ -73,6 +75,7 @@ class Activation:
         parameters: Mapping[str, Parameter] | None = None,
         kink_formulas: tuple[str, ...] = (),
         output_condition: str = "",
+        output_loss: str = "",
         also_known_as: tuple[str, ...] = (),
         elsewhere: Mapping[str, str] | None = None,
     ) -> None:
@@ -85,6 +88,7 @@ class Activation:
         self.parameters: Mapping[str, Parameter] = MappingProxyType(dict(parameters or {}))
         self.kink_formulas = kink_formulas
         self.output_condition = output_condition
+        self.output_loss = output_loss
         self.also_known_as = also_known_as
         self.elsewhere: Mapping[str, str] = MappingProxyType(dict(elsewhere or {}))
         self._take_defaults()

@@ -125,7 +125,69 @@ squared_relu = _Ridge(
 
 # ---- exponential ---------------------------------------------------------------------------------------------------------
 
+elu = _Ridge(
+    "elu",
+    summary="ReLU with an exponential on the left, which ends at -alpha: outputs are centred nearer to 0, and no unit is dead.",
+    formula="x if x > 0 else alpha * expm1(x)",
+    derivative_formula="1 if x > 0 else alpha * exp(x)",
+    parameters={"alpha": _Parameter(1.0, "The outputs end at -alpha on the left; for another number than 1 there is a kink.")},
+    range=("-alpha", "inf"),
+    kink_formulas=("0 if alpha != 1 else None",),
+    output_condition="alpha >= 0",
+    output_loss="left of 0 y + alpha loses the digits that alpha and y share, and is 0 where y rounds to -alpha",
+    also_known_as=("ELU", "Elu"),
+    reference=(
+        "D.-A. Clevert, T. Unterthiner and S. Hochreiter, "
+        "Fast and Accurate Deep Network Learning by Exponential Linear Units (ELUs), ICLR 2016"
+    ),
+)
+
+celu = _Ridge(
+    "celu",
+    summary="ELU with its exponential widened by alpha, which makes it smooth at 0 for every alpha.",
+    formula="x if x > 0 else alpha * expm1(x / alpha)",
+    derivative_formula="1 if x > 0 else exp(x / alpha)",
+    parameters={"alpha": _Parameter(1.0, "The outputs end at -alpha on the left; a positive number.")},
+    range=("-alpha", "inf"),
+    output_condition="alpha > 0",
+    output_loss="left of 0 1 + y / alpha loses digits, and is 0 where y rounds to -alpha",
+    also_known_as=("CELU", "Celu"),
+    reference="J. T. Barron, Continuously Differentiable Exponential Linear Units, arXiv:1704.07483, 2017",
+)
+
+selu = _Ridge(
+    "selu",
+    summary="ELU scaled so that a layer keeps zero mean and unit variance: a network that normalizes itself.",
+    formula="1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * expm1(x))",
+    derivative_formula="1.0507009873554805 * (1 if x >= 0 else 1.6732632423543772 * exp(x))",
+    range=(-1.7580993408473768, inf),
+    kink_formulas=("0",),
+    output_loss="left of 0 y + 1.758… loses digits, and is 0 where y rounds to the bound",
+    also_known_as=("SELU", "Selu"),
+    elsewhere={"ONNX": "the two constants are the attributes gamma and alpha"},
+    reference="G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, Self-Normalizing Neural Networks, NIPS 2017",
+)
+
 # ---- smooth rectifiers ---------------------------------------------------------------------------------------------------
+
+softplus = _Ridge(
+    "softplus",
+    summary="A smooth rectifier, whose derivative is the sigmoid: ReLU for a distribution of thresholds.",
+    formula="log1p(exp(beta * x)) / beta",
+    derivative_formula="1 / (1 + exp(-beta * x))",
+    parameters={"beta": _Parameter(1.0, "How sharp the bend is, a positive number; it tends to ReLU as beta grows.")},
+    range=(0.0, inf),
+    output_condition="beta > 0",
+    also_known_as=("Softplus", "SoftPlus", "SmoothReLU"),
+    elsewhere={
+        "NumPy": "np.logaddexp(0, x)",
+        "PyTorch": "beyond beta x = 20, its threshold, the value is x and the derivative 1; here both are exact",
+    },
+    reference=(
+        "C. Dugas, Y. Bengio, F. Bélisle, C. Nadeau and R. Garcia, "
+        "Incorporating Second-Order Functional Knowledge for Better Option Pricing, NIPS 2000"
+    ),
+)
 
 squareplus = _Ridge(
     "squareplus",
@@ -148,6 +210,109 @@ sparse_plus = _Ridge(
     reference="M. Blondel, A. F. T. Martins and V. Niculae, Learning with Fenchel-Young Losses, JMLR 2020",
 )
 
+gelu = _Ridge(
+    "gelu",
+    summary="The input times the share of a normal distribution that lies below it: ReLU with a smooth, random gate, on average.",
+    formula="x / 2 * erfc(-x / sqrt(2))",
+    derivative_formula="erfc(-x / sqrt(2)) / 2 + x * exp(-(x**2) / 2) / sqrt(2 * pi)",
+    range=(-0.16997120747990366, inf),
+    also_known_as=("GELU", "Gelu"),
+    elsewhere={
+        "JAX": "jax.nn.gelu is gelu_tanh by default",
+        "Keras": "keras.ops.gelu is gelu_tanh by default",
+        "PyTorch": "0 below -5.5 in float32",
+    },
+    reference="D. Hendrycks and K. Gimpel, Gaussian Error Linear Units (GELUs), arXiv:1606.08415, 2016",
+)
+
+gelu_tanh = _Ridge(
+    "gelu_tanh",
+    summary="GELU with a hyperbolic tangent in place of the normal distribution: an approximation to three digits.",
+    formula="x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))",
+    derivative_formula=(
+        "(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2 + x / 2 * sqrt(2 / pi) * (1 + 3 * 0.044715 * x**2)"
+        " / cosh(sqrt(2 / pi) * (x + 0.044715 * x**3))**2"
+    ),
+    range=(-0.17004075057125412, inf),
+    also_known_as=("gelu_new", "GELUTanh", "gelu_approximate"),
+    elsewhere={"PyTorch": "gelu(x, approximate='tanh'); the derivative of large inputs is NaN"},
+    reference="D. Hendrycks and K. Gimpel, Gaussian Error Linear Units (GELUs), arXiv:1606.08415, 2016",
+)
+
+quick_gelu = _Ridge(
+    "quick_gelu",
+    summary="GELU with a sigmoid in place of the normal distribution: SiLU with beta = 1.702, an approximation to two digits.",
+    formula="x / (1 + exp(-1.702 * x))",
+    derivative_formula="(1 + (1 + 1.702 * x) * exp(-1.702 * x)) / (1 + exp(-1.702 * x))**2",
+    range=(-0.16361018963635353, inf),
+    also_known_as=("QuickGELU", "gelu_sigmoid", "sigmoid_gelu"),
+    reference="D. Hendrycks and K. Gimpel, Gaussian Error Linear Units (GELUs), arXiv:1606.08415, 2016",
+)
+
+silu = _Ridge(
+    "silu",
+    summary="The input times its sigmoid: a smooth rectifier that dips below 0 and comes back. With a learned beta it is Swish.",
+    formula="x / (1 + exp(-beta * x))",
+    derivative_formula="(1 + (1 + beta * x) * exp(-beta * x)) / (1 + exp(-beta * x))**2",
+    parameters={"beta": _Parameter(1.0, "How sharp the gate is, a positive number; an array broadcasts.")},
+    range=("-0.2784645427610738 / beta", "inf"),
+    also_known_as=("SiLU", "Silu", "swish", "Swish"),
+    elsewhere={"ONNX": "Swish, whose beta is called alpha", "PyTorch": "without beta"},
+    reference=(
+        "S. Elfwing, E. Uchibe and K. Doya, Sigmoid-Weighted Linear Units for Neural Network Function Approximation in "
+        "Reinforcement Learning, Neural Networks, 2018; with beta P. Ramachandran, B. Zoph and Q. V. Le, "
+        "Searching for Activation Functions, arXiv:1710.05941, 2017"
+    ),
+)
+
+mish = _Ridge(
+    "mish",
+    summary="The input times the hyperbolic tangent of its softplus: smooth, and below 0 it dips a little deeper than SiLU.",
+    formula="x * tanh(log1p(exp(x)))",
+    derivative_formula=(
+        "exp(x) * (4 * (x + 1) + (4 * x + 6) * exp(x) + 4 * exp(2 * x) + exp(3 * x)) / (2 + 2 * exp(x) + exp(2 * x))**2"
+    ),
+    range=(-0.30884341301725043, inf),
+    also_known_as=("Mish",),
+    reference="D. Misra, Mish: A Self Regularized Non-Monotonic Activation Function, BMVC 2020",
+)
+
+dish = _Ridge(
+    "dish",
+    summary="A smooth rectifier that dips below 0, made of a square root: near GELU, and without an exponential.",
+    formula="x / 2 * (1 + x / sqrt(1 + x**2))",
+    derivative_formula="(1 + x * (2 + x**2) / sqrt(1 + x**2)**3) / 2",
+    range=(-0.1501415530003888, inf),
+    also_known_as=("Dish",),
+    reference="D. de Kok, Dish, in the documentation of Thinc, 2022",
+)
+
+lisht = _Ridge(
+    "lisht",
+    summary="The input times its hyperbolic tangent: even, near x² at 0 and near |x| far from it.",
+    formula="x * tanh(x)",
+    derivative_formula="tanh(x) + x / cosh(x)**2",
+    range=(0.0, inf),
+    also_known_as=("LiSHT",),
+    reference=(
+        "S. K. Roy, S. Manna, S. R. Dubey and B. B. Chaudhuri, LiSHT: Non-Parametric Linearly Scaled Hyperbolic Tangent "
+        "Activation Function for Neural Networks, arXiv:1901.05894, 2019"
+    ),
+)
+
+logcosh = _Ridge(
+    "logcosh",
+    summary="The integral of tanh: x²/2 near 0, |x| - log(2) far from it. Better known as a loss.",
+    formula="log(cosh(x))",
+    derivative_formula="tanh(x)",
+    range=(0.0, inf),
+    also_known_as=("LogCosh", "log_cosh"),
+    reference=(
+        "R. A. Saleh and A. K. M. E. Saleh, Statistical Properties of the Log-Cosh Loss Function Used in Machine Learning, "
+        "arXiv:2208.04564, 2022"
+    ),
+)
+
 # ---- sigmoidal -----------------------------------------------------------------------------------------------------------
 
 sigmoid = _Ridge(
@@ -156,9 +321,24 @@ sigmoid = _Ridge(
     formula="1 / (1 + exp(-x))",
     derivative_formula="exp(-x) / (1 + exp(-x))**2",
     range=(0.0, 1.0),
+    output_loss="1 - y loses the digits that y shares with 1, and is 0 from 16.64 on in float32",
     also_known_as=("logistic", "expit", "Sigmoid"),
     elsewhere={"SciPy": "called scipy.special.expit"},
     reference="D. E. Rumelhart, G. E. Hinton and R. J. Williams, Learning Representations by Back-Propagating Errors, 1986",
+)
+
+logsigmoid = _Ridge(
+    "logsigmoid",
+    summary="The logarithm of the sigmoid: the log-likelihood of a logit, linear where the sigmoid underflows.",
+    formula="-log1p(exp(-x))",
+    derivative_formula="1 / (1 + exp(x))",
+    range=(-inf, 0.0),
+    also_known_as=("LogSigmoid", "log_sigmoid", "log_expit"),
+    elsewhere={"SciPy": "called scipy.special.log_expit"},
+    reference=(
+        "T. Mikolov, I. Sutskever, K. Chen, G. S. Corrado and J. Dean, "
+        "Distributed Representations of Words and Phrases and Their Compositionality, NIPS 2013"
+    ),
 )
 
 tanh = _Ridge(
@@ -167,6 +347,7 @@ tanh = _Ridge(
     formula="tanh(x)",
     derivative_formula="1 - tanh(x)**2",
     range=(-1.0, 1.0),
+    output_loss="1 - y² loses the digits that it shares with 1, and is 0 beyond 9.01 in float32",
     also_known_as=("Tanh", "hyperbolic_tangent"),
     reference="Y. LeCun, L. Bottou, G. B. Orr and K.-R. Müller, Efficient BackProp, 1998",
 )
@@ -177,6 +358,7 @@ softsign = _Ridge(
     formula="x / (1 + abs(x))",
     derivative_formula="1 / (1 + abs(x))**2",
     range=(-1.0, 1.0),
+    output_loss="1 - |y| loses the digits that |y| shares with 1, and is 0 beyond 3.3e7 in float32",
     also_known_as=("Softsign", "soft_sign"),
     reference="J. Turian, J. Bergstra and Y. Bengio, Quadratic Features and Deep Architectures for Chunking, NAACL 2009",
 )
@@ -309,4 +491,17 @@ softshrink = _Ridge(
         "PyTorch": "the derivative at NaN is 1, here NaN",
     },
     reference="D. L. Donoho, De-Noising by Soft-Thresholding, IEEE Transactions on Information Theory, 1995",
+)
+
+tanhshrink = _Ridge(
+    "tanhshrink",
+    summary="The input without its hyperbolic tangent: near x³/3 at 0, and shifted by 1 towards 0 far from it.",
+    formula="x - tanh(x)",
+    derivative_formula="tanh(x)**2",
+    range=(-inf, inf),
+    also_known_as=("Tanhshrink", "tanh_shrink", "TanhShrink"),
+    reference=(
+        "R. Collobert, K. Kavukcuoglu and C. Farabet, "
+        "Torch7: A Matlab-like Environment for Machine Learning, BigLearn, NIPS Workshop, 2011"
+    ),
 )
