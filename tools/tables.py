@@ -211,12 +211,6 @@ def by_inverse(function: Callable[[mp.mpf], mp.mpf], count: int) -> list[mp.mpf]
     return fit(of_q, mp.mpf(-1), 1 - mp.mpf(8) / 44, range(count), lambda q: 1 / of_q(q), np.float64)
 
 
-def silu_slope(a: mp.mpf) -> mp.mpf:
-    """silu'(-a) e^a."""
-    e = mp.exp(-a)
-    return (1 + e - a) / (1 + e) ** 2
-
-
 def without_root(function: Callable[[mp.mpf], mp.mpf], guess: float) -> tuple[mp.mpf, Callable[[mp.mpf], mp.mpf]]:
     """A function's root, and the function divided by (root - a)."""
     root = mp.findroot(function, guess)
@@ -277,7 +271,6 @@ def header() -> str:
     for name, function, start, end, guess in (
         ("gelu_table", half_erfcx, 0.125, 20, None),
         ("gelu_slope_table", gelu_slope, 0.125, 20, 0.75),
-        ("silu_slope_table", silu_slope, 0.375, 110, 1.28),
     ):
         text += ["", f"struct {name} {{"]
         if guess:

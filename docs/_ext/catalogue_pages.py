@@ -135,20 +135,28 @@ def values(activation: Any) -> list[str]:
 
 def calls(activation: rf.Activation) -> list[str]:
     name, given = activation.name, "".join(f", {parameter}" for parameter in activation.parameters)
+    bends = hasattr(rf.ufuncs, f"{name}_second_derivative")
     rows = [
         [f"``rf.{name}(x{given})``", "the value"],
         [f"``rf.{name}.derivative(x{given})``", "the derivative"],
+        *([[f"``rf.{name}.derivative(x{given}, order=2)``", "the second derivative"]] if bends else []),
         [f"``rf.{name}.backward(dy, x{given})``", "dy · f′(x) in one pass"],
     ]
     if hasattr(activation, "backward_from_output"):
         needs = f"; needs ``{activation.output_condition}``" if activation.output_condition else ""
-        rows.append([f"``rf.{name}.backward_from_output(dy, y{given})``", f"the same from y = f(x){needs}"])
+        loses = f". Here {activation.output_loss}" if activation.output_loss else ""
+        rows.append([f"``rf.{name}.backward_from_output(dy, y{given})``", f"the same from y = f(x){needs}{loses}"])
+    if hasattr(activation, "forward_packed"):
+        rows += [
+            [f"``rf.{name}.forward_packed(x{given})``", "the value, and one bit for each element"],
+            [f"``rf.{name}.backward_packed(dy, bits{given})``", "dy · f′(x) from the bits"],
+        ]
     if activation.category != "fold":
         rows += [
             [f'``rf.{name}.derivative(x{given}, wrt="{parameter}")``', f"the derivative by {parameter}"]
             for parameter in activation.parameters
         ]
-    kinds = (f"{name}_derivative", f"{name}_backward")
+    kinds = tuple(f"{name}_{kind}" for kind in ("derivative", "second_derivative", "backward", "forward_packed"))
     compiled = [name, *sorted(found for found in vars(rf.ufuncs) if found.startswith(kinds))]
     return [
         *heading("Calls", "-"),

@@ -1,23 +1,10 @@
 // Functions that multiply x by a gate made of x.
 #pragma once
 
+#include "../root.hpp"
 #include "sigmoidal.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
-
-// Where a derivative crosses zero, the few digits that float32's exponential has more than a number do not reach. There,
-// and nowhere else, the series at the root takes over: the distance from the root is exact.
-template <class B, std::size_t Count>
-RECTIFIED_INLINE B beside_root(const B &x, const pair<B> &root, const pair<B> &slope, const float (&bend)[Count],
-                               const B &elsewhere) {
-    if constexpr (std::is_same_v<typename B::scalar, float>) {
-        const pair<B> distance = sum_of(x - root.high, -root.low);
-        const pair<B> factor = {slope.high, fma(polynomial(bend, distance.high), distance.high, slope.low)};
-        return select(abs(distance.high) < B(1.0f / 64), rounded(distance * factor), elsewhere);
-    } else {
-        return elsewhere;
-    }
-}
 
 // x n / (n + 2) with n = e (e + 2), e = e^x: the hyperbolic tangent of a logarithm is rational.
 struct mish : ridge {

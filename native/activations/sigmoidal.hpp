@@ -11,55 +11,51 @@ namespace rectified::RECTIFIED_TARGET {
 // Everything after the exponential is done on sums of two numbers, and one rounding is left for the end. One division
 // gives the reciprocal to working precision; its residual, exact by fma, gives the rest. On the left e^-x grows past the
 // largest number while the result is still one: headroom keeps it finite, and a subnormal result is rounded once.
-template <class B>
+template <class B, int Times = 1>
 struct logistic {
+    using T = typename B::scalar;
+    using F = format<T>;
+    static constexpr int headroom = Times * F::headroom;
+    static constexpr T unit = Times == 1 ? F::unit : F::unit * F::unit;  // 2^-headroom
+    static_assert(Times == 1 || Times == 2);
+
     B high, residual;
 
     RECTIFIED_INLINE static logistic of(const B &x) {
-        using F = format<typename B::scalar>;
         return of(decay(greater(B(F::vanishes), lesser(B(F::saturates), x))));
     }
 
     // x_low is added to x, where |x| is below the bounds.
     RECTIFIED_INLINE static logistic of(const B &x, const B &x_low) {
-        using F = format<typename B::scalar>;
-        return of(
-            exponential<B>::template of_minus<F::headroom>(greater(B(F::vanishes), lesser(B(F::saturates), x)), x_low));
+        return of(exponential<B>::template of_minus<headroom>(greater(B(F::vanishes), lesser(B(F::saturates), x)), x_low));
     }
 
     // From e^-x 2^-headroom.
     RECTIFIED_INLINE static logistic of(const exponential<B> &e) {
-        using F = format<typename B::scalar>;
-        const B sum = B(F::unit) + fma(e.low, e.scale, e.large);
+        const B sum = B(unit) + fma(e.low, e.scale, e.large);
         const B part = sum - e.large;  // these steps are exact, whichever of unit and large is the larger (Knuth)
-        return reciprocal_of(sum, e, (e.large - (sum - part)) + (B(F::unit) - part));
+        return reciprocal_of(sum, e, (e.large - (sum - part)) + (B(unit) - part));
     }
 
     // For x <= 0, where e^-x is the larger one.
-    RECTIFIED_INLINE static logistic left(const B &x) {
-        return left(decay(greater(B(format<typename B::scalar>::vanishes), x)));
-    }
+    RECTIFIED_INLINE static logistic left(const B &x) { return left(decay(greater(B(F::vanishes), x))); }
 
     RECTIFIED_INLINE static logistic left(const exponential<B> &e) {
-        using F = format<typename B::scalar>;
-        const B sum = B(F::unit) + fma(e.low, e.scale, e.large);
-        return reciprocal_of(sum, e, (e.large - sum) + B(F::unit));
+        const B sum = B(unit) + fma(e.low, e.scale, e.large);
+        return reciprocal_of(sum, e, (e.large - sum) + B(unit));
     }
 
     RECTIFIED_INLINE B scaled() const { return fma(high, residual, high); }  // times 2^headroom
-    RECTIFIED_INLINE B value() const { return scaled() * B(format<typename B::scalar>::unit); }
+    RECTIFIED_INLINE B value() const { return scaled() * B(unit); }
 
     // s (1 - s) times a factor, where s is at most 1/2: s - s^2 by one fma, and what the residual adds to it.
     RECTIFIED_INLINE B density(const B &factor) const {
-        const B unit = B(format<typename B::scalar>::unit), s = high * unit;
-        const B slope = fnma(s, B(2), B(1));
-        return fma(high * residual, slope, fnma(s, high, high)) * (unit * factor);
+        const B s = high * B(unit), slope = fnma(s, B(2), B(1));
+        return fma(high * residual, slope, fnma(s, high, high)) * (B(unit) * factor);
     }
 
   private:
-    RECTIFIED_INLINE static exponential<B> decay(const B &x) {
-        return exponential<B>::template of_minus<format<typename B::scalar>::headroom>(x);
-    }
+    RECTIFIED_INLINE static exponential<B> decay(const B &x) { return exponential<B>::template of_minus<headroom>(x); }
 
     RECTIFIED_INLINE static logistic reciprocal_of(const B &sum, const exponential<B> &e, const B &sum_low) {
         const B rest = fma(e.low, e.scale, sum_low);

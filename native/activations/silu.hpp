@@ -1,41 +1,40 @@
 // The sigmoid linear unit: x times the logistic function of a multiple of x.
 #pragma once
 
-#include "../tabulated.hpp"
+#include "../root.hpp"
 #include "sigmoidal.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
 
-// x s(z), with z = beta x, and its derivatives by z.
+// x / (1 + e^-z), with z = beta x for beta as a sum of two numbers.
 template <class B>
 struct gated_by_sigmoid {
     using T = typename B::scalar;
     using F = format<T>;
 
-    RECTIFIED_INLINE static B value(const B &x, const pair<B> &z) {
-        constexpr T ends = F::vanishes - 30, half = root_of(F::headroom);
-        const B low = select(abs(z.high) < B(-F::vanishes), z.low, B(0));
-        // The gate stands 2^headroom above itself, and comes down in two steps: neither it nor the product leaves the
-        // range of numbers before the other has met it.
-        const B gate = logistic<B>::of(z.high, low).scaled() * B(half);
-        return select(z.high < B(ends), with_sign_of(B(0), x), x * gate * B(half));
+    RECTIFIED_INLINE static B value(const B &x, const pair<B> &beta) {
+        // Where z passes one of its ends, the result is 0 or x. Bounding x there bounds z, and its low half is finite.
+        const B vanishes = B(F::vanishes - 30) / beta.high, saturates = B(F::saturates) / beta.high;
+        const B lowest = lesser(vanishes, saturates), highest = greater(vanishes, saturates);
+        const B bounded = lesser(highest, greater(lowest, x));
+        const pair<B> z = product_of(bounded, beta);
+        // The gate stands 2^(2 headroom) above itself, and comes down in two steps: so the product is rounded once where it
+        // is subnormal, and the gate is none.
+        const auto e = exponential<B>::template of_minus<2 * F::headroom>(z.high, z.low);
+        const B gate = logistic<B, 2>::of(e).scaled() * B(F::unit);
+        return select(x * beta.high > B(F::saturates), x, bounded * gate * B(F::unit));
     }
 
     // Left of 0 e (1 + e - a) / (1 + e)^2 with e = e^-a, a = |z|, and right of it one minus that.
     RECTIFIED_INLINE static B derivative(const pair<B> &z) {
         const pair<B> a = magnitude(z, -F::vanishes);
         const power_of_e<B> e(-a);
-        pair<B> tail;
-        if constexpr (std::is_same_v<T, float>) {  // the root taken out, the rest is smooth and comes from a table
-            const pair<B> root = constant<B>(silu_slope_table::root, silu_slope_table::root_rest);
-            const pair<B> distance = sum_of_any(root.high, -a.high);
-            const pair<B> factor = sum_of(distance.high, distance.low + (root.low - a.low));
-            tail = e.up * factor * tabulated<silu_slope_table>(a.high, 0.375f);
-        } else {
-            const pair<B> d = 1 + e.plain(), factor = d + -a;
-            tail = quotient_of(e.up * factor, d * d);
-        }
-        const B left = rounded(tail) * B(F::unit);
+        const pair<B> d = 1 + e.plain();
+        const B tail = rounded_quotient(e.up * (d + -a), d * d) * B(F::unit);
+        static constexpr float bend[] = {0.1466488f, 0.018874814f, -0.015222655f};
+        const pair<B> root = constant<B>(-1.2784645427610737, -1.0946994183093437e-16);
+        const B left = beside_root(-a.high, {root.high, root.low + a.low},
+                                   constant<B>(0.2178117057198001, -3.974332795880862e-18), bend, tail);
         return select(z.high > B(0), B(1) - left, left);
     }
 
@@ -48,22 +47,17 @@ struct gated_by_sigmoid {
         return rounded_quotient(power.up * factor, d * d * d) * (B(power.unit) * beta);
     }
 
-    // x^2 e / (1 + e)^2: the derivative by beta.
+    // x^2 e / (1 + e)^2: the derivative by beta. e stands 2^(2 headroom) above itself, for x may be large where beta is small.
     RECTIFIED_INLINE static B derivative_wrt_factor(const B &x, const pair<B> &z) {
-        constexpr T bound = 30 - F::vanishes, half = root_of(F::headroom);
+        constexpr T bound = 30 - F::vanishes;
         const pair<B> a = magnitude(z, bound);
-        const power_of_e<B> power(-a);
-        const pair<B> d = 1 + power.plain();
-        const B density = rounded(quotient_of(power.up, d * d)) * B(half);
-        return select(a.high < B(bound), x * (x * density) * B(half), a.high * B(0));
+        const auto e = exponential<B>::template of_minus<-2 * F::headroom>(a.high, a.low);
+        const pair<B> up = sum_of(e.large, e.low * e.scale), d = 1 + up * B(F::unit * F::unit);
+        const B density = rounded(quotient_of(up, d * d)) * B(F::unit);
+        return select(a.high < B(bound), x * (x * density) * B(F::unit), a.high * B(0));
     }
 
   private:
-    static constexpr T root_of(int headroom) {  // 2^(-headroom / 2)
-        T power = 1;
-        for (int i = 0; i < headroom / 2; ++i) power /= 2;
-        return power;
-    }
     RECTIFIED_INLINE static pair<B> magnitude(const pair<B> &z, T bound) {
         return at_most(bound, magnitude_of(z));
     }
@@ -75,7 +69,7 @@ struct silu : ridge {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &beta) {
-        return gated_by_sigmoid<B>::value(x, product_of(x, beta));
+        return gated_by_sigmoid<B>::value(x, {beta, B(0)});
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x, const B &beta) {
@@ -97,7 +91,7 @@ struct quick_gelu : ridge {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
-        return gated_by_sigmoid<B>::value(x, product_of(x, beta<B>()));
+        return gated_by_sigmoid<B>::value(x, beta<B>());
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
