@@ -68,8 +68,16 @@ struct later_loop {
     PyObject *ufunc;
     int operands, bits;
     typed_loop loop;
+
+    int add(int number) const {
+        std::vector<int> types(operands, number);
+        if (bits >= 0) types[bits] = NPY_UBYTE;
+        return PyUFunc_RegisterLoopForType(reinterpret_cast<PyUFuncObject *>(ufunc), number, loop.run, types.data(),
+                                           const_cast<void *>(loop.work));
+    }
 };
 std::vector<later_loop> later_loops;
+int bfloat16_number = -1;
 
 // NumPy keeps pointers into what it is given: it lives as long as the process.
 PyObject *make_ufunc(const ufunc_entry &entry) {
@@ -89,27 +97,27 @@ PyObject *make_ufunc(const ufunc_entry &entry) {
     const char *const name = (new std::string(name_of(entry)))->c_str();
     PyObject *const ufunc = PyUFunc_FromFuncAndDataAndSignature(loops, data, types, count, entry.inputs, entry.outputs,
                                                                 PyUFunc_None, name, "", 0, entry.signature);
-    for (int i = 0; ufunc && i < entry.loop_count; ++i)
-        if (entry.loops[i].type < 0) {
+    for (int i = 0; ufunc && i < entry.loop_count; ++i) {
+        if (entry.loops[i].type >= 0) continue;
+        const later_loop later = {ufunc, operands, entry.bits, entry.loops[i]};
+        if (bfloat16_number < 0) {
             Py_INCREF(ufunc);
-            later_loops.push_back({ufunc, operands, entry.bits, entry.loops[i]});
+            later_loops.push_back(later);
+        } else if (later.add(bfloat16_number) < 0) {
+            return nullptr;
         }
+    }
     return ufunc;
 }
 
-// add_bfloat16(dtype): give the ufuncs made so far their loops for it.
+// add_bfloat16(dtype): give the ufuncs made so far their loops for it, and those to come.
 PyObject *add_bfloat16(PyObject *, PyObject *argument) {
     PyArray_Descr *dtype = nullptr;
     if (!PyArray_DescrConverter(argument, &dtype)) return nullptr;
-    const int number = dtype->type_num;
+    bfloat16_number = dtype->type_num;
     Py_DECREF(dtype);
-    for (const later_loop &each : later_loops) {
-        std::vector<int> types(each.operands, number);
-        if (each.bits >= 0) types[each.bits] = NPY_UBYTE;
-        if (PyUFunc_RegisterLoopForType(reinterpret_cast<PyUFuncObject *>(each.ufunc), number, each.loop.run, types.data(),
-                                        const_cast<void *>(each.loop.work)) < 0)
-            return nullptr;
-    }
+    for (const later_loop &each : later_loops)
+        if (each.add(bfloat16_number) < 0) return nullptr;
     for (const later_loop &each : later_loops) Py_DECREF(each.ufunc);
     later_loops.clear();
     Py_RETURN_NONE;

@@ -154,7 +154,8 @@ RECTIFIED_INLINE register_t<double> fma(register_t<double> a, register_t<double>
     const V product_error = ((ah * bh - product) + ah * bl + al * bh) + al * bl;
     const V sum = product + c, virtual_c = sum - product;
     const V sum_error = (product - (sum - virtual_c)) + (c - virtual_c);
-    return sum + (sum_error + product_error);
+    const V rest = sum_error + product_error;
+    return sum + (rest == rest ? rest : V{});  // infinity, or what overflows when it is split, has no rest
 }
 #else
 template <class V>
