@@ -105,7 +105,7 @@ def function(name: str) -> Callable[[Any], Any]:
         return abs
     if name == "mpf":
         return mpmath.mpf
-    of_numbers = getattr(mpmath, name)
+    of_numbers = erfc if name == "erfc" else getattr(mpmath, name)
     z, value = sympy.symbols("z value", real=True)
     rule = getattr(sympy, name, None) or getattr(cfunctions, name)
     slope = sympy.lambdify((z, value), sympy.diff(rule(z), z).subs(rule(z), value), "mpmath")
@@ -117,6 +117,11 @@ def function(name: str) -> Callable[[Any], Any]:
         return Dual(value, slope(number.value, value) * number.tangent)
 
     return of_both
+
+
+def erfc(x: Any) -> Any:
+    """The complementary error function, also of numbers so large that mpmath refuses them."""
+    return mpmath.erfc(x) if abs(x) < 1 << 64 else mpmath.mpf(2 if x < 0 else 0)
 
 
 def finfo(dtype: Any) -> Any:
@@ -253,7 +258,7 @@ class Oracle:
         if low == high:
             return low
         # A tie, as far as 70 bits tell: x / 2 + x^2 is not one, but looks like it where x is very small.
-        precision = 300 - 4 * self._floor
+        precision = 300 - 32 * self._floor
         value = self.at(x, precision)
         with mpmath.workprec(precision - 100):
             return rounded(+value, self.dtype)

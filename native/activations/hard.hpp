@@ -4,6 +4,7 @@
 #include "../category.hpp"
 #include "../elementary.hpp"
 #include "../kink.hpp"
+#include "../tie.hpp"
 #include "../two_slopes.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
@@ -99,7 +100,7 @@ struct hardswish : ridge {
     RECTIFIED_INLINE static B value(const B &x) {
         const B middle = hardsigmoid::bounded(x);
         const pair<B> gate = hardsigmoid::of_bounded(middle);
-        return select(x >= B(3), x, fma(middle, gate.high, middle * gate.low));
+        return select(x >= B(3), x, above_half(x, fma(middle, gate.high, middle * gate.low)));
     }
     template <class B, class Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const Kink &at_kink) {

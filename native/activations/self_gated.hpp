@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../root.hpp"
+#include "../tie.hpp"
 #include "sigmoidal.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
@@ -70,7 +71,7 @@ struct gelu_tanh : ridge {
         const cubic<B> z(x);
         const power_of_e<B> e(-z.value());
         const B left = -rounded_quotient(e.up * z.a, e.one + e.up);
-        return select(x < B(0), left, x + left);
+        return above_half(x, select(x < B(0), left, x + left));
     }
 
     // Left of 0 e (1 + e - a z') / (1 + e)^2, and right of it one minus that.
@@ -140,7 +141,7 @@ struct dish : ridge {
     RECTIFIED_INLINE static B value(const B &x) {
         const gate<B> g(x);
         const B left = rounded_product(g.gap, select(g.far, B(0.5f), abs(x))) * B(-0.5f);
-        return select(x < B(0), left, x + left);
+        return above_half(x, select(x < B(0), left, x + left));
     }
 
     // Left of 0 gap (3 gap - gap^2 - 1) / 2, whose root is a power of the golden ratio, and right of it one minus that.

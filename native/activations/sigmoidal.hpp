@@ -3,6 +3,7 @@
 
 #include "../category.hpp"
 #include "../elementary.hpp"
+#include "../tie.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
 
@@ -75,7 +76,8 @@ RECTIFIED_INLINE B logistic_bend(const B &x, typename B::scalar factor) {
     sum.low = sum.low + m.low;
     const pair<B> product = product_of(pair<B>{e.large, e.low * e.scale}, m);
     const pair<B> quotient = quotient_of(product, product_of(sum, product_of(sum, sum)));
-    return with_sign_of(abs(rounded(quotient)), -x) * B(F::unit * factor);
+    const B bend = with_sign_of(abs(rounded(quotient)), -x) * B(F::unit * factor);
+    return next_to<-1>(bend, is_tiny(x));
 }
 
 struct sigmoid : ridge {
@@ -200,7 +202,7 @@ struct tanhshrink : ridge {
     RECTIFIED_INLINE static B far(const B &a) {
         const auto s = logistic<B>::left(B(-2) * a);
         const B rest = s.high * B(2 * format<typename B::scalar>::unit);
-        return fma(rest, s.residual, (a - B(1)) + rest);
+        return next_to<1>(fma(rest, s.residual, (a - B(1)) + rest), (a > B(64)) & (a < B(8192)));
     }
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../root.hpp"
+#include "../tie.hpp"
 #include "sigmoidal.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
@@ -22,7 +23,7 @@ struct gated_by_sigmoid {
         // is subnormal, and the gate is none.
         const auto e = exponential<B>::template of_minus<2 * F::headroom>(z.high, z.low);
         const B gate = logistic<B, 2>::of(e).scaled() * B(F::unit);
-        return select(x * beta.high > B(F::saturates), x, bounded * gate * B(F::unit));
+        return select(x * beta.high > B(F::saturates), x, above_half(x, bounded * gate * B(F::unit)));
     }
 
     // Left of 0 e (1 + e - a) / (1 + e)^2 with e = e^-a, a = |z|, and right of it one minus that.
