@@ -38,11 +38,11 @@ RECTIFIED_INLINE void narrowed(half *to, register_t<float> value) {
     _mm_storeu_si128((__m128i *)to, _mm256_cvtps_ph((__m256)value, _MM_FROUND_TO_NEAREST_INT));
 #endif
 }
-RECTIFIED_INLINE void narrowed_by_float(half *to, register_t<double> value) {
+RECTIFIED_INLINE void narrowed(half *to, lanes_of_double::floats value) {
 #if defined(__AVX512F__)
-    _mm_storeu_si128((__m128i *)to, _mm256_cvtps_ph(_mm512_cvtpd_ps((__m512d)value), _MM_FROUND_TO_NEAREST_INT));
+    _mm_storeu_si128((__m128i *)to, _mm256_cvtps_ph((__m256)value, _MM_FROUND_TO_NEAREST_INT));
 #else
-    _mm_storeu_si64(to, _mm_cvtps_ph(_mm256_cvtpd_ps((__m256d)value), _MM_FROUND_TO_NEAREST_INT));
+    _mm_storeu_si64(to, _mm_cvtps_ph((__m128)value, _MM_FROUND_TO_NEAREST_INT));
 #endif
 }
 #else
@@ -84,23 +84,24 @@ RECTIFIED_INLINE register_t<double> widened(const half *from, const double *) {
     return __builtin_convertvector(conversion<lanes_of_double>::widened(from), register_t<double>);
 }
 RECTIFIED_INLINE void narrowed(half *to, register_t<float> value) { conversion<lanes_of_float>::narrowed(to, value); }
-RECTIFIED_INLINE void narrowed_by_float(half *to, register_t<double> value) {
-    using narrow = conversion<lanes_of_double>;
-    narrow::narrowed(to, __builtin_convertvector(value, narrow::floats));
+RECTIFIED_INLINE void narrowed(half *to, lanes_of_double::floats value) {
+    conversion<lanes_of_double>::narrowed(to, value);
 }
 #endif
 
-// A float64 that float32 holds, and that rounds to any shorter type as the number itself does: of the digits that float32 has
-// no room for one sticky bit is kept (round to odd).
-RECTIFIED_INLINE register_t<double> rounded_to_odd(register_t<double> value) {
-    using I = register_t<std::int64_t>;
-    const I dropped = I{} + ((std::int64_t(1) << 29) - 1);
-    const I bits = (I)value;
-    const I sticky = (((bits & dropped) + dropped) | bits) & ~dropped;
-    return value == value ? (register_t<double>)sticky : value;
+// The float32 beside a float64, for rounding it again to a shorter type: where digits are lost, the one whose last digit is odd,
+// so that what was no tie does not become one (round to odd).
+RECTIFIED_INLINE lanes_of_double::floats rounded_to_odd(register_t<double> value) {
+    using integers = lanes_of_double::integers;
+    const auto nearest = __builtin_convertvector(value, lanes_of_double::floats);
+    const auto again = __builtin_convertvector(nearest, register_t<double>);
+    const auto is_beyond = value < 0 ? again < value : again > value;
+    const integers inexact = __builtin_convertvector(again != value, integers);
+    const integers beyond = __builtin_convertvector(is_beyond, integers);  // -1, in bits the next number towards 0
+    return (lanes_of_double::floats)(((integers)nearest + beyond) | (inexact & 1));
 }
 
-RECTIFIED_INLINE void narrowed(half *to, register_t<double> value) { narrowed_by_float(to, rounded_to_odd(value)); }
+RECTIFIED_INLINE void narrowed(half *to, register_t<double> value) { narrowed(to, rounded_to_odd(value)); }
 
 RECTIFIED_INLINE register_t<double> widened(const float *from, const double *) {
     lanes_of_double::floats few;
@@ -144,8 +145,7 @@ RECTIFIED_INLINE register_t<double> widened(const bfloat16 *from, const double *
 }
 RECTIFIED_INLINE void narrowed(bfloat16 *to, register_t<float> value) { upper_half<lanes_of_float>::narrowed(to, value); }
 RECTIFIED_INLINE void narrowed(bfloat16 *to, register_t<double> value) {
-    const auto few = __builtin_convertvector(rounded_to_odd(value), lanes_of_double::floats);
-    upper_half<lanes_of_double>::narrowed(to, few);
+    upper_half<lanes_of_double>::narrowed(to, rounded_to_odd(value));
 }
 
 template <class T>

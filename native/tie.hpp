@@ -18,10 +18,11 @@ RECTIFIED_INLINE B next_to(const B &y, const typename B::integer &condition) {
         return y;
 }
 
+// Near the smallest numbers of bfloat16, and far from those of float64.
 template <class B>
 RECTIFIED_INLINE typename B::integer is_tiny(const B &x) {
     const B a = abs(x);
-    return (a < B(0x1p-100f)) & (a > B(0));
+    return (a < B(0x1p-100f)) & (a > B(typename B::scalar(0x1p-200)));
 }
 
 // For y that is a little more than x / 2.
