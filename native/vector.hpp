@@ -138,24 +138,37 @@ RECTIFIED_INLINE register_t<double> fma(register_t<double> a, register_t<double>
     return (register_t<double>)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
 }
 #elif defined(__x86_64__)
-// No such instruction. A float32 product is exact in float64, and the sum there rounds 2^29 times finer than float32 does.
-RECTIFIED_INLINE register_t<float> fma(register_t<float> a, register_t<float> b, register_t<float> c) {
-    const auto low = [](register_t<float> v) { return _mm_cvtps_pd((__m128)v); };
-    const auto high = [](register_t<float> v) { return _mm_cvtps_pd(_mm_movehl_ps((__m128)v, (__m128)v)); };
-    const __m128 first = _mm_cvtpd_ps(low(a) * low(b) + low(c)), second = _mm_cvtpd_ps(high(a) * high(b) + high(c));
-    return (register_t<float>)_mm_movelh_ps(first, second);
+// No such instruction, so it is made of others, to the last bit (S. Boldo and G. Melquiond, Emulation of FMA and Correctly
+// Rounded Sums, 2008): where a sum is rounded once more, the first time it is rounded to odd.
+RECTIFIED_INLINE register_t<double> sum_rounded_to_odd(register_t<double> a, register_t<double> b) {
+    using I = register_t<std::int64_t>;
+    const register_t<double> sum = a + b, part = sum - a, rest = (a - (sum - part)) + (b - part);
+    const I bits = (I)sum, towards_0 = ((I)rest ^ bits) < 0;
+    const I stays = (rest == 0) | ((bits & 1) != 0) | (rest != rest);
+    return (register_t<double>)(stays ? bits : towards_0 ? bits - 1 : bits + 1);
 }
-// float64: Dekker's product and Knuth's sum, both with their error, which is what the kernels ask of fma.
+// A float32 product is exact in float64.
+RECTIFIED_INLINE register_t<float> fma(register_t<float> a, register_t<float> b, register_t<float> c) {
+    const auto low = [](register_t<float> v) { return (register_t<double>)_mm_cvtps_pd((__m128)v); };
+    const auto high = [&](register_t<float> v) { return low((register_t<float>)_mm_movehl_ps((__m128)v, (__m128)v)); };
+    const auto short_sum = [](register_t<double> product, register_t<double> c) {
+        const register_t<double> plain = product + c, odd = sum_rounded_to_odd(product, c);
+        return _mm_cvtpd_ps((__m128d)(odd == 0 ? plain : odd));  // plain has the sign of zero
+    };
+    return (register_t<float>)_mm_movelh_ps(short_sum(low(a) * low(b), low(c)), short_sum(high(a) * high(b), high(c)));
+}
+// A float64 product is not: it comes as a sum of two (Dekker).
 RECTIFIED_INLINE register_t<double> fma(register_t<double> a, register_t<double> b, register_t<double> c) {
     using V = register_t<double>;
     const V sa = a * 134217729.0, sb = b * 134217729.0;  // 2^27 + 1
     const V ah = sa - (sa - a), bh = sb - (sb - b), al = a - ah, bl = b - bh;
-    const V product = a * b;
-    const V product_error = ((ah * bh - product) + ah * bl + al * bh) + al * bl;
-    const V sum = product + c, virtual_c = sum - product;
-    const V sum_error = (product - (sum - virtual_c)) + (c - virtual_c);
-    const V rest = sum_error + product_error;
-    return sum + (rest == rest ? rest : V{});  // infinity, or what overflows when it is split, has no rest
+    const V product = a * b, product_low = ((ah * bh - product) + ah * bl + al * bh) + al * bl;
+    const V first = c + product_low, first_part = first - c;
+    const V first_low = (c - (first - first_part)) + (product_low - first_part);
+    const V second = product + first, second_part = second - product;
+    const V second_low = (product - (second - second_part)) + (first - second_part);
+    const V sum = second + sum_rounded_to_odd(first_low, second_low), plain = product + c;
+    return (sum < plain) | (sum > plain) ? sum : plain;  // plain where all is exact, infinite, or overflows in the split
 }
 #else
 template <class V>

@@ -98,6 +98,18 @@ class Dual:
     __rmul__ = __mul__
 
 
+def _bounded(name: str) -> Callable[[Any], Any]:
+    """A function of mpmath's that grows or falls as an exponential does; beyond 2^40 no rounding tells one result from another.
+
+    mpmath would take minutes for exp(10^300), and refuses erfc of it.
+    """
+    of_any = getattr(mpmath, name)
+    return lambda x: of_any(x if abs(x) < 1 << 40 else mpmath.sign(x) * (1 << 40))
+
+
+_BOUNDED = {name: _bounded(name) for name in ("exp", "expm1", "cosh", "sinh", "erfc")}
+
+
 @lru_cache
 def function(name: str) -> Callable[[Any], Any]:
     """An elementary function of numbers and of dual numbers."""
@@ -105,10 +117,10 @@ def function(name: str) -> Callable[[Any], Any]:
         return abs
     if name == "mpf":
         return mpmath.mpf
-    of_numbers = erfc if name == "erfc" else getattr(mpmath, name)
+    of_numbers = _BOUNDED.get(name) or getattr(mpmath, name)
     z, value = sympy.symbols("z value", real=True)
     rule = getattr(sympy, name, None) or getattr(cfunctions, name)
-    slope = sympy.lambdify((z, value), sympy.diff(rule(z), z).subs(rule(z), value), "mpmath")
+    slope = sympy.lambdify((z, value), sympy.diff(rule(z), z).subs(rule(z), value), [_BOUNDED, "mpmath"])
 
     def of_both(number: Any) -> Any:
         if type(number) is not Dual:
@@ -117,11 +129,6 @@ def function(name: str) -> Callable[[Any], Any]:
         return Dual(value, slope(number.value, value) * number.tangent)
 
     return of_both
-
-
-def erfc(x: Any) -> Any:
-    """The complementary error function, also of numbers so large that mpmath refuses them."""
-    return mpmath.erfc(x) if abs(x) < 1 << 64 else mpmath.mpf(2 if x < 0 else 0)
 
 
 def finfo(dtype: Any) -> Any:
@@ -218,7 +225,7 @@ class Oracle:
         with mpmath.workprec(precision):
             names: dict[str, Any] = {name: mpmath.mpf(value) for name, value in self.parameters.items()}
             names |= {name: +getattr(mpmath, name) for name in self._constants}
-            names["x"] = mpmath.mpf(x) if math.isfinite(x) else mpmath.ldexp(math.copysign(1, x), 1 << 14)
+            names["x"] = mpmath.mpf(x) if math.isfinite(x) else mpmath.ldexp(math.copysign(1, x), 1100)
             if not self.by:
                 return mpmath.mpf(evaluate(self.formula, names, self._functions))
             names[self.by] = Dual(names[self.by], mpmath.mpf(direction))
@@ -258,7 +265,7 @@ class Oracle:
         if low == high:
             return low
         # A tie, as far as 70 bits tell: x / 2 + x^2 is not one, but looks like it where x is very small.
-        precision = 300 - 32 * self._floor
+        precision = 300 - 64 * self._floor
         value = self.at(x, precision)
         with mpmath.workprec(precision - 100):
             return rounded(+value, self.dtype)

@@ -236,7 +236,8 @@ def test_nan_gives_nan_and_infinity_the_limit(name: str, operation: str, dtype: 
             (np.array(np.inf, dtype).view(bits.dtype) + bits[1:2]).view(dtype),
         ]
     )
-    assert np.isnan(nans).all()
+    with np.errstate(invalid="ignore"):  # bfloat16's own isnan
+        assert np.isnan(nans).all()
     for isa in ISAS:
         compiled = sweep.compiled(isa)
         ufunc = compiled[kernel(rf.catalogue[name], operation)]

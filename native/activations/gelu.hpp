@@ -17,7 +17,7 @@ struct gelu : ridge {
     RECTIFIED_INLINE static B value(const B &x) {
         const B a = bounded(x);
         const B left = -rounded(bell(a) * (ratio(a) * a)) * B(format<typename B::scalar>::unit);
-        return above_half(x, select(x > B(0), x, B(0)) + left);
+        return above_half(x, select(x >= B(0), x + left, left));
     }
     // Left of 0 e^-(a^2 / 2) (root - a) G(a), and right of it one minus that.
     template <class B>
