@@ -98,16 +98,17 @@ class Dual:
     __rmul__ = __mul__
 
 
-def _bounded(name: str) -> Callable[[Any], Any]:
-    """A function of mpmath's that grows or falls as an exponential does; beyond 2^40 no rounding tells one result from another.
-
-    mpmath would take minutes for exp(10^300), and refuses erfc of it.
-    """
-    of_any = getattr(mpmath, name)
-    return lambda x: of_any(x if abs(x) < 1 << 40 else mpmath.sign(x) * (1 << 40))
+def _exp(x: Any) -> Any:
+    """The exponential function; no rounding sees what it is left of -2^40, where mpmath takes long."""
+    return mpmath.exp(max(x, -mpmath.mpf(1 << 40)))
 
 
-_BOUNDED = {name: _bounded(name) for name in ("exp", "expm1", "cosh", "sinh", "erfc")}
+def _erfc(x: Any) -> Any:
+    """The complementary error function, also of numbers so large that mpmath refuses them."""
+    return mpmath.erfc(max(min(x, 1 << 20), -(1 << 20)))
+
+
+_BOUNDED = {"exp": _exp, "erfc": _erfc}
 
 
 @lru_cache

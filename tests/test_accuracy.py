@@ -327,6 +327,8 @@ def test_instruction_sets_agree(name: str, dtype: Any) -> None:
         given[-1] = given[-1].reshape(500, 2)
     if name.endswith("_from_output"):
         given[1] = UNPACKED[ISAS[0]][name.removesuffix("_backward_from_output")](given[1], *given[2:])
+    if dtype is np.float64:  # x86-64-v2's fma is exact as long as the low half of a product is a number
+        given = [np.where((np.abs(each) > 2.0**-200) & (np.abs(each) < 2.0**200), each, 1.5) for each in given]
     want = first(*given)
     for other in others:
         got = other(*given)

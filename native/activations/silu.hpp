@@ -28,7 +28,7 @@ struct gated_by_sigmoid {
 
     // Left of 0 e (1 + e - a) / (1 + e)^2 with e = e^-a, a = |z|, and right of it one minus that.
     RECTIFIED_INLINE static B derivative(const pair<B> &z) {
-        const pair<B> a = magnitude(z, -F::vanishes);
+        const pair<B> a = magnitude(z, -power_of_e<B>::ends);
         const power_of_e<B> e(-a);
         const pair<B> d = 1 + e.plain();
         const B tail = rounded_quotient(e.up * (d + -a), d * d) * B(F::unit);
@@ -41,7 +41,7 @@ struct gated_by_sigmoid {
 
     // e (2 (1 + e) - a (1 - e)) / (1 + e)^3
     RECTIFIED_INLINE static B second_derivative(const pair<B> &z, const B &beta) {
-        const pair<B> a = magnitude(z, -F::vanishes);
+        const pair<B> a = magnitude(z, -power_of_e<B>::ends);
         const power_of_e<B> power(-a);
         const pair<B> e = power.plain(), d = 1 + e;
         const pair<B> factor = d * B(2) + a * (-1 + e);
