@@ -509,6 +509,10 @@ def _tex(node: ast.expr) -> str:
             return _NAMES.get(name, name if len(name) == 1 else rf"\mathit{{{_escaped(name)}}}")
         case ast.Starred(value=value):
             return f"{_tex(value)}_1, {_tex(value)}_2, \\ldots"
+        case ast.Subscript(value=value, slice=ast.Slice(lower=ast.expr() as lower, upper=None)):
+            return f"{_tex(value)}[{_tex(lower)}:]"
+        case ast.Subscript(value=value, slice=index):
+            return f"{_tex(value)}_{{{_tex(index)}}}"
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return f"-{_fenced(operand)}"
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
@@ -523,6 +527,9 @@ def _tex(node: ast.expr) -> str:
         case ast.Compare(left=left, ops=ops, comparators=comparators) if all(type(op) in _RELATIONS for op in ops):
             pairs = zip(ops, comparators, strict=True)
             return " ".join([_tex(left), *(f"{_RELATIONS[type(op)]} {_tex(right)}" for op, right in pairs)])
+        case ast.Call(func=ast.Name(id=name), args=[ast.GeneratorExp(elt=term, generators=[one])]):
+            sign = r"\sum" if name == "sum" else rf"\{name}"
+            return f"{sign}_{{{_tex(one.target)} \\in {_tex(one.iter)}}} {_fenced(term)}"
         case ast.Call(func=ast.Name(id="exp"), args=[argument]):
             return f"e^{{{_tex(argument)}}}"
         case ast.Call(func=ast.Name(id="abs"), args=[argument]):
