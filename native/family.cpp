@@ -186,8 +186,8 @@ void add_ridge(registry &to) {
         if constexpr (has_kink<F, P...>) add_with_backward<derivative_at_kink<F>>(to);
         if constexpr (is_told_by_output<F, P...>) add<backward<derivative_from_output<F>>>(to);
         if constexpr (has_two_slopes<F, P...>) add_packed<F>(to);
-        add<gated<F>>(to);
-        add<gated_backward<F>>(to);
+        if constexpr (std::is_base_of_v<ridge, F>) add<gated<F>>(to);
+        if constexpr (std::is_base_of_v<ridge, F>) add<gated_backward<F>>(to);
         add_parameters<F>(to, std::make_integer_sequence<int, parameters_of<F>()>{});
     }
 }

@@ -9,37 +9,59 @@ namespace rectified::RECTIFIED_TARGET {
 template <class B>
 using wide_of = batch<double, std::is_same_v<typename B::scalar, float> ? 2 * B::registers : B::registers>;
 
+namespace single {
+
+// The lower or (Half 1) the upper half of a register of float32, and a register of two halves. GCC would take four steps
+// for one.
+template <int Half>
+RECTIFIED_INLINE register_t<double> half_widened(register_t<float> x) {
+#if defined(__AVX512F__)
+    const __m512d bits = _mm512_castps_pd((__m512)x);
+    return (register_t<double>)_mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd(bits, Half)));
+#elif defined(__AVX__)
+    return (register_t<double>)_mm256_cvtps_pd(_mm256_extractf128_ps((__m256)x, Half));
+#elif defined(__x86_64__)
+    return (register_t<double>)_mm_cvtps_pd(Half ? _mm_movehl_ps((__m128)x, (__m128)x) : (__m128)x);
+#else
+    register_t<double> result;
+    constexpr int lanes = register_bytes / sizeof(double);
+    for (int i = 0; i < lanes; ++i) result[i] = x[Half * lanes + i];
+    return result;
+#endif
+}
+RECTIFIED_INLINE register_t<float> halves_narrowed(register_t<double> low, register_t<double> high) {
+#if defined(__AVX512F__)
+    const __m512d first = _mm512_castps_pd(_mm512_castps256_ps512(_mm512_cvtpd_ps((__m512d)low)));
+    return (register_t<float>)_mm512_insertf64x4(first, _mm256_castps_pd(_mm512_cvtpd_ps((__m512d)high)), 1);
+#elif defined(__AVX__)
+    return (register_t<float>)_mm256_set_m128(_mm256_cvtpd_ps((__m256d)high), _mm256_cvtpd_ps((__m256d)low));
+#elif defined(__x86_64__)
+    return (register_t<float>)_mm_movelh_ps(_mm_cvtpd_ps((__m128d)low), _mm_cvtpd_ps((__m128d)high));
+#else
+    register_t<float> result;
+    constexpr int lanes = register_bytes / sizeof(double);
+    for (int i = 0; i < 2 * lanes; ++i) result[i] = static_cast<float>(i < lanes ? low[i] : high[i - lanes]);
+    return result;
+#endif
+}
+
+}  // namespace single
+
 template <class B>
 RECTIFIED_INLINE wide_of<B> widened(const B &x) {
-    if constexpr (std::is_same_v<typename B::scalar, double>) {
+    if constexpr (std::is_same_v<typename B::scalar, double>)
         return x;
-    } else {
-        return wide_of<B>::each([&](int i) {
-            return [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) {
-                constexpr int half = sizeof...(I);
-                const auto &whole = x.part[i / 2];
-                const auto few = i % 2 ? __builtin_shufflevector(whole, whole, (half + I)...)
-                                       : __builtin_shufflevector(whole, whole, I...);
-                return __builtin_convertvector(few, register_t<double>);
-            }(std::make_integer_sequence<int, B::lanes_per_register / 2>{});
-        });
-    }
+    else
+        return wide_of<B>::each(
+            [&](int i) { return i % 2 ? single::half_widened<1>(x.part[i / 2]) : single::half_widened<0>(x.part[i / 2]); });
 }
 
 template <class B>
 RECTIFIED_INLINE B narrowed(const wide_of<B> &x) {
-    if constexpr (std::is_same_v<typename B::scalar, double>) {
+    if constexpr (std::is_same_v<typename B::scalar, double>)
         return x;
-    } else {
-        return B::each([&](int i) {
-            return [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) {
-                typedef float few __attribute__((vector_size(register_bytes / 2)));
-                const few low = __builtin_convertvector(x.part[2 * i], few);
-                const few high = __builtin_convertvector(x.part[2 * i + 1], few);
-                return __builtin_shufflevector(low, high, I...);
-            }(std::make_integer_sequence<int, B::lanes_per_register>{});
-        });
-    }
+    else
+        return B::each([&](int i) { return single::halves_narrowed(x.part[2 * i], x.part[2 * i + 1]); });
 }
 
 // e^(x - origin) 2^(headroom - shift) for x up to 32 above m, where e^(m - origin) 2^-shift is near 1.
@@ -68,15 +90,15 @@ class powers_beside {
         return (fma(r * r, polynomial(table::whole_tail, r), r) + B(1)) * power;  // a product, for it keeps NaN
     }
 
-    // The power of x in more digits, for x near m.
+    // The power of x, for x up to 32 above m, in more digits.
     RECTIFIED_INLINE wide_of<B> wide(const B &x) const {
         using D = wide_of<B>;
         if constexpr (std::is_same_v<T, double>) {
             return of(x);
         } else {
-            constexpr T unit = T(1) / format<T>::unit;
-            const D r = fnma(widened(shift_), D(0.693147180559945309), widened(x - origin));
-            return (fma(r * r, polynomial(exponential_table<double>::whole_tail, r), r) + D(1)) * D(unit);
+            constexpr double unit = 1.0 / F::unit * format<double>::unit;
+            const D rest = fnma(widened(shift_), D(0.693147180559945309), widened(x - origin));
+            return powers_beside<D>(D(0)).of(rest) * D(unit);
         }
     }
 

@@ -16,6 +16,7 @@ struct strip {
     T *first;
     npy_intp step, count;
     T *rest = nullptr;
+    int idle = 0;  // lanes of the rest that are there to fill it up
 };
 
 // f with a place in each strip, batch by batch; all have as many.
@@ -89,6 +90,9 @@ struct square {
     // Rows of the first and of the second half in turn, and their numbers in turn too, as often as it takes to halve the
     // rows to one.
     RECTIFIED_INLINE void transpose() {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+        if constexpr (std::is_same_v<T, float>) return transpose_by_halves();
+#endif
         for (int size = 1; size < lanes; size *= 2) riffle(std::make_integer_sequence<int, lanes / 2>{});
     }
 
@@ -100,6 +104,27 @@ struct square {
           row[2 * I + 1] = in_turn<1>(old.row[I], old.row[lanes / 2 + I])),
          ...);
     }
+
+#if defined(__AVX2__)
+    // Half as many steps: most stay within the halves of a register.
+    RECTIFIED_INLINE void transpose_by_halves() {
+        const auto at = [&](int i) { return (__m256)row[i].part[0]; };
+        __m256 a[8], b[8];
+        for (int i = 0; i < 4; ++i) {
+            a[2 * i] = _mm256_unpacklo_ps(at(2 * i), at(2 * i + 1));
+            a[2 * i + 1] = _mm256_unpackhi_ps(at(2 * i), at(2 * i + 1));
+        }
+        for (int i = 0; i < 8; i += 4)
+            for (int k = 0; k < 2; ++k) {
+                b[i + 2 * k] = _mm256_shuffle_ps(a[i + k], a[i + 2 + k], 0x44);
+                b[i + 2 * k + 1] = _mm256_shuffle_ps(a[i + k], a[i + 2 + k], 0xEE);
+            }
+        for (int i = 0; i < 4; ++i) {
+            row[i].part[0] = (register_t<T>)_mm256_permute2f128_ps(b[i], b[i + 4], 0x20);
+            row[i + 4].part[0] = (register_t<T>)_mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
+        }
+    }
+#endif
 };
 
 // So many rows of n numbers as a batch has lanes, to and from a tile: n batches. `beyond` tells how many numbers may be
@@ -110,50 +135,50 @@ struct tile {
     static constexpr int side = square<T>::lanes;
 
     static void load(const char *from, npy_intp row_step, npy_intp step, npy_intp n, npy_intp beyond, T *to) {
-        if (is_dense(row_step, step, n, beyond)) {
-            for (npy_intp group = 0; group < B::lanes; group += side)
-                for (npy_intp j = 0; j < n; j += side) {
-                    const npy_intp at = j + side <= n || n < side ? j : n - side;
-                    square<T> s;
-                    for (int i = 0; i < side; ++i)
-                        __builtin_memcpy(&s.row[i], from + (group + i) * row_step + at * sizeof(T), register_bytes);
-                    s.transpose();
-                    for (int i = 0; i < side && at + i < n; ++i)
-                        __builtin_memcpy(to + (at + i) * B::lanes + group, &s.row[i], register_bytes);
-                }
-            return;
-        }
-        for (npy_intp j = 0; j < n; ++j)
+        const npy_intp squares = in_squares(row_step, step, n, beyond);
+        for (npy_intp group = 0; group < B::lanes; group += side)
+            for (npy_intp j = 0; j < squares; j += side) {
+                const npy_intp at = first_of(j, n);
+                square<T> s;
+                for (int i = 0; i < side; ++i)
+                    __builtin_memcpy(&s.row[i], from + (group + i) * row_step + at * sizeof(T), register_bytes);
+                s.transpose();
+                for (int i = 0; i < side && at + i < n; ++i) store(to + (at + i) * B::lanes + group, s.row[i]);
+            }
+        for (npy_intp j = squares; j < n; ++j)
             for (int i = 0; i < B::lanes; ++i) to[j * B::lanes + i] = read<T>(from + i * row_step + j * step);
     }
 
     // What is written after a short row is written again with the next one, in order.
     static void save(const T *from, char *to, npy_intp row_step, npy_intp step, npy_intp n, npy_intp beyond) {
-        if (is_dense(row_step, step, n, beyond)) {
-            for (npy_intp group = 0; group < B::lanes; group += side)
-                for (npy_intp j = 0; j < n; j += side) {
-                    const npy_intp at = j + side <= n || n < side ? j : n - side;
-                    square<T> s;
-                    for (int i = 0; i < side; ++i)
-                        if (at + i < n)
-                            __builtin_memcpy(&s.row[i], from + (at + i) * B::lanes + group, register_bytes);
-                        else
-                            s.row[i] = batch<T, 1>(0);
-                    s.transpose();
-                    for (int i = 0; i < side; ++i)
-                        __builtin_memcpy(to + (group + i) * row_step + at * sizeof(T), &s.row[i], register_bytes);
-                }
-            return;
-        }
-        for (npy_intp j = 0; j < n; ++j)
+        const npy_intp squares = in_squares(row_step, step, n, beyond);
+        for (npy_intp group = 0; group < B::lanes; group += side)
+            for (npy_intp j = 0; j < squares; j += side) {
+                const npy_intp at = first_of(j, n);
+                square<T> s;
+                for (int i = 0; i < side; ++i)
+                    s.row[i] = at + i < n
+                                   ? rectified::RECTIFIED_TARGET::load<batch<T, 1>>(from + (at + i) * B::lanes + group)
+                                   : batch<T, 1>(0);
+                s.transpose();
+                for (int i = 0; i < side; ++i)
+                    __builtin_memcpy(to + (group + i) * row_step + at * sizeof(T), &s.row[i], register_bytes);
+            }
+        for (npy_intp j = squares; j < n; ++j)
             for (int i = 0; i < B::lanes; ++i)
                 __builtin_memcpy(to + i * row_step + j * step, from + j * B::lanes + i, sizeof(T));
     }
 
   private:
-    static bool is_dense(npy_intp row_step, npy_intp step, npy_intp n, npy_intp beyond) {
-        return step == sizeof(T) && (n >= side || (row_step == npy_intp(n * sizeof(T)) && side - n <= beyond));
+    // The numbers of a row that go by squares: the others, few or far apart, go one by one.
+    static npy_intp in_squares(npy_intp row_step, npy_intp step, npy_intp n, npy_intp beyond) {
+        if (step != sizeof(T)) return 0;
+        if (n < side) return n > 2 && row_step == npy_intp(n * sizeof(T)) && side - n <= beyond ? n : 0;
+        return n % side > 2 ? n : n - n % side;
     }
+
+    // The last square goes back to where it is whole.
+    static npy_intp first_of(npy_intp j, npy_intp n) { return j + side <= n || n < side ? j : n - side; }
 };
 
 // ---- a row, part by part ---------------------------------------------------------------------------------------------
@@ -183,7 +208,6 @@ class row_operand {
             }
             return found;
         }
-        const npy_intp whole = (count + B::lanes - 1) / B::lanes;
         S some[block + B::lanes];
         for (npy_intp k = 0; k < count; k += block) {
             const npy_intp few = count - k < block ? count - k : block;
@@ -192,16 +216,17 @@ class row_operand {
             for (npy_intp j = 0; j < few; j += B::lanes)
                 store(room_ + k + j, rectified::RECTIFIED_TARGET::load<B>(some + j));
         }
-        for (npy_intp j = count; j < whole * B::lanes; ++j) room_[j] = padding_;
-        return {room_, B::lanes, whole};
+        for (npy_intp j = count; j % B::lanes; ++j) room_[j] = padding_;
+        return place(i);
     }
 
     // Places for numbers from i on, which `written` takes to the array.
     strip<B> place(npy_intp i) {
         const npy_intp count = length(i);
-        if (is_direct())
-            return {reinterpret_cast<C *>(first_) + i, B::lanes, count / B::lanes, count % B::lanes ? rest_ : nullptr};
-        return {room_, B::lanes, (count + B::lanes - 1) / B::lanes};
+        C *const first = is_direct() ? reinterpret_cast<C *>(first_) + i : room_;
+        const npy_intp whole = count / B::lanes, few = count % B::lanes;
+        C *const rest = is_direct() ? rest_ : room_ + whole * B::lanes;
+        return {first, B::lanes, whole, few ? rest : nullptr, few ? int(B::lanes - few) : 0};
     }
 
     void written(npy_intp i) {

@@ -37,16 +37,17 @@ class shares {
             },
             x, kept);
         total_ = sum;
+        idle_ += x.idle;
     }
 
     bool has_moved() const { return moved_; }  // what was kept does not hold
 
     RECTIFIED_INLINE void finish() {
-        total_.sum = Policy::sum(total_.sum);
-        const D reciprocal = D(1) / total_.sum.high;
+        const pair<D> sum = whole();
+        const D reciprocal = D(1) / sum.high;
         factor_.high = narrowed<B>(reciprocal);
         if constexpr (std::is_same_v<T, double>)
-            factor_.low = reciprocal * fnma(reciprocal, total_.sum.low, fnma(reciprocal, total_.sum.high, D(1)));
+            factor_.low = reciprocal * fnma(reciprocal, sum.low, fnma(reciprocal, sum.high, D(1)));
         else
             factor_.low = narrowed<B>(reciprocal - widened(factor_.high));
     }
@@ -58,7 +59,7 @@ class shares {
     // Where they are little the sum does not tell, and they are added up once more: `each` hands over all numbers.
     template <class Each>
     RECTIFIED_INLINE void finish_logarithm(Each each) {
-        const pair<D> sum = Policy::sum(total_.sum);
+        const pair<D> sum = whole();
         top_ = flat_any_ ? select(flat_, B(0), largest_) : largest_;
         const D top = powers_.wide(top_);
         D others = ((sum.high - widened(powers_.of(top_))) + sum.low) / top;
@@ -104,6 +105,14 @@ class shares {
         return select(flat_, select(x == beside_, B(0), x - beside_), x);
     }
 
+    // Over the whole row. What fills it up counts nothing, unless all of it is minus infinity: then it has to be taken
+    // away.
+    RECTIFIED_INLINE pair<D> whole() const {
+        pair<D> sum = Policy::sum(total_.sum);
+        if (idle_ && flat_any_ && Policy::any(beside_ < B(0))) sum.high = sum.high - widened(powers_.of(B(0))) * D(idle_);
+        return sum;
+    }
+
     RECTIFIED_INLINE void move_to(const B &most) {
         const Mask flat = abs(most) == B(infinity);
         const powers_beside<B> powers(select(flat, B(0), most));
@@ -125,6 +134,7 @@ class shares {
     B beside_ = B(0), largest_ = B(-infinity), top_, of_largest_;
     Mask flat_;
     pair<B> factor_, logarithm_;
+    int idle_ = 0;
     bool begun_ = false, moved_ = false, flat_any_ = false;
 };
 

@@ -16,11 +16,12 @@ class sparse_support {
 
   public:
     template <class Each>
-    RECTIFIED_INLINE explicit sparse_support(Each each) {
+    RECTIFIED_INLINE sparse_support(Each each, int idle_lanes) {
         B most = B(-infinity);
         each([&](const T *x) __attribute__((always_inline)) { most = greater(most, load<B>(x)); });
         most_ = Policy::largest(most);
         flat_ = Policy::any(abs(most_) == B(infinity));
+        const D idle = select(widened(most_) == D(-infinity), D(idle_lanes), D(0));  // what fills up a row of nothing else
         D bad = D(0), count = D(0);
         each([&](const T *x) __attribute__((always_inline)) {
             const D z = below(x);
@@ -37,7 +38,7 @@ class sparse_support {
                 members = members + select(is_member, D(1), D(0));
             });
             sum = Policy::sum(pair<D>{sum, D(0)}).high;
-            members = Policy::sum(pair<D>{members, D(0)}).high;
+            members = Policy::sum(pair<D>{members, D(0)}).high - idle;
             threshold_ = (sum - D(1)) / members + bad;
             better = Policy::any(select(members == count, typename D::integer(0), typename D::integer(-1)));
             count = members;
@@ -60,8 +61,12 @@ class sparse_support {
 
 template <class B, class Data>
 RECTIFIED_INLINE auto support_of(Data &data, int input) {
-    return sparse_support<B, typename Data::policy>(
-        [&](auto f) __attribute__((always_inline)) { data.parts([&](npy_intp i) { together(f, data.in(input, i)); }); });
+    int idle = 0;
+    data.parts([&](npy_intp i) { idle += data.in(input, i).idle; });
+    const auto each = [&](auto f) __attribute__((always_inline)) {
+        data.parts([&](npy_intp i) { together(f, data.in(input, i)); });
+    };
+    return sparse_support<B, typename Data::policy>(each, idle);
 }
 
 struct sparsemax_value {
