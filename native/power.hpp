@@ -67,48 +67,65 @@ RECTIFIED_INLINE B narrowed(const wide_of<B> &x) {
 // e^(x - origin) 2^(headroom - shift) for x up to 32 above m, where e^(m - origin) 2^-shift is near 1.
 //
 // The origin is 0, or, where m is large, m itself: in both cases the difference is exact for every x that counts, and what
-// is left of m is a power of two. What lies so far below m that it vanishes beside it is cut off.
+// is left of m is a power of two. What lies so far below m that even many such numbers vanish beside it is cut off.
 template <class B>
 class powers_beside {
-  public:
-    powers_beside() = default;
-    RECTIFIED_INLINE explicit powers_beside(const B &m)
-        : origin(select(abs(m) >= B(far), m, B(0))), lowest_((m - origin) + B(F::vanishes)) {
-        const B round = B(F::round);
-        shift_ = fma(m - origin, B(per_unit), round) - round;
-        round_ = (round + B(F::headroom)) - shift_;
-    }
+    using T = typename B::scalar;
+    using D = wide_of<B>;
+    static constexpr bool is_float = std::is_same_v<T, float>;
 
+  public:
+    static constexpr T unit = is_float ? T(0x1p-60) : T(0x1p-100);  // 2^-headroom
     B origin;
 
-    RECTIFIED_INLINE B of(const B &x) const {
-        using I = typename B::integer;
-        const B s = greater(lowest_, x - origin);
-        const B shifted = fma(s, B(per_unit), round_), count = shifted - round_;
-        const B r = fnma(count, B(log_2_low), fnma(count, B(log_2_high), s));
-        const B power = B::bits_of(I::bits_of(B(1)) + (I::bits_of(shifted) << F::mantissa));
-        return (fma(r * r, polynomial(table::whole_tail, r), r) + B(1)) * power;  // a product, for it keeps NaN
+    powers_beside() = default;
+    RECTIFIED_INLINE explicit powers_beside(const B &m)
+        : origin(select(abs(m) >= B(far), m, B(0))), lowest_((m - origin) + B(vanishes)) {
+        shift_ = fma(m - origin, B(per_unit), B(round)) - B(round);
+        round_ = (B(round) + B(headroom)) - shift_;
     }
 
-    // The power of x, for x up to 32 above m, in more digits.
-    RECTIFIED_INLINE wide_of<B> wide(const B &x) const {
-        using D = wide_of<B>;
-        if constexpr (std::is_same_v<T, double>) {
-            return of(x);
-        } else {
-            constexpr double unit = 1.0 / F::unit * format<double>::unit;
+    RECTIFIED_INLINE B of(const B &x) const {
+        const reduced a(*this, x);
+        return (a.less_one + B(1)) * a.power;
+    }
+
+    // With what rounding it took away.
+    RECTIFIED_INLINE pair<B> pair_of(const B &x) const {
+        const reduced a(*this, x);
+        const B sum = a.less_one + B(1);
+        return {sum * a.power, (a.less_one - (sum - B(1))) * a.power};
+    }
+
+    // In more digits than are in a number.
+    RECTIFIED_INLINE pair<D> wide_of_number(const B &x) const {
+        if constexpr (is_float) {
             const D rest = fnma(widened(shift_), D(0.693147180559945309), widened(x - origin));
-            return powers_beside<D>(D(0)).of(rest) * D(unit);
+            return {powers_beside<D>(D(0)).of(rest) * D(powers_beside<D>::unit / double(unit)), D(0)};
+        } else {
+            return pair_of(x);
         }
     }
 
   private:
-    using T = typename B::scalar;
-    using F = format<T>;
     using table = exponential_table<T>;
-    static constexpr T far = std::is_same_v<T, float> ? T(512) : T(4096);
+    static constexpr T far = is_float ? 512 : 4096, vanishes = is_float ? -128 : -770, headroom = is_float ? 60 : 100;
+    static constexpr T round = format<T>::round;
     static constexpr T per_unit = table::steps_per_unit / 16;
     static constexpr T log_2_high = table::step_high * 16, log_2_low = table::step_low * 16;
+
+    struct reduced {
+        B less_one, power;  // the product with power keeps NaN, which an addition to the exponent would not
+
+        RECTIFIED_INLINE reduced(const powers_beside &beside, const B &x) {
+            using I = typename B::integer;
+            const B s = greater(beside.lowest_, x - beside.origin);
+            const B shifted = fma(s, B(per_unit), beside.round_), count = shifted - beside.round_;
+            const B r = fnma(count, B(log_2_low), fnma(count, B(log_2_high), s));
+            power = B::bits_of(I::bits_of(B(1)) + (I::bits_of(shifted) << format<T>::mantissa));
+            less_one = fma(r * r, polynomial(table::whole_tail, r), r);
+        }
+    };
 
     B lowest_, round_, shift_;
 };
@@ -116,17 +133,30 @@ class powers_beside {
 // A sum of many positive numbers, to more digits than they have.
 template <class B>
 class total {
+    using D = wide_of<B>;
+
   public:
-    RECTIFIED_INLINE void add(const B &x) {
+    RECTIFIED_INLINE void add(const pair<B> &x) {
         if constexpr (std::is_same_v<typename B::scalar, float>) {
-            sum.high = sum.high + widened(x);
+            high_ = high_ + widened(x.high);
         } else {
-            const pair<B> next = sum_of_any(sum.high, x);
-            sum = {next.high, sum.low + next.low};
+            const pair<B> next = sum_of_any(high_, x.high);
+            high_ = next.high;
+            low_ = low_ + next.low;
         }
+        low_ = low_ + x.low;
     }
 
-    pair<wide_of<B>> sum = {wide_of<B>(0), wide_of<B>(0)};
+    RECTIFIED_INLINE void scale(const D &factor) {
+        high_ = high_ * factor;
+        low_ = low_ * narrowed<B>(factor);
+    }
+
+    RECTIFIED_INLINE pair<D> sum() const { return {high_, widened(low_)}; }
+
+  private:
+    D high_ = D(0);
+    B low_ = B(0);
 };
 
 // log(1 + x) for x >= 0.

@@ -109,13 +109,15 @@ def test_values_are_what_the_formula_says(activation: rf.Activation) -> None:
                     names |= {"a": group[i], "b": group[half + i]}
                 assert value[i] == pytest.approx(evaluate(activation.formula, names), rel=1e-13)
                 for j in range(2) if isinstance(activation, Maxout) else range(len(group)):
-                    stated = evaluate(activation.derivative_formula, names | {"i" if isinstance(activation, Maxout) else "j": j})
+                    stated = evaluate(
+                        activation.derivative_formula, names | {"i" if isinstance(activation, Maxout) else "j": j}
+                    )
                     if isinstance(activation, Maxout):
                         assert derivative[2 * i + j] == stated
                     elif isinstance(activation, Gated) and j % half != i:
                         assert derivative[i, j] == 0
                     else:
-                        assert derivative[i, j] == pytest.approx(stated, rel=1e-9, abs=1e-15)
+                        assert derivative[i, j] == pytest.approx(float(stated), rel=1e-9, abs=1e-15)
         return
     for x in (-5.0, -1.0, 0.0, 0.5, 4.0)[2 if activation.category == "radial" else 0 :]:
         names = {"x": x, **defaults}

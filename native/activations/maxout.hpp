@@ -89,8 +89,9 @@ struct maxout_loops {
     // body(from, count) for blocks of groups.
     template <class F>
     static void for_blocks(npy_intp count, npy_intp pieces, F body) {
-        for_rows(count, pieces, [=](npy_intp begin, npy_intp end) {
-            for (npy_intp i = begin; i < end; i += block) body(i, end - i < block ? end - i : block);
+        for_rows((count + block - 1) / block, block * pieces, [=](npy_intp begin, npy_intp end) {
+            for (npy_intp i = begin * block; i < count && i < end * block; i += block)
+                body(i, count - i < block ? count - i : block);
         });
     }
 

@@ -160,12 +160,14 @@ struct thin_plate_spline : radial, curved {
     template <class B>
     RECTIFIED_INLINE static pair<B> logarithm(const pair<B> &z) {
         using I = typename B::integer;
-        const auto small = z.high < B(0x1p-900);
-        const B scale = select(small, B(0x1p200), B(1)), high = z.high * scale;
+        const auto small = z.high<B(0x1p-900), large = z.high> B(0x1p900);
+        const B scale = select(small, B(0x1p200), select(large, B(0x1p-200), B(1)));
+        const B high = lesser(B(std::numeric_limits<double>::max()), z.high) * scale;
         const I bits = I::bits_of(high) - I::bits_of(B(0.7071067811865476));
         const I exponent = bits >> 52;
         const B power = B::bits_of(I::bits_of(B(1)) - (exponent << 52));
-        const B count = B::bits_of(exponent + I::bits_of(B(0x1.8p52))) - select(small, B(0x1.8p52 + 200), B(0x1.8p52));
+        const B scaled = select(small, B(-200), select(large, B(200), B(0)));
+        const B count = (B::bits_of(exponent + I::bits_of(B(0x1.8p52))) - B(0x1.8p52)) + scaled;
         const B m = high * power, m_low = z.low * scale * power;
         pair<B> sum = sum_of(B(1), m);
         sum = {sum.high, sum.low + m_low};

@@ -31,9 +31,9 @@ class shares {
         total<B> sum = total_;
         together(
             [&](const T *x, T *kept) __attribute__((always_inline)) {
-                const B power = powers.of(read(x));
+                const pair<B> power = powers.pair_of(read(x));
                 sum.add(power);
-                if constexpr (Keep) store(kept, power);
+                if constexpr (Keep) store(kept, power.high);
             },
             x, kept);
         total_ = sum;
@@ -44,7 +44,7 @@ class shares {
 
     RECTIFIED_INLINE void finish() {
         const pair<D> sum = whole();
-        const D reciprocal = D(1) / sum.high;
+        const D reciprocal = D(1) / (std::is_same_v<T, double> ? sum.high : sum.high + sum.low);
         factor_.high = narrowed<B>(reciprocal);
         if constexpr (std::is_same_v<T, double>)
             factor_.low = reciprocal * fnma(reciprocal, sum.low, fnma(reciprocal, sum.high, D(1)));
@@ -61,16 +61,24 @@ class shares {
     RECTIFIED_INLINE void finish_logarithm(Each each) {
         const pair<D> sum = whole();
         top_ = flat_any_ ? select(flat_, B(0), largest_) : largest_;
-        const D top = powers_.wide(top_);
-        D others = ((sum.high - widened(powers_.of(top_))) + sum.low) / top;
+        const pair<D> top = powers_.wide_of_number(top_);
+        const auto beside_top = [&](const D &part) __attribute__((always_inline)) {
+            const D quotient = part / top.high;
+            return fnma(quotient, top.low / top.high, quotient);
+        };
+        const pair<B> rounded_top = powers_.pair_of(top_);  // as it was added
+        D others = beside_top((sum.high - widened(rounded_top.high)) + (sum.low - widened(rounded_top.low)));
         const auto few = others < D(0x1p-8);
         if (Policy::any(few)) {
             total<B> rest;
             each([&](const T *x) __attribute__((always_inline)) {
                 const B number = read(x);
-                rest.add(select(number == top_, B(0), powers_.of(number)));
+                const pair<B> power = powers_.pair_of(number);
+                const auto is_other = select(number == top_, Mask(0), Mask(-1));
+                rest.add({select(is_other, power.high, B(0)), select(is_other, power.low, B(0))});
             });
-            others = select(few, Policy::sum(rest.sum).high / top, others);
+            const pair<D> found = Policy::sum(rest.sum());
+            others = select(few, beside_top(found.high + found.low), others);
         }
         const pair<D> log = log_of_one_plus_any(others);
         const pair<D> all = sum_of_any(widened(top_ - powers_.origin), log.high);
@@ -108,7 +116,7 @@ class shares {
     // Over the whole row. What fills it up counts nothing, unless all of it is minus infinity: then it has to be taken
     // away.
     RECTIFIED_INLINE pair<D> whole() const {
-        pair<D> sum = Policy::sum(total_.sum);
+        pair<D> sum = Policy::sum(total_.sum());
         if (idle_ && flat_any_ && Policy::any(beside_ < B(0))) sum.high = sum.high - widened(powers_.of(B(0))) * D(idle_);
         return sum;
     }
@@ -119,7 +127,7 @@ class shares {
         if (begun_) {
             const D share = widened(powers.of(beside_)) / widened(powers_.of(beside_));
             const D scale = flat_any_ || Policy::any(flat) ? D(0) : share;
-            total_.sum = {total_.sum.high * scale, total_.sum.low * scale};
+            total_.scale(scale);
             moved_ = true;
         }
         powers_ = powers;
@@ -290,7 +298,7 @@ struct product_from_output {
             [&](const auto *at) __attribute__((always_inline)) {
                 const B y = load<B>(at);
                 if constexpr (of_logarithms)
-                    return powers.of(y) * B(format<typename B::scalar>::unit);
+                    return powers.of(y) * B(powers.unit);
                 else
                     return y;
             });

@@ -30,11 +30,12 @@ from rectified.radial import radial as radial
 
 if TYPE_CHECKING:
     from rectified.plotting import plot as plot
+    from rectified.plotting import plot_surface as plot_surface
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plot":  # loads matplotlib only when it is used
-        from rectified.plotting import plot
+    if name in ("plot", "plot_surface"):  # load matplotlib only when they are used
+        from rectified import plotting
 
-        return plot
+        return getattr(plotting, name)
     raise AttributeError(f"module 'rectified' has no attribute {name!r}")

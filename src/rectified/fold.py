@@ -388,8 +388,8 @@ class Maxout(Fold):
 class Gated(Fold):
     """A fold of two halves of an axis: one half goes through a function, and the other is multiplied with it.
 
-    The output has half as many numbers along the axis. A gate is what the function makes of its half: it lets the other half
-    through, or not.
+    The output has half as many numbers along the axis. A gate is what the function makes of its half: it lets the other
+    half through, or not.
     """
 
     def __init__(self, name: str, function: Ridge, gate: str, **row: Any) -> None:
@@ -572,8 +572,8 @@ def gated(function: Ridge, *, gate: str = "first") -> Gated:
     function : Ridge
         Any function of one number, with the parameters that it is bound to.
     gate : {"first", "second"}
-        Which half goes through the function. ``"first"`` is N. Shazeer's order, `swiglu`'s; ``"second"`` is PyTorch's, `glu`'s:
-        ``a * f(b)``.
+        Which half goes through the function. ``"first"`` is Shazeer's order, `swiglu`'s; ``"second"``, ``a * f(b)``, is
+        PyTorch's, `glu`'s.
 
     Returns
     -------

@@ -10,7 +10,7 @@ from html import escape
 from types import CodeType
 from typing import Any
 
-_GREEK = {"alpha": "α", "beta": "β", "lambd": "λ", "inf": "∞", "pi": "π"}
+_GREEK = {"alpha": "α", "beta": "β", "epsilon": "ε", "lambd": "λ", "inf": "∞", "pi": "π"}
 _OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "+",
     ast.Sub: "−",
@@ -115,8 +115,8 @@ def _markup(node: ast.expr) -> str:
             return f"<mrow>{''.join(parts)}</mrow>"
         case ast.Call(func=function, args=[ast.GeneratorExp(elt=term, generators=[one])]):
             name = "<mo>∑</mo>" if ast.unparse(function) == "sum" else _markup(function)
-            members = f"<mrow>{_markup(one.target)}<mo>∈</mo>{_markup(one.iter)}</mrow>"
-            return f"<mrow><munder>{name}{members}</munder>{_markup(term)}</mrow>"
+            below = f"<mrow>{_markup(one.target)}<mo>∈</mo>{_markup(one.iter)}</mrow>"
+            return f"<mrow><munder>{name}{below}</munder>{_markup(term)}</mrow>"
         case ast.Call(func=ast.Name(id="exp"), args=[argument]):
             return f"<msup><mi>e</mi><mrow>{_markup(argument)}</mrow></msup>"
         case ast.Call(func=ast.Name(id="abs"), args=[argument]):

@@ -21,21 +21,21 @@ _BLOCK = 1 << 18
 class Radial(Ridge):
     """A function of the distance to a centre, applied to each element of an array of distances.
 
-    It is called as a `Ridge` is. A distance is not negative: for a negative number the value and the derivatives are NaN. The
-    function `radial` computes the distances too.
+    It is called as a `Ridge` is. A distance is not negative: for a negative number the value and the derivatives are NaN.
+    `radial` computes the distances too.
     """
 
     category = "radial"
 
 
-class _ByCentres:
+class ByCentres:
     """The function `radial`, and its backward pass."""
 
     def __call__(self, x: Any, centers: Any, function: Radial | None = None, epsilon: Any = 1.0) -> Array:
         """``function(epsilon * |x - c|)`` of every point beside every centre.
 
-        Distances are summed from differences of coordinates, in float64, so that those of near points keep their digits. All is
-        done block by block: beside the result it takes little memory.
+        Distances are summed from differences of coordinates, in float64, so that those of near points keep their digits.
+        All is done block by block: beside the result it takes little memory.
 
         Parameters
         ----------
@@ -70,8 +70,9 @@ class _ByCentres:
         """
         x, centers, function = _checked(x, centers, function)
         values = np.empty((len(x), len(centers)), np.result_type(x, centers))
-        for part, distances in _blocks(x, centers):
-            function(distances, epsilon, out=values[part], casting="same_kind")
+        with np.errstate(all="ignore"):
+            for part, distances in _blocks(x, centers):
+                function(distances, epsilon, out=values[part], casting="same_kind")
         return values
 
     def backward(
@@ -108,23 +109,24 @@ class _ByCentres:
             raise ValueError(f"radial: dy has the shape {dy.shape}, and the output has {(len(x), len(centers))}")
         dx, dcenters = np.zeros(x.shape), np.zeros(centers.shape)
         depsilon = np.zeros(np.shape(epsilon))
-        for part, distances in _blocks(x, centers):
-            gradient = dy[part].astype(np.float64)
-            by_epsilon = function.backward(gradient, distances, epsilon, wrt="epsilon")
-            depsilon += by_epsilon.sum(axis=0) if depsilon.ndim else by_epsilon.sum()
-            function.backward(gradient, distances, epsilon, out=gradient)
-            np.divide(gradient, distances, out=gradient, where=distances != 0)
-            gradient[distances == 0] = 0
-            for column in range(x.shape[1]):
-                moved = _differences(x[part, column], centers[:, column])
-                moved *= gradient
-                dx[part, column] = moved.sum(axis=1)
-                dcenters[:, column] -= moved.sum(axis=0)
+        with np.errstate(all="ignore"):
+            for part, distances in _blocks(x, centers):
+                gradient = dy[part].astype(np.float64)
+                by_epsilon = function.backward(gradient, distances, epsilon, wrt="epsilon")
+                depsilon += by_epsilon.sum(axis=0) if depsilon.ndim else by_epsilon.sum()
+                function.backward(gradient, distances, epsilon, out=gradient)
+                np.divide(gradient, distances, out=gradient, where=distances != 0)
+                gradient[distances == 0] = 0
+                for column in range(x.shape[1]):
+                    moved = _differences(x[part, column], centers[:, column])
+                    moved *= gradient
+                    dx[part, column] = moved.sum(axis=1)
+                    dcenters[:, column] -= moved.sum(axis=0)
         dtype = np.result_type(x, centers)
         return dx.astype(dtype), dcenters.astype(dtype), depsilon.astype(dtype)[()]
 
 
-radial = _ByCentres()
+radial = ByCentres()
 
 
 def _checked(x: Any, centers: Any, function: Radial | None) -> tuple[Array, Array, Radial]:
@@ -139,12 +141,13 @@ def _checked(x: Any, centers: Any, function: Radial | None) -> tuple[Array, Arra
 
 
 def _floating(x: Any) -> Array:
-    x = np.asarray(x)
-    return x.astype(np.float64) if x.dtype.kind in "biu" else x
+    found: Array = np.asarray(x)
+    return found.astype(np.float64) if found.dtype.kind in "biu" else found
 
 
 def _differences(x: Array, centers: Array) -> Array:
-    return np.subtract(x[:, None], centers[None, :], dtype=np.float64)
+    found: Array = np.subtract(x[:, None], centers[None, :], dtype=np.float64)
+    return found
 
 
 def _blocks(x: Array, centers: Array) -> Iterator[tuple[slice, Array]]:
@@ -157,4 +160,5 @@ def _blocks(x: Array, centers: Array) -> Iterator[tuple[slice, Array]]:
             difference = _differences(x[part, column], centers[:, column])
             difference *= difference
             squares += difference
-        yield part, np.sqrt(squares, out=squares)
+        distances: Array = np.sqrt(squares, out=squares)
+        yield part, distances

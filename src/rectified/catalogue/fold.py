@@ -9,6 +9,7 @@ from rectified.fold import Gated as _Gated
 from rectified.fold import Maxout as _Maxout
 from rectified.fold import Normalizer as _Normalizer
 
+_BRIDLE = "J. S. Bridle, Probabilistic Interpretation of Feedforward Classification Network Outputs, Neurocomputing, 1990"
 _SHAZEER = "N. Shazeer, GLU Variants Improve Transformer, 2020, https://arxiv.org/abs/2002.05202"
 
 maxout = _Maxout(
@@ -38,7 +39,7 @@ softmax = _Normalizer(
         "JAX": "NaN for infinity in a group; here infinities share 1",
         "PyTorch": "NaN for infinity in a group, and where all are minus infinity; here they share 1",
     },
-    reference="J. S. Bridle, Probabilistic Interpretation of Feedforward Classification Network Outputs, Neurocomputing, 1990",
+    reference=_BRIDLE,
 )
 
 softmin = _Normalizer(
@@ -53,7 +54,7 @@ softmin = _Normalizer(
 
 log_softmax = _Normalizer(
     "log_softmax",
-    summary="The logarithm of softmax, with all digits where softmax has rounded to 0 or to 1: what a loss is made of.",
+    summary="The logarithm of softmax, with all digits where that has rounded to 0 or 1: what a loss is made of.",
     formula="x[i] - log(sum(exp(t) for t in x))",
     derivative_formula="(i == j) - exp(y[j])",
     range=(-inf, 0.0),
@@ -64,7 +65,7 @@ log_softmax = _Normalizer(
 
 sparsemax = _Normalizer(
     "sparsemax",
-    summary="The nearest distribution to the numbers as they are: shares that add up to 1, of which many are exactly 0.",
+    summary="The distribution that is nearest to the numbers: shares that add up to 1, of which many are exactly 0.",
     formula="max(x[i] - max((sum(sorted(x)[k:]) - 1) / (len(x) - k) for k in range(len(x))), 0)",
     derivative_formula="(i == j) - 1 / sum(t > 0 for t in y) if y[i] * y[j] > 0 else 0",
     range=(0.0, 1.0),
@@ -79,7 +80,7 @@ hardmax = _Normalizer(
     derivative_formula="0",
     range=(0.0, 1.0),
     also_known_as=("Hardmax", "one_hot_argmax"),
-    reference="J. S. Bridle, Probabilistic Interpretation of Feedforward Classification Network Outputs, Neurocomputing, 1990",
+    reference=_BRIDLE,
 )
 
 # ---- gates ---------------------------------------------------------------------------------------------------------------
@@ -91,7 +92,8 @@ glu = _Gated(
     summary="The gated linear unit: the first half of the axis, as far as the sigmoid of the second half lets it through.",
     also_known_as=("GLU",),
     elsewhere={"Shazeer": "the half through the sigmoid is the first, as in swiglu, geglu and reglu here"},
-    reference="Y. N. Dauphin, A. Fan, M. Auli and D. Grangier, Language Modeling with Gated Convolutional Networks, ICML 2017",
+    reference="Y. N. Dauphin, A. Fan, M. Auli and D. Grangier, Language Modeling with Gated Convolutional Networks, "
+    "ICML 2017",
 )
 
 swiglu = _Gated(
@@ -125,7 +127,7 @@ reglu = _Gated(
 crelu = _Doubled(
     "crelu",
     _ridge.relu,
-    summary="ReLU of the numbers, and ReLU of the same numbers with the other sign beside it: nothing is lost, no unit dies.",
+    summary="ReLU of the numbers, and beside it ReLU of their negatives: nothing is lost, and no unit dies.",
     formula="max(x[i], 0) if i < len(x) else max(-x[i - len(x)], 0)",
     derivative_formula="(x[j] > 0) if i == j else -(x[j] < 0) if i == j + len(x) else 0",
     range=(0.0, inf),

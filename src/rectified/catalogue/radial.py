@@ -6,7 +6,9 @@ from rectified.activation import Parameter as _Parameter
 from rectified.radial import Radial as _Radial
 
 _EPSILON = {"epsilon": _Parameter(1.0, "What the distance is multiplied with: the larger, the narrower.")}
-_HARDY = "R. L. Hardy, Multiquadric Equations of Topography and Other Irregular Surfaces, Journal of Geophysical Research, 1971"
+_HARDY = (
+    "R. L. Hardy, Multiquadric Equations of Topography and Other Irregular Surfaces, Journal of Geophysical Research, 1971"
+)
 _WENDLAND = "H. Wendland, Scattered Data Approximation, Cambridge University Press, 2004"
 
 gaussian = _Radial(
@@ -18,12 +20,12 @@ gaussian = _Radial(
     range=(0.0, 1.0),
     also_known_as=("Gaussian", "rbf"),
     elsewhere={"scikit-learn": "the kernel rbf has gamma for epsilon squared"},
-    reference="D. S. Broomhead and D. Lowe, Multivariable Functional Interpolation and Adaptive Networks, Complex Systems, 1988",
+    reference="D. S. Broomhead and D. Lowe, Multivariable Functional Interpolation and Adaptive Networks, 1988",
 )
 
 multiquadric = _Radial(
     "multiquadric",
-    summary="A cone whose tip is round. With the negative sign, as SciPy has it, its kernel is conditionally positive definite.",
+    summary="A cone whose tip is round. It is negative, as SciPy has it: so it is conditionally positive definite.",
     formula="-sqrt(1 + (epsilon * x)**2)",
     derivative_formula="-epsilon * (epsilon * x) / sqrt(1 + (epsilon * x)**2)",
     parameters=_EPSILON,
