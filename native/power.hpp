@@ -90,20 +90,15 @@ class powers_beside {
         return (a.less_one + B(1)) * a.power;
     }
 
-    // With what rounding it took away.
-    RECTIFIED_INLINE pair<B> pair_of(const B &x) const {
-        const reduced a(*this, x);
-        const B sum = a.less_one + B(1);
-        return {sum * a.power, (a.less_one - (sum - B(1))) * a.power};
-    }
-
     // In more digits than are in a number.
     RECTIFIED_INLINE pair<D> wide_of_number(const B &x) const {
         if constexpr (is_float) {
             const D rest = fnma(widened(shift_), D(0.693147180559945309), widened(x - origin));
             return {powers_beside<D>(D(0)).of(rest) * D(powers_beside<D>::unit / double(unit)), D(0)};
         } else {
-            return pair_of(x);
+            const reduced a(*this, x);
+            const B sum = a.less_one + B(1);
+            return {sum * a.power, (a.less_one - (sum - B(1))) * a.power};
         }
     }
 
@@ -114,6 +109,14 @@ class powers_beside {
     static constexpr T per_unit = table::steps_per_unit / 16;
     static constexpr T log_2_high = table::step_high * 16, log_2_low = table::step_low * 16;
 
+    // A polynomial by its even and odd terms together: half as many steps one after the other.
+    template <std::size_t Count>
+    RECTIFIED_INLINE static B in_pairs(const T (&c)[Count], const B &x, const B &square) {
+        B sum = Count % 2 ? B(c[Count - 1]) : fma(B(c[Count - 1]), x, B(c[Count - 2]));
+        for (int i = int(Count - 1) / 2 * 2 - 2; i >= 0; i -= 2) sum = fma(sum, square, fma(B(c[i + 1]), x, B(c[i])));
+        return sum;
+    }
+
     struct reduced {
         B less_one, power;  // the product with power keeps NaN, which an addition to the exponent would not
 
@@ -121,9 +124,9 @@ class powers_beside {
             using I = typename B::integer;
             const B s = greater(beside.lowest_, x - beside.origin);
             const B shifted = fma(s, B(per_unit), beside.round_), count = shifted - beside.round_;
-            const B r = fnma(count, B(log_2_low), fnma(count, B(log_2_high), s));
+            const B r = fma(count, B(-log_2_low), fma(count, B(-log_2_high), s));
             power = B::bits_of(I::bits_of(B(1)) + (I::bits_of(shifted) << format<T>::mantissa));
-            less_one = fma(r * r, polynomial(table::whole_tail, r), r);
+            less_one = fma(r * r, in_pairs(table::whole_tail, r, r * r), r);
         }
     };
 
@@ -136,46 +139,41 @@ class total {
     using D = wide_of<B>;
 
   public:
-    RECTIFIED_INLINE void add(const pair<B> &x) {
+    RECTIFIED_INLINE void add(const B &x) {
         if constexpr (std::is_same_v<typename B::scalar, float>) {
-            high_ = high_ + widened(x.high);
+            sum_.high = sum_.high + widened(x);
         } else {
-            const pair<B> next = sum_of_any(high_, x.high);
-            high_ = next.high;
-            low_ = low_ + next.low;
+            const pair<B> next = sum_of_any(sum_.high, x);
+            sum_ = {next.high, sum_.low + next.low};
         }
-        low_ = low_ + x.low;
     }
 
-    RECTIFIED_INLINE void scale(const D &factor) {
-        high_ = high_ * factor;
-        low_ = low_ * narrowed<B>(factor);
-    }
+    RECTIFIED_INLINE void scale(const D &factor) { sum_ = {sum_.high * factor, sum_.low * factor}; }
 
-    RECTIFIED_INLINE pair<D> sum() const { return {high_, widened(low_)}; }
+    RECTIFIED_INLINE pair<D> sum() const { return sum_; }
 
   private:
-    D high_ = D(0);
-    B low_ = B(0);
+    pair<D> sum_ = {D(0), D(0)};
 };
 
 // log(1 + x) for x >= 0.
 template <class D>
-RECTIFIED_INLINE pair<D> log_of_one_plus_any(const D &x) {
+RECTIFIED_INLINE pair<D> log_of_one_plus_any(const pair<D> &x) {
     using I = typename D::integer;
-    const D sum = x + D(1);
-    const I bits = I::bits_of(sum), one = I::bits_of(D(1));
-    const I exponent = (bits >> 52) - (one >> 52);
+    const pair<D> sum = sum_of_any(D(1), x.high);
+    const I bits = I::bits_of(sum.high), one = I::bits_of(D(1)), exponent = (bits >> 52) - (one >> 52);
     const D mantissa = D::bits_of((bits & I((std::int64_t(1) << 52) - 1)) | one);
-    const auto small = x < D(1);
     const D count = D::bits_of(exponent + I::bits_of(D(0x1.8p52))) - D(0x1.8p52);
-    const pair<D> part = log_of_one_plus(pair<D>{select(small, x, mantissa - D(1)), D(0)});
-    const D whole = count * D(0x1.62e42fefa39efp-1);
-    const D whole_low = fma(count, D(0x1.62e42fefa39efp-1), -whole) + count * D(0x1.abc9e3b39803fp-56);
-    const pair<D> both = sum_of(whole, part.high);
-    const auto plain = x <= D(std::numeric_limits<double>::max());
-    const D high = select(small, part.high, both.high), low = select(small, part.low, both.low + (whole_low + part.low));
-    return {select(plain, high, x), select(plain, low, D(0))};
+    const D down = D::bits_of(one - (exponent << 52));
+    const auto small = x.high < D(1);
+    const pair<D> part =
+        log_of_one_plus(pair<D>{select(small, x.high, mantissa - D(1)), select(small, x.low, (sum.low + x.low) * down)});
+    const pair<D> whole = product_of(count, pair<D>{D(0x1.62e42fefa39efp-1), D(0x1.abc9e3b39803fp-56)});
+    const pair<D> both = sum_of(whole.high, part.high);
+    const auto plain = x.high <= D(std::numeric_limits<double>::max());
+    const D high = select(small, part.high, both.high);
+    const D low = select(small, part.low, both.low + (whole.low + part.low));
+    return {select(plain, high, x.high), select(plain, low, D(0))};
 }
 
 }  // namespace rectified::RECTIFIED_TARGET

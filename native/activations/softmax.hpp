@@ -19,8 +19,9 @@ class shares {
     static constexpr T infinity = std::numeric_limits<T>::infinity();
 
   public:
-    // Take numbers into account. If there is a place for their powers, those are kept.
-    template <bool Keep>
+    // Take numbers into account. If there is a place for their powers, those are kept. With Apart the largest of them are
+    // only counted: then the others are not hidden beside them.
+    template <bool Keep, bool Apart = false>
     RECTIFIED_INLINE void take(const strip<B> &x, const strip<B> &kept) {
         B most = B(-infinity);
         together([&](const T *x) __attribute__((always_inline)) { most = greater(most, signed_(load<B>(x))); }, x);
@@ -28,26 +29,35 @@ class shares {
         if (!begun_ || Policy::any(most > beside_ + B(32))) move_to(most);
         largest_ = greater(largest_, most);
         const auto powers = powers_;
+        const B top = flat_any_ ? select(flat_, B(0), most) : most;
         total<B> sum = total_;
+        B count = B(0);
         together(
             [&](const T *x, T *kept) __attribute__((always_inline)) {
-                const pair<B> power = powers.pair_of(read(x));
-                sum.add(power);
-                if constexpr (Keep) store(kept, power.high);
+                const B number = read(x), power = powers.of(number);
+                if constexpr (Apart) {
+                    const auto is_top = number == top;
+                    sum.add(select(is_top, B(0), power));
+                    count = count + select(is_top, B(1), B(0));
+                } else {
+                    sum.add(power);
+                }
+                if constexpr (Keep) store(kept, power);
             },
             x, kept);
         total_ = sum;
+        count_ = count;
         idle_ += x.idle;
     }
 
     bool has_moved() const { return moved_; }  // what was kept does not hold
 
     RECTIFIED_INLINE void finish() {
-        const pair<D> sum = whole();
-        const D reciprocal = D(1) / (std::is_same_v<T, double> ? sum.high : sum.high + sum.low);
+        const pair<D> all = whole();
+        const D sum = all.high + all.low, reciprocal = D(1) / sum;
         factor_.high = narrowed<B>(reciprocal);
         if constexpr (std::is_same_v<T, double>)
-            factor_.low = reciprocal * fnma(reciprocal, sum.low, fnma(reciprocal, sum.high, D(1)));
+            factor_.low = reciprocal * fnma(reciprocal, (all.high - sum) + all.low, fnma(reciprocal, sum, D(1)));
         else
             factor_.low = narrowed<B>(reciprocal - widened(factor_.high));
     }
@@ -57,28 +67,27 @@ class shares {
 
     // What the logarithms of shares need: log(sum) = m + log(1 + t), where t is what the others are beside the largest, m.
     // Where they are little the sum does not tell, and they are added up once more: `each` hands over all numbers.
-    template <class Each>
+    template <bool Apart, class Each>
     RECTIFIED_INLINE void finish_logarithm(Each each) {
-        const pair<D> sum = whole();
-        top_ = flat_any_ ? select(flat_, B(0), largest_) : largest_;
-        const pair<D> top = powers_.wide_of_number(top_);
-        const auto beside_top = [&](const D &part) __attribute__((always_inline)) {
-            const D quotient = part / top.high;
-            return fnma(quotient, top.low / top.high, quotient);
-        };
-        const pair<B> rounded_top = powers_.pair_of(top_);  // as it was added
-        D others = beside_top((sum.high - widened(rounded_top.high)) + (sum.low - widened(rounded_top.low)));
-        const auto few = others < D(0x1p-8);
-        if (Policy::any(few)) {
-            total<B> rest;
-            each([&](const T *x) __attribute__((always_inline)) {
-                const B number = read(x);
-                const pair<B> power = powers_.pair_of(number);
-                const auto is_other = select(number == top_, Mask(0), Mask(-1));
-                rest.add({select(is_other, power.high, B(0)), select(is_other, power.low, B(0))});
-            });
-            const pair<D> found = Policy::sum(rest.sum());
-            others = select(few, beside_top(found.high + found.low), others);
+        pair<D> others;
+        if constexpr (Apart) {
+            set_top();
+            const pair<D> top = powers_.wide_of_number(top_), less = quotient_of(Policy::sum(total_.sum()), top);
+            const pair<D> more = sum_of_any(widened(count_) - D(1), less.high);
+            others = {more.high, more.low + less.low};
+        } else {
+            set_top();
+            const pair<D> all = whole(), top = powers_.wide_of_number(top_);
+            const pair<D> less = sum_of_any(all.high, -widened(powers_.of(top_)));  // as it was added
+            others = quotient_of(sum_of(less.high, less.low + all.low), top);
+            if (Policy::any(others.high < D(0x1p-8))) {
+                total<B> rest;
+                each([&](const T *x) __attribute__((always_inline)) {
+                    const B number = read(x);
+                    rest.add(select(number == top_, B(0), powers_.of(number)));
+                });
+                others = quotient_of(Policy::sum(rest.sum()), top);
+            }
         }
         const pair<D> log = log_of_one_plus_any(others);
         const pair<D> all = sum_of_any(widened(top_ - powers_.origin), log.high);
@@ -113,6 +122,8 @@ class shares {
         return select(flat_, select(x == beside_, B(0), x - beside_), x);
     }
 
+    RECTIFIED_INLINE void set_top() { top_ = flat_any_ ? select(flat_, B(0), largest_) : largest_; }
+
     // Over the whole row. What fills it up counts nothing, unless all of it is minus infinity: then it has to be taken
     // away.
     RECTIFIED_INLINE pair<D> whole() const {
@@ -139,14 +150,14 @@ class shares {
 
     powers_beside<B> powers_;
     total<B> total_;
-    B beside_ = B(0), largest_ = B(-infinity), top_, of_largest_;
+    B beside_ = B(0), largest_ = B(-infinity), top_, of_largest_, count_;
     Mask flat_;
     pair<B> factor_, logarithm_;
     int idle_ = 0;
     bool begun_ = false, moved_ = false, flat_any_ = false;
 };
 
-template <class B, class Data, bool Negated, bool Keep>
+template <class B, class Data, bool Negated, bool Keep, bool Apart = false>
 RECTIFIED_INLINE shares<B, typename Data::policy, Negated> shares_of(Data &data, int input) {
     shares<B, typename Data::policy, Negated> found;
     data.parts([&](npy_intp i) {
@@ -155,7 +166,7 @@ RECTIFIED_INLINE shares<B, typename Data::policy, Negated> shares_of(Data &data,
             found.template take<true>(x, data.out(i));
             data.written(i);
         } else {
-            found.template take<false>(x, x);
+            found.template take<false, Apart>(x, x);
         }
     });
     return found;
@@ -202,8 +213,10 @@ struct log_softmax_value {
     }
     template <class B, class Data>
     static void run(Data &data) {
-        auto found = shares_of<B, Data, false, false>(data, 0);
-        found.finish_logarithm(
+        constexpr bool apart =
+            std::is_same_v<typename Data::policy, row_per_lane>;  // whose largest is known from the start
+        auto found = shares_of<B, Data, false, false, apart>(data, 0);
+        found.template finish_logarithm<apart>(
             [&](auto f) __attribute__((always_inline)) { data.parts([&](npy_intp i) { together(f, data.in(0, i)); }); });
         data.parts([&](npy_intp i) {
             const strip<B> x = data.in(0, i);

@@ -557,7 +557,14 @@ def _shrink(legend: Legend, width: float) -> None:
 
 # Formulas.
 
-_NAMES = {"alpha": r"\alpha", "beta": r"\beta", "epsilon": r"\varepsilon", "lambd": r"\lambda", "pi": r"\pi", "inf": r"\infty"}
+_NAMES = {
+    "alpha": r"\alpha",
+    "beta": r"\beta",
+    "epsilon": r"\varepsilon",
+    "lambd": r"\lambda",
+    "pi": r"\pi",
+    "inf": r"\infty",
+}
 _RELATIONS: dict[type[ast.AST], str] = {
     ast.Add: "+",
     ast.Sub: "-",
