@@ -90,15 +90,20 @@ class powers_beside {
         return (a.less_one + B(1)) * a.power;
     }
 
+    // With what rounding it took away.
+    RECTIFIED_INLINE pair<B> pair_of(const B &x) const {
+        const reduced a(*this, x);
+        const B sum = a.less_one + B(1);
+        return {sum * a.power, (a.less_one - (sum - B(1))) * a.power};
+    }
+
     // In more digits than are in a number.
     RECTIFIED_INLINE pair<D> wide_of_number(const B &x) const {
         if constexpr (is_float) {
             const D rest = fnma(widened(shift_), D(0.693147180559945309), widened(x - origin));
             return {powers_beside<D>(D(0)).of(rest) * D(powers_beside<D>::unit / double(unit)), D(0)};
         } else {
-            const reduced a(*this, x);
-            const B sum = a.less_one + B(1);
-            return {sum * a.power, (a.less_one - (sum - B(1))) * a.power};
+            return pair_of(x);
         }
     }
 
@@ -139,21 +144,27 @@ class total {
     using D = wide_of<B>;
 
   public:
-    RECTIFIED_INLINE void add(const B &x) {
+    RECTIFIED_INLINE void add(const pair<B> &x) {
         if constexpr (std::is_same_v<typename B::scalar, float>) {
-            sum_.high = sum_.high + widened(x);
+            high_ = high_ + widened(x.high);
         } else {
-            const pair<B> next = sum_of_any(sum_.high, x);
-            sum_ = {next.high, sum_.low + next.low};
+            const pair<B> next = sum_of_any(high_, x.high);
+            high_ = next.high;
+            low_ = low_ + next.low;
         }
+        low_ = low_ + x.low;
     }
 
-    RECTIFIED_INLINE void scale(const D &factor) { sum_ = {sum_.high * factor, sum_.low * factor}; }
+    RECTIFIED_INLINE void scale(const D &factor) {
+        high_ = high_ * factor;
+        low_ = low_ * narrowed<B>(factor);
+    }
 
-    RECTIFIED_INLINE pair<D> sum() const { return sum_; }
+    RECTIFIED_INLINE pair<D> sum() const { return {high_, widened(low_)}; }
 
   private:
-    pair<D> sum_ = {D(0), D(0)};
+    D high_ = D(0);
+    B low_ = B(0);
 };
 
 // log(1 + x) for x >= 0.

@@ -406,10 +406,11 @@ class Oracle:
 
     def of_bits(self, bits: Any) -> Any:
         """The operation on float32 numbers given by their bits, ascending; correctly rounded to the oracle's dtype."""
-        if self._of_distance and bits[-1] >> 31:
-            inside = int(np.searchsorted(bits, 1 << 31))
-            negative = self.rounded(bits[inside:].view(np.float32))  # NaN but for -0
-            return np.concatenate([self.of_bits(bits[:inside]), negative]) if inside else negative
+        if self._of_distance and (negative := bits >> 31 != 0).any():
+            want = self.rounded(np.where(negative, bits, 0x7FC00000).astype(np.uint32).view(np.float32))  # NaN but for -0
+            if not negative.all():
+                want[~negative] = self.of_bits(bits[~negative])
+            return want
         x = bits.view(np.float32)
         by_way_of_float32 = self.dtype.itemsize == 2 and self.dtype != np.float16
         dtype = np.dtype(np.float32) if by_way_of_float32 else self.dtype

@@ -90,7 +90,7 @@ struct cubic : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {
         const pair<B> z = scaled(r, epsilon);
-        return finished(times(z, z, product_of(B(3), factor)));
+        return finished(times(product_of(B(3), factor), z, z));
     }
 };
 
@@ -110,7 +110,7 @@ struct quintic : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {
         const pair<B> z = scaled(r, epsilon);
-        return -finished(times(z, z, z, times(product_of(B(20), epsilon), pair<B>{epsilon, B(0)})));
+        return -finished(times(product_of(B(20), epsilon), pair<B>{epsilon, B(0)}, z, z, z));
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
@@ -121,7 +121,7 @@ struct quintic : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {
         const pair<B> z = scaled(r, epsilon), square = product_of(z, z);
-        return -finished(times(square, square, product_of(B(5), factor)));
+        return -finished(times(product_of(B(5), factor), square, square));
     }
 };
 
@@ -132,7 +132,7 @@ struct thin_plate_spline : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
         const pair<B> z = scaled(r, epsilon);
-        return beyond_zero(z, times(z, z, logarithm(z)));
+        return beyond_zero(z, times(logarithm(z), z, z));
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
@@ -228,18 +228,21 @@ struct gaussian : radial, curved {
     }
 };
 
-// What follows is made of 1 + z^2 times 2^-100, so that the square of a large z is a number.
+// What follows is made of 1 + z^2. Where z is so large that its square may not be a number, and 1 is nothing beside it,
+// both are taken times a power of two: z times the root, and the sum times its square.
 template <class B>
 struct sum_of_squares {
-    static constexpr double root = 0x1p-50;  // of that factor
-    pair<B> z, square, sum;                  // z times the root, and so on
+    pair<B> z, square, sum;
+    B root;
 
     RECTIFIED_INLINE explicit sum_of_squares(const pair<B> &number) {
-        const auto inside = abs(number.high) < B(0x1p545);
-        z = {select(inside, number.high * B(root), select(number.high == number.high, B(0x1p495), number.high)),
-             select(inside, number.low * B(root), B(0))};
+        const B size = abs(number.high);
+        const auto large = size > B(0x1p300);
+        root = select(large, B(0x1p-520), B(1));
+        z = {lesser(B(0x1p504), size * root), select(size == number.high, number.low, -number.low) * root};
         square = product_of(z, z);
-        sum = sum_of_any(B(root * root), square.high);
+        one_ = select(large, B(0), B(1));
+        sum = sum_of_any(one_, square.high);
         sum = sum_of(sum.high, sum.low + square.low);
     }
 
@@ -262,9 +265,12 @@ struct sum_of_squares {
     // a z^2 - b, which may be near 0.
     RECTIFIED_INLINE pair<B> less(double a, double b) const {
         const pair<B> product = product_of(B(a), square);
-        const pair<B> difference = sum_of_any(product.high, B(-b * root * root));
+        const pair<B> difference = sum_of_any(product.high, B(-b) * one_);
         return sum_of(difference.high, difference.low + product.low);
     }
+
+  private:
+    B one_;
 };
 
 // 1 / (1 + z^2)
@@ -273,7 +279,8 @@ struct inverse_quadratic : radial, curved {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
-        return rounded(sum_of_squares<B>(scaled(r, epsilon)).reciprocal()) * B(0x1p-100);
+        const sum_of_squares<B> sum(scaled(r, epsilon));
+        return rounded(sum.reciprocal()) * sum.root * sum.root;
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
@@ -282,8 +289,8 @@ struct inverse_quadratic : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // epsilon^2 (6 z^2 - 2) q^3
         const sum_of_squares<B> sum(scaled(r, epsilon));
-        const pair<B> q = sum.reciprocal();
-        return rounded(times(sum.less(6, 2), q, q, q, product_of(epsilon, epsilon))) * B(0x1p-200);
+        const pair<B> q = sum.reciprocal(), product = times(sum.less(6, 2), q, q, q, product_of(epsilon, epsilon));
+        return finished(product) * sum.root * sum.root * sum.root * sum.root;
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
@@ -293,9 +300,11 @@ struct inverse_quadratic : radial, curved {
   private:
     template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {  // -2 factor z q^2
-        const sum_of_squares<B> sum(scaled(r, epsilon));
+        const pair<B> z = scaled(r, epsilon);
+        const sum_of_squares<B> sum(z);
         const pair<B> q = sum.reciprocal();
-        return -(rounded(times(q, sum.z, q, operand(factor))) * B(0x1p-149));
+        const B product = finished(times(q, sum.z, operand(factor), q)) * sum.root * sum.root * sum.root;
+        return -(product + product);
     }
 };
 
@@ -306,8 +315,8 @@ struct inverse_multiquadric : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
         const pair<B> z = scaled(r, epsilon);
-        const B near = rounded(sum_of_squares<B>(z).reciprocal_root()) * B(0x1p-50);
-        return select(abs(z.high) > B(0x1p500), B(1) / abs(z.high), near);
+        const sum_of_squares<B> sum(z);
+        return unless_infinite(z, rounded(sum.reciprocal_root()) * sum.root);
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
@@ -317,7 +326,8 @@ struct inverse_multiquadric : radial, curved {
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // epsilon^2 (2 z^2 - 1) q^5
         const sum_of_squares<B> sum(scaled(r, epsilon));
         const pair<B> q = sum.reciprocal_root();
-        return rounded(times(sum.less(2, 1), q, q, q, q, q, product_of(epsilon, epsilon))) * B(0x1p-150);
+        const pair<B> product = times(sum.less(2, 1), q, q, q, q, q, product_of(epsilon, epsilon));
+        return finished(product) * sum.root * sum.root * sum.root;
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
@@ -326,10 +336,16 @@ struct inverse_multiquadric : radial, curved {
 
   private:
     template <class B>
+    RECTIFIED_INLINE static B unless_infinite(const pair<B> &z, const B &result) {
+        return select(abs(z.high) == B(std::numeric_limits<double>::infinity()), B(0), result);
+    }
+    template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {  // -factor z q^3
-        const sum_of_squares<B> sum(scaled(r, epsilon));
+        const pair<B> z = scaled(r, epsilon);
+        const sum_of_squares<B> sum(z);
         const pair<B> q = sum.reciprocal_root();
-        return -(rounded(times(q, sum.z, q, q, operand(factor))) * B(0x1p-100));
+        const B product = finished(times(q, sum.z, operand(factor), q, q)) * sum.root * sum.root;
+        return -unless_infinite(z, product);
     }
 };
 
@@ -339,9 +355,8 @@ struct multiquadric : radial, curved {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
-        const pair<B> z = scaled(r, epsilon);
-        const B near = rounded(sum_of_squares<B>(z).square_root()) * B(0x1p50);
-        return -select(abs(z.high) > B(0x1p500), abs(z.high), near);
+        const sum_of_squares<B> sum(scaled(r, epsilon));
+        return -(rounded(sum.square_root()) / sum.root);
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
@@ -349,8 +364,9 @@ struct multiquadric : radial, curved {
     }
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // -epsilon^2 q^3
-        const pair<B> q = sum_of_squares<B>(scaled(r, epsilon)).reciprocal_root();
-        return -(rounded(times(q, q, q, product_of(epsilon, epsilon))) * B(0x1p-150));
+        const sum_of_squares<B> sum(scaled(r, epsilon));
+        const pair<B> q = sum.reciprocal_root();
+        return -(rounded(times(q, q, q, product_of(epsilon, epsilon))) * sum.root * sum.root * sum.root);
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
@@ -361,8 +377,7 @@ struct multiquadric : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {  // -factor z q
         const sum_of_squares<B> sum(scaled(r, epsilon));
-        const pair<B> q = sum.reciprocal_root();
-        return -finished(times(q, sum.z, pair<B>{factor, B(0)}));
+        return -finished(times(sum.reciprocal_root(), sum.z, pair<B>{factor, B(0)}));
     }
 };
 

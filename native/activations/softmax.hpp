@@ -34,15 +34,16 @@ class shares {
         B count = B(0);
         together(
             [&](const T *x, T *kept) __attribute__((always_inline)) {
-                const B number = read(x), power = powers.of(number);
+                const B number = read(x);
+                const pair<B> power = powers.pair_of(number);
                 if constexpr (Apart) {
                     const auto is_top = number == top;
-                    sum.add(select(is_top, B(0), power));
+                    sum.add({select(is_top, B(0), power.high), select(is_top, B(0), power.low)});
                     count = count + select(is_top, B(1), B(0));
                 } else {
                     sum.add(power);
                 }
-                if constexpr (Keep) store(kept, power);
+                if constexpr (Keep) store(kept, power.high);
             },
             x, kept);
         total_ = sum;
@@ -52,8 +53,14 @@ class shares {
 
     bool has_moved() const { return moved_; }  // what was kept does not hold
 
+    // Powers have been rounded, but not in the sum. The largest gets its share from more digits too: so equal numbers, and
+    // one alone, have the shares that they should have.
     RECTIFIED_INLINE void finish() {
         const pair<D> all = whole();
+        set_top();
+        top_power_ = powers_.of(top_);
+        const pair<D> top_share = quotient_of(powers_.wide_of_number(top_), all);
+        top_share_ = narrowed<B>(top_share.high + top_share.low);
         const D sum = all.high + all.low, reciprocal = D(1) / sum;
         factor_.high = narrowed<B>(reciprocal);
         if constexpr (std::is_same_v<T, double>)
@@ -62,7 +69,9 @@ class shares {
             factor_.low = narrowed<B>(reciprocal - widened(factor_.high));
     }
 
-    RECTIFIED_INLINE B of_power(const B &power) const { return fma(power, factor_.high, power * factor_.low); }
+    RECTIFIED_INLINE B of_power(const B &power) const {
+        return select(power == top_power_, top_share_, fma(power, factor_.high, power * factor_.low));
+    }
     RECTIFIED_INLINE B of(const T *x) const { return of_power(powers_.of(read(x))); }
 
     // What the logarithms of shares need: log(sum) = m + log(1 + t), where t is what the others are beside the largest, m.
@@ -78,13 +87,16 @@ class shares {
         } else {
             set_top();
             const pair<D> all = whole(), top = powers_.wide_of_number(top_);
-            const pair<D> less = sum_of_any(all.high, -widened(powers_.of(top_)));  // as it was added
-            others = quotient_of(sum_of(less.high, less.low + all.low), top);
+            const pair<B> added = powers_.pair_of(top_);
+            const pair<D> less = sum_of_any(all.high, -widened(added.high));
+            others = quotient_of(sum_of(less.high, less.low + (all.low - widened(added.low))), top);
             if (Policy::any(others.high < D(0x1p-8))) {
                 total<B> rest;
                 each([&](const T *x) __attribute__((always_inline)) {
                     const B number = read(x);
-                    rest.add(select(number == top_, B(0), powers_.of(number)));
+                    const pair<B> power = powers_.pair_of(number);
+                    const auto is_top = number == top_;
+                    rest.add({select(is_top, B(0), power.high), select(is_top, B(0), power.low)});
                 });
                 others = quotient_of(Policy::sum(rest.sum()), top);
             }
@@ -150,7 +162,7 @@ class shares {
 
     powers_beside<B> powers_;
     total<B> total_;
-    B beside_ = B(0), largest_ = B(-infinity), top_, of_largest_, count_;
+    B beside_ = B(0), largest_ = B(-infinity), top_, top_power_, top_share_, of_largest_, count_;
     Mask flat_;
     pair<B> factor_, logarithm_;
     int idle_ = 0;
