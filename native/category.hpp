@@ -3,7 +3,8 @@
 
 namespace rectified {
 
-struct ridge {};  // a function of one number
-struct fold {};   // a function of a group of numbers
+struct ridge {};   // a function of one number
+struct radial {};  // a function of the distance to a centre
+struct fold {};    // a function of a group of numbers
 
 }  // namespace rectified

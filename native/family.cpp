@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "category.hpp"
+#include "fold.hpp"
 #include "kernel.hpp"
 #include "loops.hpp"
 #include "packed.hpp"
@@ -36,17 +37,27 @@ struct types<Op, bfloat16> {
     using taken = std::conditional_t<std::is_same_v<computed, float> && !Op::rare, bfloat16, computed>;
 };
 
-// A backward pass is a kernel of its own where it is cheap; else a loop multiplies, block by block.
+// A backward pass is a kernel of its own where it is cheap; else a loop multiplies what a kernel gives, block by block.
 template <class Op>
 struct plan {
     using computed = Op;
-    static constexpr bool times_dy = false;
+    static constexpr int factors = 0;
 };
 template <class D>
     requires(!D::cheap || D::rare)
 struct plan<backward<D>> {
     using computed = D;
-    static constexpr bool times_dy = true;
+    static constexpr int factors = 1;
+};
+template <class F>
+struct plan<gated<F>> {
+    using computed = value<F>;
+    static constexpr int factors = 1;
+};
+template <class F>
+struct plan<gated_backward<F>> {
+    using computed = derivative<F>;
+    static constexpr int factors = 2;
 };
 
 template <class Op, class S, class C>
@@ -61,8 +72,8 @@ struct work_of {
             return nullptr;
     }
 
-    static constexpr work<S> value = {kernel_for<true>(),   kernel_for<false>(),   computed::data,
-                                      computed::parameters, plan<Op>::times_dy, Op::cheap ? 1 << 19 : 1 << 18};
+    static constexpr work<S> value = {kernel_for<true>(),   kernel_for<false>(), computed::data,
+                                      computed::parameters, plan<Op>::factors,   Op::cheap ? 1 << 19 : 1 << 18};
 };
 
 template <class Op, class S>
@@ -148,18 +159,17 @@ void add_packed(registry &to) {
     // The signatures, for as many parameters as there are.
     static constexpr const char *forward[] = {"(n)->(n),(m)", "(n),()->(n),(m)", "(n),(),()->(n),(m)"};
     static constexpr const char *backward[] = {"(n),(m)->(n)", "(n),(m),()->(n)", "(n),(m),(),()->(n)"};
-    static constexpr typed_loop forwards[] = {packed_loop<F, half>(forward_packed<half>),
-                                              packed_loop<F, float>(forward_packed<float>),
-                                              packed_loop<F, double>(forward_packed<double>),
-                                              packed_loop<F, bfloat16>(forward_packed<bfloat16>)};
-    static constexpr typed_loop backwards[] = {packed_loop<F, half>(backward_packed<half>),
-                                               packed_loop<F, float>(backward_packed<float>),
-                                               packed_loop<F, double>(backward_packed<double>),
-                                               packed_loop<F, bfloat16>(backward_packed<bfloat16>)};
+    static constexpr typed_loop forwards[] = {
+        packed_loop<F, half>(forward_packed<half>), packed_loop<F, float>(forward_packed<float>),
+        packed_loop<F, double>(forward_packed<double>), packed_loop<F, bfloat16>(forward_packed<bfloat16>)};
+    static constexpr typed_loop backwards[] = {
+        packed_loop<F, half>(backward_packed<half>), packed_loop<F, float>(backward_packed<float>),
+        packed_loop<F, double>(backward_packed<double>), packed_loop<F, bfloat16>(backward_packed<bfloat16>)};
     constexpr int parameters = parameters_of<F>();
     to.add({F::name, "forward_packed", "", "", 1 + parameters, forward[parameters], forwards, std::size(forwards), 2,
             2 + parameters});
-    to.add({F::name, "backward_packed", "", "", 2 + parameters, backward[parameters], backwards, std::size(backwards), 1, 1});
+    to.add(
+        {F::name, "backward_packed", "", "", 2 + parameters, backward[parameters], backwards, std::size(backwards), 1, 1});
 }
 
 template <class F, class... P>
@@ -176,29 +186,32 @@ void add_ridge(registry &to) {
         if constexpr (has_kink<F, P...>) add_with_backward<derivative_at_kink<F>>(to);
         if constexpr (is_told_by_output<F, P...>) add<backward<derivative_from_output<F>>>(to);
         if constexpr (has_two_slopes<F, P...>) add_packed<F>(to);
+        if constexpr (std::is_base_of_v<ridge, F>) add<gated<F>>(to);
+        if constexpr (std::is_base_of_v<ridge, F>) add<gated_backward<F>>(to);
         add_parameters<F>(to, std::make_integer_sequence<int, parameters_of<F>()>{});
     }
 }
 
-template <class F>
-void add_fold(registry &to) {
-    using S = typename F::template loops<float>;
-    using D = typename F::template loops<double>;
-    using H = typename F::template loops<half>;
-    static constexpr typed_loop values[] = {{NPY_HALF, H::value}, {NPY_FLOAT, S::value}, {NPY_DOUBLE, D::value}};
-    static constexpr typed_loop derivatives[] = {
-        {NPY_HALF, H::derivative}, {NPY_FLOAT, S::derivative}, {NPY_DOUBLE, D::derivative}};
-    static constexpr typed_loop backwards[] = {
-        {NPY_HALF, H::backward}, {NPY_FLOAT, S::backward}, {NPY_DOUBLE, D::backward}};
-    to.add({F::name, "", "", "", 1, "(k)->()", values, std::size(values)});
-    to.add({F::name, "derivative", "", "", 1, "(k)->(k)", derivatives, std::size(derivatives)});
-    to.add({F::name, "backward", "", "", 2, "(),(k)->(k)", backwards, std::size(backwards)});
+template <class F, int K>
+void add_fold_operation(registry &to) {
+    static constexpr typed_loop loops[] = {{type_number<half>, F::template loops<half, double>::run[K]},
+                                           {type_number<float>, F::template loops<float, float>::run[K]},
+                                           {type_number<double>, F::template loops<double, double>::run[K]},
+                                           {type_number<bfloat16>, F::template loops<bfloat16, double>::run[K]}};
+    constexpr fold_operation operation = F::operations[K];
+    to.add({F::name, operation.kind, "", "", operation.inputs(), operation.signature, loops, std::size(loops),
+            operation.outputs(), operation.bits});
+}
+
+template <class F, int... K>
+void add_fold(registry &to, std::integer_sequence<int, K...>) {
+    (add_fold_operation<F, K>(to), ...);
 }
 
 template <class F>
 void add_function(registry &to) {
     if constexpr (std::is_base_of_v<fold, F>)
-        add_fold<F>(to);
+        add_fold<F>(to, std::make_integer_sequence<int, std::size(F::operations)>{});
     else
         add_ridge<F>(to);
 }

@@ -45,7 +45,11 @@ template <class S, class C>
 class looper {
   public:
     looper(char **args, npy_intp count, const npy_intp *steps, const work<C> &work)
-        : args_(args), count_(count), steps_(steps), work_(work), data_(work.data + work.times_dy),
+        : args_(args),
+          count_(count),
+          steps_(steps),
+          work_(work),
+          data_(work.data + work.factors),
           inputs_(data_ + work.parameters) {}
 
     void run() const {
@@ -89,7 +93,7 @@ class looper {
 
     // A kernel can take the operands as they are.
     bool is_direct() const {
-        if (!same || work_.times_dy || !work_.with_fixed_parameters) return false;
+        if (!same || work_.factors || !work_.with_fixed_parameters) return false;
         if (count_ == 1) return true;
         bool yes = steps_[inputs_] == sizeof(S);
         for (int i = 0; i < inputs_; ++i) yes = yes && steps_[i] == (i < data_ ? npy_intp(sizeof(S)) : 0);
@@ -147,9 +151,10 @@ class looper {
             char *const to = args_[inputs_] + i * steps_[inputs_];
             C *place = result;
             if constexpr (same) place = place_for(to, steps_[inputs_], result);
-            kernel(in + work_.times_dy, work_.times_dy ? result : place, count, stream && !work_.times_dy);
+            kernel(in + work_.factors, work_.factors ? result : place, count, stream && !work_.factors);
             if constexpr (std::is_floating_point_v<C>)
-                if (work_.times_dy) multiply(in[0], result, count, place, stream);
+                for (int k = work_.factors - 1; k >= 0; --k)
+                    multiply(in[k], result, count, k ? result : place, stream && !k);
             if constexpr (same) {
                 scatter(place, count, to, steps_[inputs_]);
             } else {

@@ -11,9 +11,9 @@ struct work {
     using kernel = void (*)(const C *const *in, C *out, npy_intp count, bool past_caches);
 
     kernel with_fixed_parameters, with_arrays;  // null where there is no such case, or no code for it
-    int data, parameters;  // of the kernel
-    bool times_dy;         // an operand before the data multiplies what the kernel gives
-    npy_intp worth_splitting;  // with so many elements waking a thread saves more than it takes
+    int data, parameters;                       // of the kernel
+    int factors;                                // operands before the data, which multiply what the kernel gives
+    npy_intp worth_splitting;                   // with so many elements waking a thread saves more than it takes
 };
 
 // Elements are stored as S, and handed to the kernel as C. What NumPy hands through is a work<C>.

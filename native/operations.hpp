@@ -21,9 +21,9 @@ struct operation {
     using function = F;
     static constexpr int data = Data, parameters = Parameters, inputs = Data + Parameters;
     static constexpr const char *detail = "";
-    static constexpr bool cheap = requires { F::piecewise_linear; };          // takes less time than its memory does
+    static constexpr bool cheap = requires { F::piecewise_linear; };         // takes less time than its memory does
     static constexpr bool through_double = requires { F::through_double; };  // computes float32 in float64
-    static constexpr bool rare = false;                                       // not worth code of its own for each case
+    static constexpr bool rare = false;                                      // not worth code of its own for each case
 };
 
 template <class F>
@@ -95,6 +95,19 @@ struct backward : operation<typename D::function, 2, D::parameters> {
     RECTIFIED_INLINE static B of(const B &dy, const In &...in) {
         return dy * D::of(in...);
     }
+};
+
+// A number times the value at another, and dy times that product's derivative by the other.
+template <class F>
+struct gated : operation<F, 2, parameters_of<F>()> {
+    static constexpr const char *kind = "gated";
+    static constexpr bool rare = true;
+};
+
+template <class F>
+struct gated_backward : operation<F, 3, parameters_of<F>()> {
+    static constexpr const char *kind = "gated_backward";
+    static constexpr bool rare = true;
 };
 
 }  // namespace rectified::RECTIFIED_TARGET

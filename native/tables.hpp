@@ -26,6 +26,9 @@ struct exponential_table<float> {
         0x1.0002220000000p-1f, 0x1.5557200000000p-3f};
     alignas(64) static constexpr float relative_tail[3] = {
         0x1.0000000000000p-1f, 0x1.55570a0000000p-3f, 0x1.5556880000000p-5f};
+    alignas(64) static constexpr float whole_tail[5] = {
+        0x1.0000000000000p-1f, 0x1.55548c0000000p-3f, 0x1.5554e40000000p-5f, 0x1.123d020000000p-7f,
+        0x1.6d514a0000000p-10f};
 };
 
 template <>
@@ -49,6 +52,10 @@ struct exponential_table<double> {
     alignas(64) static constexpr double relative_tail[6] = {
         0x1.0000000000003p-1, 0x1.5555555555557p-3, 0x1.55555554a08dfp-5, 0x1.11111110b71bep-7,
         0x1.6c1828b631345p-10, 0x1.a01b4fe3134f6p-13};
+    alignas(64) static constexpr double whole_tail[11] = {
+        0x1.0000000000000p-1, 0x1.555555555555cp-3, 0x1.5555555555558p-5, 0x1.111111110e9efp-7,
+        0x1.6c16c16c1500bp-10, 0x1.a01a01b44afd9p-13, 0x1.a01a01ad76d15p-16, 0x1.71ddee619014ep-19,
+        0x1.27e4cc2827b2ep-22, 0x1.af6e9ed00abecp-26, 0x1.1f8bb233a20cfp-29};
 };
 
 template <class T>

@@ -64,9 +64,8 @@ struct batch {
     // For its effect. A loop might not be unrolled, and its batches would then stand in memory.
     template <class F>
     RECTIFIED_INLINE static void visit(F &&f) {
-        [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) {
-            (f(I), ...);
-        }(std::make_integer_sequence<int, N>{});
+        [&]<int... I>(std::integer_sequence<int, I...>)
+            __attribute__((always_inline)) { (f(I), ...); }(std::make_integer_sequence<int, N>{});
     }
 
     // The lanes of other, read as bits of T.
@@ -290,6 +289,17 @@ RECTIFIED_INLINE batch<T, 1> every_other(const batch<T, 1> &a, const batch<T, 1>
     return [&]<int... I>(std::integer_sequence<int, I...>) {
         return batch<T, 1>::each([&](int) { return __builtin_shufflevector(a.part[0], b.part[0], (2 * I + Offset)...); });
     }(std::make_integer_sequence<int, batch<T, 1>::lanes>{});
+}
+
+// The lanes of a and b in turn: what is made of their first half, or (Half 1) of their second.
+template <int Half, class T>
+RECTIFIED_INLINE batch<T, 1> in_turn(const batch<T, 1> &a, const batch<T, 1> &b) {
+    constexpr int lanes = batch<T, 1>::lanes;
+    return [&]<int... I>(std::integer_sequence<int, I...>) {
+        return batch<T, 1>::each([&](int) {
+            return __builtin_shufflevector(a.part[0], b.part[0], (I % 2 * lanes + Half * lanes / 2 + I / 2)...);
+        });
+    }(std::make_integer_sequence<int, lanes>{});
 }
 
 // ---- tables of 16 numbers -------------------------------------------------------------------------------------------

@@ -200,6 +200,13 @@ def kernel(activation: Activation, operation: str) -> str:
     return activation.name if operation == "value" else f"{activation.name}_{operation}"
 
 
+def data_operands(ufunc: str) -> int:
+    """How many operands are arrays by nature; the others are parameters."""
+    if "_gated" in ufunc:
+        return 3 if "_backward" in ufunc else 2
+    return 2 if "_backward" in ufunc else 1
+
+
 class Oracle:
     """One operation of an activation, with parameters as a dtype stores them."""
 
@@ -220,6 +227,7 @@ class Oracle:
         self._has_sides = not called.isdisjoint(("abs", "max", "min")) or any(isinstance(n, ast.Compare) for n in nodes)
         info = finfo(self.dtype)
         self._floor = min(info.minexp - info.nmant, -149) - 60  # errors below 2^floor are seen by no rounding
+        self._of_distance = getattr(activation, "category", "") == "radial"  # NaN for what is negative
 
     def side(self, x: float, precision: int, direction: int = 1) -> mpmath.mpf:
         """The operation with so many bits, at a kink on one side of it: -1 on the left, 1 on the right."""
@@ -227,6 +235,8 @@ class Oracle:
             names: dict[str, Any] = {name: mpmath.mpf(value) for name, value in self.parameters.items()}
             names |= {name: +getattr(mpmath, name) for name in self._constants}
             names["x"] = mpmath.mpf(x) if math.isfinite(x) else mpmath.ldexp(math.copysign(1, x), 1100)
+            if self._of_distance and x == 0:
+                names["x"] = mpmath.ldexp(1, -1100)  # the limit, where the formula has none
             if not self.by:
                 return mpmath.mpf(evaluate(self.formula, names, self._functions))
             names[self.by] = Dual(names[self.by], mpmath.mpf(direction))
@@ -256,7 +266,8 @@ class Oracle:
 
     def rounded(self, x: Any) -> Any:
         """The operation on an array, correctly rounded, point by point."""
-        values = [math.nan if n != n else self._rounded(n) for n in np.asarray(x).ravel().tolist()]
+        inside = (lambda n: n >= 0) if self._of_distance else (lambda n: n == n)
+        values = [self._rounded(n) if inside(n) else math.nan for n in np.asarray(x).ravel().tolist()]
         return np.array(values, self.dtype).reshape(np.shape(x))
 
     def _rounded(self, x: float) -> float:
@@ -279,7 +290,7 @@ class Oracle:
             return bool(self.at(x, 200) > 0)
 
         found = []
-        for sign in (1.0, -1.0):
+        for sign in (1.0,) if self._of_distance else (1.0, -1.0):
             grid = [sign * math.ldexp(1 + part / 8, exponent) for exponent in range(-7, 7) for part in range(8)]
             above = [positive(x) for x in grid]
             for place, (before, after) in enumerate(pairwise(above)):
@@ -332,7 +343,7 @@ class Oracle:
 
     def _all_pieces(self) -> Iterator[Piece]:
         edges = [0.0, *(2.0**e for e in range(-126, 129))]
-        for sign, zero in ((1.0, 0), (-1.0, 1 << 31)):
+        for sign, zero in ((1.0, 0), (-1.0, 1 << 31))[: 1 if self._of_distance else 2]:
             yield Piece.unknown(zero, zero + 1)
             for low, high in pairwise(edges):
                 yield from self._fit(sign * low, sign * high)
@@ -408,6 +419,11 @@ class Oracle:
 
     def of_bits(self, bits: Any) -> Any:
         """The operation on float32 numbers given by their bits, ascending; correctly rounded to the oracle's dtype."""
+        if self._of_distance and (negative := bits >> 31 != 0).any():
+            want = self.rounded(np.where(negative, bits, 0x7FC00000).astype(np.uint32).view(np.float32))  # NaN but for -0
+            if not negative.all():
+                want[~negative] = self.of_bits(bits[~negative])
+            return want
         x = bits.view(np.float32)
         by_way_of_float32 = self.dtype.itemsize == 2 and self.dtype != np.float16
         dtype = np.dtype(np.float32) if by_way_of_float32 else self.dtype

@@ -6,12 +6,15 @@ import ast
 import inspect
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
 
 import rectified as rf
+from oracle import data_operands
 from rectified import _native
+from rectified.fold import Doubled, Gated, Maxout
 from rectified.formula import evaluate
 
 ROWS = pytest.mark.parametrize("activation", rf.catalogue.values(), ids=lambda activation: activation.name)
@@ -20,13 +23,18 @@ ISAS = _native.instruction_sets()
 
 def expected(activation: rf.Activation) -> tuple[set[str], set[str]]:
     """The names of the ufuncs that a row must have, and of those that it may have."""
-    kinds = ["", "_derivative", "_backward"]
-    optional = []
-    if activation.category != "fold":
+    if activation.category == "fold":
+        if isinstance(activation, Gated | Doubled):  # made of those of its ridge function
+            return set(), set()
+        kinds, optional = ["", "_backward"], ["_derivative", "_jvp", "_backward_from_output"]
+    else:
         details = [f"_wrt_{parameter}" for parameter in activation.parameters]
         details += ["_at_kink"] if activation.kink_formulas else []
+        kinds = ["", "_derivative", "_backward"]
         kinds += [kind + detail for kind in ("_derivative", "_backward") for detail in details]
-        optional = ["_backward_from_output", "_second_derivative", "_forward_packed", "_backward_packed"]
+        kinds += ["_gated", "_gated_backward"] if activation.category == "ridge" else []
+        optional = ["_backward_from_output", "_second_derivative"]
+    optional += ["_forward_packed", "_backward_packed"]
     return {activation.name + kind for kind in kinds}, {activation.name + kind for kind in optional}
 
 
@@ -50,7 +58,7 @@ def test_operands_are_data_and_parameters(activation: rf.Activation) -> None:
     names, optional = expected(activation)
     for name in names | {name for name in optional if hasattr(rf.ufuncs, name)}:
         ufunc = getattr(rf.ufuncs, name)
-        data = 2 if "_backward" in name else 1
+        data = data_operands(name)
         assert ufunc.nin == data + len(activation.parameters) + name.endswith("_at_kink")
         assert ufunc.nout == 1 + name.endswith("_forward_packed")
         assert ufunc.__name__ == name
@@ -78,7 +86,9 @@ def test_rows_are_complete(activation: rf.Activation) -> None:
 
 @ROWS
 def test_formulas_name_nothing_but_x_and_the_parameters(activation: rf.Activation) -> None:
-    known = {"x", *activation.parameters, *vars(math), "abs", "max", "min", "len", "i"}
+    known = {"x", *activation.parameters, *vars(math), "abs", "max", "min", "len"}
+    if activation.category == "fold":
+        known |= {"y", "a", "b", "i", "j", "k", "n", "t", "sum", "sorted", "range"}
     for formula in (activation.formula, activation.derivative_formula, *activation.kink_formulas):
         names = {node.id for node in ast.walk(ast.parse(formula, mode="eval")) if isinstance(node, ast.Name)}
         assert names <= known
@@ -88,12 +98,28 @@ def test_formulas_name_nothing_but_x_and_the_parameters(activation: rf.Activatio
 def test_values_are_what_the_formula_says(activation: rf.Activation) -> None:
     defaults = {key: parameter.default for key, parameter in activation.parameters.items()}
     if activation.category == "fold":
-        for group in ([1.0, 3.0], [2.0, 2.0], [-1.0, -4.0]):
-            assert activation(group)[0] == evaluate(activation.formula, {"x": group, **defaults})
-            for i, derivative in enumerate(activation.derivative(group)):
-                assert derivative == evaluate(activation.derivative_formula, {"x": group, "i": i, **defaults})
+        for group in ([1.0, 3.0], [2.0, 2.0], [-1.0, -4.0], [0.5, 0.25, -0.5, 2.0]):
+            value, derivative = activation(group), activation.derivative(group)
+            half = len(group) // 2
+            for i in range(len(value)):
+                names: dict[str, Any] = {"x": group, "y": value.tolist(), "i": i, "n": half, **defaults}
+                if isinstance(activation, Maxout):
+                    names |= {"x": group[2 * i : 2 * i + 2]}
+                if isinstance(activation, Gated):
+                    names |= {"a": group[i], "b": group[half + i]}
+                assert value[i] == pytest.approx(evaluate(activation.formula, names), rel=1e-13)
+                for j in range(2) if isinstance(activation, Maxout) else range(len(group)):
+                    stated = evaluate(
+                        activation.derivative_formula, names | {"i" if isinstance(activation, Maxout) else "j": j}
+                    )
+                    if isinstance(activation, Maxout):
+                        assert derivative[2 * i + j] == stated
+                    elif isinstance(activation, Gated) and j % half != i:
+                        assert derivative[i, j] == 0
+                    else:
+                        assert derivative[i, j] == pytest.approx(float(stated), rel=1e-9, abs=1e-15)
         return
-    for x in (-5.0, -1.0, 0.0, 0.5, 4.0):
+    for x in (-5.0, -1.0, 0.0, 0.5, 4.0)[2 if activation.category == "radial" else 0 :]:
         names = {"x": x, **defaults}
         assert activation(x) == pytest.approx(evaluate(activation.formula, names), rel=1e-13)
         assert activation.derivative(x) == pytest.approx(evaluate(activation.derivative_formula, names), rel=1e-9)
@@ -103,7 +129,8 @@ def test_values_are_what_the_formula_says(activation: rf.Activation) -> None:
 def test_range(activation: rf.Activation) -> None:
     if activation.category == "fold":
         return
-    values = activation(np.concatenate([np.linspace(-50, 50, 10001), [-np.inf, np.inf]]))
+    start = 0 if activation.category == "radial" else -50
+    values = activation(np.concatenate([np.linspace(start, 50, 10001), [-np.inf, np.inf][start == 0 :]]))
     low, high = activation.range
     for bound, reached in ((low, values.min()), (high, values.max())):
         assert reached == pytest.approx(bound, abs=1e-5)  # beside a minimum that lies between two of these inputs

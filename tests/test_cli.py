@@ -78,9 +78,9 @@ def test_version(run: Callable[..., str]) -> None:
 
 def test_list_names_every_function(run: Callable[..., str]) -> None:
     listed = run("list")
-    assert [line.split()[0] for line in listed.splitlines() if line.split()[1:2] in (["ridge"], ["fold"])] == list(
-        rf.catalogue
-    )
+    assert [
+        line.split()[0] for line in listed.splitlines() if line.split()[1:2] in (["ridge"], ["radial"], ["fold"])
+    ] == list(rf.catalogue)
 
 
 def test_list_of_a_category(run: Callable[..., str]) -> None:
@@ -248,7 +248,7 @@ def test_tour_into_a_place_that_cannot_be_written(
         (["show", "leaky_relu:slope=steep"], "leaky_relu:slope=steep: 'steep' is not a number"),
         (["show", "leaky_relu:slope"], "leaky_relu:slope: parameters are written leaky_relu:parameter=value"),
         (["show", "leaky_relu:"], "leaky_relu:: parameters are written leaky_relu:parameter=value"),
-        (["list", "--category", "bridge"], "there is no category 'bridge'; there are ridge, fold"),
+        (["list", "--category", "bridge"], "there is no category 'bridge'; there are ridge, radial, fold"),
         (["values", "relu", "--step", "0"], "--step 0 leads nowhere"),
         (["values", "relu", "--step", "-2"], "--step -2 leads away from --to 10; take 2"),
         (["values", "relu", "--from", "3", "--to", "1"], "--step 1 leads away from --to 1; take -1"),

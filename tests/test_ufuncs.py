@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 import rectified as rf
 import sweep
-from oracle import stratified
+from oracle import data_operands, stratified
 from rectified import _native
 
 ISAS = _native.instruction_sets()
@@ -26,11 +26,6 @@ LENGTHS = [*range(300), *(64 * k + d for k in (8, 16, 31) for d in (-1, 0, 1))]
 
 every = pytest.mark.parametrize(("isa", "name"), [(isa, name) for isa in ISAS for name in NAMES])
 dtypes = pytest.mark.parametrize("dtype", ["e", "f", "d"])
-
-
-def data_operands(name: str) -> int:
-    """How many operands are arrays by nature; the others are parameters."""
-    return 2 if "_backward" in name else 1
 
 
 def operands(name: str, dtype: Any, count: int = 2000) -> list[Any]:

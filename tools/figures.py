@@ -79,8 +79,8 @@ def with_tables(readme: str) -> str:
     return table.sub(lambda found: f"{found[1]}\n{text(found[2])}\n\n", readme)
 
 
-def draw(name: str, *activations: rf.Activation, folder: Path) -> None:
-    """Save a picture twice, for a light and for a dark page, as ``name-light.svg`` and ``name-dark.svg``."""
+def draw(name: str, *activations: rf.Activation, folder: Path, surface: bool = False) -> None:
+    """Save a picture, of curves or of a surface, twice, as ``name-light.svg`` and ``name-dark.svg`` for such pages."""
     import matplotlib as mpl
 
     mpl.use("svg")
@@ -88,7 +88,7 @@ def draw(name: str, *activations: rf.Activation, folder: Path) -> None:
 
     for background, style in STYLES.items():
         with plt.style.context([style, {"svg.hashsalt": name}]):  # the same picture gives the same file
-            rf.plot(*activations)
+            rf.plot_surface(*activations) if surface else rf.plot(*activations)
             plt.savefig(folder / f"{name}-{background}.svg", transparent=True, metadata={"Date": None})
             plt.close()
 

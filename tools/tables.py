@@ -57,10 +57,10 @@ def fit(
     return found
 
 
-def exponential(kind: type[np.floating], degree: int, high_bits: int) -> dict[str, list[mp.mpf]]:
+def exponential(kind: type[np.floating], degree: int, high_bits: int, whole_degree: int) -> dict[str, list[mp.mpf]]:
     """Constants of exp(x) = 2^k 2^(j/16) e^r, |r| <= ln(2)/32: e^r = 1 + r + r^2 tail(r).
 
-    What `tail` loses counts beside 1; what `relative_tail` loses counts beside e^r - 1.
+    What `tail` loses counts beside 1; what `relative_tail` loses counts beside e^r - 1. `whole_tail` is for |r| <= ln(2)/2.
     """
     step = mp.log(2) / 16
     powers = [mp.mpf(2) ** (mp.mpf(j) / 16) for j in range(16)]
@@ -80,6 +80,7 @@ def exponential(kind: type[np.floating], degree: int, high_bits: int) -> dict[st
         "power_low": low,
         "tail": fit(tail, -half, half, range(degree - 1), lambda r: r**2, kind),
         "relative_tail": fit(tail, -half, half, range(degree), abs, kind),
+        "whole_tail": fit(tail, -8 * step, 8 * step, range(whole_degree - 1), lambda r: r**2, kind),
     }
 
 
@@ -242,10 +243,10 @@ def header() -> str:
         "template <class T>",
         "struct exponential_table;",
     ]
-    for kind, degree, high_bits in ((np.float32, 3, 12), (np.float64, 6, 37)):
+    for kind, *degrees in ((np.float32, 3, 12, 6), (np.float64, 6, 37, 12)):
         scalar = "float" if kind is np.float32 else "double"
         text += ["", "template <>", f"struct exponential_table<{scalar}> {{"]
-        text += [array(name, values, kind) for name, values in exponential(kind, degree, high_bits).items()]
+        text += [array(name, values, kind) for name, values in exponential(kind, *degrees).items()]
         text += ["};"]
     text += ["", "template <class T>", "struct logarithm_table;"]
     for kind, count in ((np.float32, 4), (np.float64, 10)):

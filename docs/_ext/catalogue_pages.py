@@ -22,6 +22,7 @@ CATEGORIES = {
     "fold": "functions of a group of numbers",
 }
 SERIES = (-10.0, -3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 10.0)
+DERIVATIVES = {"fold": "the derivative of each output by each input of its group"}
 SYMBOLS = {np.inf: "∞", -np.inf: "−∞"}
 
 
@@ -37,6 +38,12 @@ def write_pages(app: Sphinx) -> None:
     for activation in rf.catalogue.values():
         write(folder / f"{activation.name}.rst", page(activation))
         figures.draw(activation.name, activation, folder=folder)
+        if has_surface(activation):
+            figures.draw(f"{activation.name}-surface", activation, folder=folder, surface=True)
+
+
+def has_surface(activation: rf.Activation) -> bool:
+    return activation.category != "ridge"
 
 
 def write(path: Path, text: str) -> None:
@@ -71,7 +78,14 @@ def page(activation: rf.Activation) -> str:
 
 
 def head(activation: rf.Activation) -> list[str]:
-    derivative = "<mfrac><mrow><mo>∂</mo><mi>f</mi></mrow><mrow><mo>∂</mo><msub><mi>x</mi><mi>i</mi></msub></mrow></mfrac>"
+    value, index = "<mi>f</mi>", "j"
+    if activation.name == "maxout":
+        index = "i"
+    elif activation.category == "fold":
+        value = "<msub><mi>f</mi><mi>i</mi></msub>"
+    derivative = (
+        f"<mfrac><mrow><mo>∂</mo>{value}</mrow><mrow><mo>∂</mo><msub><mi>x</mi><mi>{index}</mi></msub></mrow></mfrac>"
+    )
     if activation.category != "fold":
         derivative = "<mi>f</mi><mo lspace='0' rspace='0'>′</mo><mrow><mo>(</mo><mi>x</mi><mo>)</mo></mrow>"
     return [
@@ -86,6 +100,7 @@ def head(activation: rf.Activation) -> list[str]:
         "   </div>",
         "",
         *picture(activation.name, f"{activation.name} and its derivative"),
+        *(picture(f"{activation.name}-surface", f"{activation.name} from above") if has_surface(activation) else []),
         ".. code-block:: python",
         "",
         f"   rectified.{activation.signature}",
@@ -127,7 +142,7 @@ def values(activation: Any) -> list[str]:
         for call, result in (("", activation(group)), (".derivative", activation.derivative(group))):
             lines += [f">>> rf.{activation.name}{call}(x)", repr(result)]
         return [*heading("Values", "-"), *lines, ""]
-    x = np.array(SERIES)
+    x = np.array([number for number in SERIES if number >= 0] if activation.category == "radial" else SERIES)
     columns = (x, activation(x), activation.derivative(x))
     rows = [[f"{number + 0.0:.6g}" for number in row] for row in zip(*columns, strict=True)]
     return [*heading("Values", "-"), *table([["x", "f(x)", "f′(x)"], *rows], css="numbers")]
@@ -138,7 +153,7 @@ def calls(activation: rf.Activation) -> list[str]:
     bends = hasattr(rf.ufuncs, f"{name}_second_derivative")
     rows = [
         [f"``rf.{name}(x{given})``", "the value"],
-        [f"``rf.{name}.derivative(x{given})``", "the derivative"],
+        [f"``rf.{name}.derivative(x{given})``", DERIVATIVES.get(activation.category, "the derivative")],
         *([[f"``rf.{name}.derivative(x{given}, order=2)``", "the second derivative"]] if bends else []),
         [f"``rf.{name}.backward(dy, x{given})``", "dy · f′(x) in one pass"],
     ]
@@ -147,11 +162,14 @@ def calls(activation: rf.Activation) -> list[str]:
         loses = f". Here {activation.output_loss}" if activation.output_loss else ""
         rows.append([f"``rf.{name}.backward_from_output(dy, y{given})``", f"the same from y = f(x){needs}{loses}"])
     if hasattr(activation, "forward_packed"):
+        kept = "and which piece won" if activation.category == "fold" else "and one bit for each element"
         rows += [
-            [f"``rf.{name}.forward_packed(x{given})``", "the value, and one bit for each element"],
+            [f"``rf.{name}.forward_packed(x{given})``", f"the value, {kept}"],
             [f"``rf.{name}.backward_packed(dy, bits{given})``", "dy · f′(x) from the bits"],
         ]
-    if activation.category != "fold":
+    if activation.category == "fold":
+        rows.append([f"``rf.{name}.jvp(v, x{given})``", "the Jacobian times v: how the output moves when x moves by v"])
+    else:
         rows += [
             [f'``rf.{name}.derivative(x{given}, wrt="{parameter}")``', f"the derivative by {parameter}"]
             for parameter in activation.parameters

@@ -13,24 +13,29 @@ from typing import TYPE_CHECKING, Any
 
 from rectified import ufuncs as ufuncs
 from rectified.activation import Activation as Activation
-from rectified.activation import Fold as Fold
 from rectified.activation import Parameter as Parameter
 from rectified.activation import Ridge as Ridge
 from rectified.catalogue import catalogue as catalogue
 from rectified.catalogue.fold import *
+from rectified.catalogue.radial import *
 from rectified.catalogue.ridge import *
 from rectified.config import __version__ as __version__
 from rectified.config import get_num_threads as get_num_threads
 from rectified.config import set_num_threads as set_num_threads
 from rectified.config import show_config as show_config
+from rectified.fold import Fold as Fold
+from rectified.fold import gated as gated
+from rectified.radial import Radial as Radial
+from rectified.radial import radial as radial
 
 if TYPE_CHECKING:
     from rectified.plotting import plot as plot
+    from rectified.plotting import plot_surface as plot_surface
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plot":  # loads matplotlib only when it is used
-        from rectified.plotting import plot
+    if name in ("plot", "plot_surface"):  # load matplotlib only when they are used
+        from rectified import plotting
 
-        return plot
+        return getattr(plotting, name)
     raise AttributeError(f"module 'rectified' has no attribute {name!r}")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
 
 from rectified import ufuncs
 from rectified.formula import evaluate, mathml
@@ -547,122 +545,3 @@ class Ridge(Activation):
         except TypeError:
             self._refuse_unknown(keywords, _UFUNC_KEYWORDS)
             raise
-
-
-class Fold(Activation):
-    """A function of consecutive groups of numbers along an axis.
-
-    Calling it gives the value: ``f(x, pieces, axis, **keywords)`` cuts `axis` into groups of `pieces` neighbours and puts
-    one number in the place of each group.
-    """
-
-    category = "fold"
-
-    def __init__(self, name: str, **row: Any) -> None:
-        super().__init__(name, **row)
-        self._value = self._ufunc("")
-        self._derivative = self._ufunc("_derivative")
-        self._backward = self._ufunc("_backward")
-
-    def __call__(self, x: Any, /, pieces: int | None = None, axis: int | None = None, **keywords: Any) -> Any:
-        groups, place = self._groups(x, pieces, axis)
-        return self._run(self._value, (groups,), [(place,), ()], keywords)
-
-    def derivative(self, x: Any, /, pieces: int | None = None, axis: int | None = None, **keywords: Any) -> Any:
-        """The derivative of each group's value by each of its members, in the shape of `x`.
-
-        Parameters
-        ----------
-        x : array_like
-            The input.
-        pieces, axis : int, optional
-            As for the value.
-        **keywords
-            A ufunc's keywords.
-
-        Returns
-        -------
-        ndarray
-            In the shape of `x`.
-
-        Raises
-        ------
-        ValueError
-            Where the axis does not divide into groups of `pieces`.
-
-        Examples
-        --------
-        >>> import rectified as rf
-        >>> rf.maxout.derivative([1.0, 3.0, 2.0, 2.0])
-        array([0., 1., 1., 0.])
-        """
-        groups, place = self._groups(x, pieces, axis)
-        return self._run(self._derivative, (groups,), [(place,), (place,)], keywords, like=x)
-
-    def backward(self, dy: Any, x: Any, /, pieces: int | None = None, axis: int | None = None, **keywords: Any) -> Any:
-        """The gradient by `x`, from the gradient `dy` by the output, in one pass.
-
-        Parameters
-        ----------
-        dy : array_like
-            In the shape of the output.
-        x : array_like
-            The input of the forward pass.
-        pieces, axis : int, optional
-            As for the value.
-        **keywords
-            A ufunc's keywords.
-
-        Returns
-        -------
-        ndarray
-            In the shape of `x`.
-
-        Raises
-        ------
-        ValueError
-            Where the axis does not divide into groups of `pieces`.
-
-        Examples
-        --------
-        >>> import numpy as np, rectified as rf
-        >>> rf.maxout.backward(np.array([10.0, 20.0]), np.array([1.0, 3.0, 2.0, 2.0]))
-        array([ 0., 10., 20.,  0.])
-        """
-        groups, place = self._groups(x, pieces, axis)
-        return self._run(self._backward, (dy, groups), [(), (place,), (place,)], keywords, like=x)
-
-    def _groups(self, x: Any, pieces: int | None, axis: int | None) -> tuple[Any, int]:
-        """`x` with its axis split into groups and their members, and the place of the members' axis."""
-        x = x if hasattr(x, "reshape") else np.asarray(x)
-        if x.ndim == 0:
-            raise ValueError(f"{self.name}: x has no axis to fold")
-        pieces = operator.index(self._defaults["pieces"] if pieces is None else pieces)
-        place = normalize_axis_index(operator.index(self._defaults["axis"] if axis is None else axis), x.ndim)
-        length = x.shape[place]
-        if pieces < 1 or length % pieces:
-            raise ValueError(
-                f"{self.name}: axis {place} has length {length}, which does not divide into groups of {pieces}"
-            )
-        return x.reshape(*x.shape[:place], length // pieces, pieces, *x.shape[place + 1 :]), place + 1
-
-    def _run(
-        self,
-        ufunc: np.ufunc,
-        operands: tuple[Any, ...],
-        axes: list[tuple[int, ...]],
-        keywords: dict[str, Any],
-        like: Any = None,
-    ) -> Any:
-        self._refuse_unknown(keywords, ("out", "casting", "order", "dtype", "subok", "signature"))
-        out = keywords.pop("out", None)
-        if like is None:
-            return ufunc(*operands, axes=axes, out=out, **keywords)
-        shape = np.shape(like)
-        if out is not None:
-            out = out[0] if isinstance(out, tuple) else out
-            if out.shape != shape:
-                raise ValueError(f"{self.name}: out has the shape {out.shape}, and x has {shape}")
-            ufunc(*operands, axes=axes, out=out.reshape(operands[-1].shape), **keywords)
-            return out
-        return ufunc(*operands, axes=axes, **keywords).reshape(shape)

@@ -183,6 +183,7 @@ def values(
 def plot(
     functions: Functions,
     derivative: Annotated[bool, typer.Option(help="Draw the derivatives too.")] = True,
+    surface: Annotated[bool, typer.Option("--surface", help="A radial function or a fold from above.")] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file: .png, .svg or .pdf.")] = None,
 ) -> None:
     """Draw functions and their derivatives, into a file or a window."""
@@ -199,9 +200,12 @@ def plot(
     import matplotlib.pyplot as plt
 
     from rectified.plotting import plot as draw
+    from rectified.plotting import plot_surface
 
+    if surface and len(found) > 1:
+        raise Mistake("--surface draws one function at a time")
     try:
-        draw(*found, derivative=derivative)
+        plot_surface(found[0]) if surface else draw(*found, derivative=derivative)
     except ValueError as error:
         raise Mistake(str(error)) from None
     if output is None:
@@ -316,7 +320,7 @@ def _number(number: float) -> str:
 
 def _kinks(found: Activation) -> str:
     if not isinstance(found, Ridge):
-        return "where two of the largest are equal"
+        return "where two pieces of its formula meet" if "max" in found.formula or " if " in found.formula else "none"
     return ", ".join(f"{_number(x)} (where f' is taken as {_number(found.derivative(x))})" for x in found.kinks) or "none"
 
 

@@ -10,7 +10,7 @@ from html import escape
 from types import CodeType
 from typing import Any
 
-_GREEK = {"alpha": "α", "beta": "β", "lambd": "λ", "inf": "∞", "pi": "π"}
+_GREEK = {"alpha": "α", "beta": "β", "epsilon": "ε", "lambd": "λ", "inf": "∞", "pi": "π"}
 _OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "+",
     ast.Sub: "−",
@@ -40,11 +40,14 @@ def evaluate(expression: str, names: Mapping[str, Any], functions: Mapping[str, 
     >>> evaluate("x if x > 0 else slope * x", {"x": -2.0, "slope": 0.5})
     -1.0
     """
-    return eval(_compiled(expression), _MATH if functions is None else _scope(functions), dict(names))
+    return eval(_compiled(expression), (_MATH if functions is None else _scope(functions)) | dict(names))
 
 
 def _scope(functions: Mapping[str, Callable[..., Any]]) -> dict[str, Any]:
-    return {"__builtins__": {"abs": abs, "max": max, "min": min, "len": len}, **functions}
+    return {"__builtins__": _BUILTINS, **functions}
+
+
+_BUILTINS = {found.__name__: found for found in (abs, max, min, len, sum, sorted, range)}
 
 
 _MATH = _scope(vars(math))
@@ -76,7 +79,7 @@ def _fenced(node: ast.expr, in_power: bool = False) -> str:
     loose = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow) if in_power else (ast.Add, ast.Sub)
     is_loose = isinstance(node, ast.BinOp) and isinstance(node.op, loose)
     is_exponential = in_power and isinstance(node, ast.Call) and ast.unparse(node.func) == "exp"
-    if is_loose or is_exponential or isinstance(node, ast.UnaryOp | ast.IfExp):
+    if is_loose or is_exponential or isinstance(node, ast.UnaryOp | ast.IfExp | ast.Compare):
         return f"<mrow><mo>(</mo>{content}<mo>)</mo></mrow>"
     return content
 
@@ -90,6 +93,10 @@ def _markup(node: ast.expr) -> str:
         case ast.Starred(value=value):  # a group's members
             members = [f"<msub>{_markup(value)}<mn>{number}</mn></msub>" for number in (1, 2)]
             return "<mo>,</mo>".join([*members, "<mo>…</mo>"])
+        case ast.Subscript(value=value, slice=ast.Slice(lower=ast.expr() as lower, upper=None)):
+            return f"<mrow>{_markup(value)}<mo>[</mo>{_markup(lower)}<mo>:</mo><mo>]</mo></mrow>"
+        case ast.Subscript(value=value, slice=index):
+            return f"<msub>{_markup(value)}<mrow>{_markup(index)}</mrow></msub>"
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return f"<mrow><mo>−</mo>{_fenced(operand)}</mrow>"
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
@@ -106,6 +113,10 @@ def _markup(node: ast.expr) -> str:
             for comparison, right in zip(ops, comparators, strict=True):
                 parts.append(f"<mo>{_OPERATORS[type(comparison)]}</mo>{_markup(right)}")
             return f"<mrow>{''.join(parts)}</mrow>"
+        case ast.Call(func=function, args=[ast.GeneratorExp(elt=term, generators=[one])]):
+            name = "<mo>∑</mo>" if ast.unparse(function) == "sum" else _markup(function)
+            below = f"<mrow>{_markup(one.target)}<mo>∈</mo>{_markup(one.iter)}</mrow>"
+            return f"<mrow><munder>{name}{below}</munder>{_markup(term)}</mrow>"
         case ast.Call(func=ast.Name(id="exp"), args=[argument]):
             return f"<msup><mi>e</mi><mrow>{_markup(argument)}</mrow></msup>"
         case ast.Call(func=ast.Name(id="abs"), args=[argument]):

@@ -60,6 +60,7 @@ class _Curve(NamedTuple):
     derivative_label: str
     heading: str = ""  # of the first of several sections
     is_section: bool = False
+    start: float = -np.inf  # there is nothing to the left of it
 
 
 class _Zone(NamedTuple):
@@ -85,8 +86,9 @@ def plot(
     of its maximum in the picture (saturated). Where several functions have such a region, each has a strip of its own at
     the lower edge. Both axes have the same scale, so that a slope of 1 looks like 1, unless `xlim` is too narrow for that.
 
-    A function of a group, such as `maxout`, appears as sections: its value and derivative by one member of the group,
-    while the others stay at -1, 0 or 1.
+    A function of a group, such as `maxout`, appears as sections: the first number that it gives, and its derivative by one
+    member of the group, while the others stay at -1, 0 or 1. A radial function begins at 0. `plot_surface` shows both from
+    above.
 
     Parameters
     ----------
@@ -129,6 +131,72 @@ def plot(
     import matplotlib.pyplot as plt
 
     return _draw_alone(plt.figure(), curves, view, derivative)
+
+
+def plot_surface(activation: Activation, *, ax: Axes | None = None, limit: float = 4.0) -> Axes:
+    """Draw a function of two numbers as a surface, seen from above: lines of equal value, and colours between them.
+
+    Of a radial function the two numbers are a point's coordinates, with the centre in the middle. Of a fold they are the
+    two members of a group, and what is drawn is the first number that it gives.
+
+    Parameters
+    ----------
+    activation : Activation
+        A radial function or a fold, with numbers for its parameters.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default a new figure of pyplot.
+    limit : float
+        Both numbers go from ``-limit`` to `limit`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        With the picture in it.
+
+    Raises
+    ------
+    ImportError
+        Where matplotlib is missing.
+    ValueError
+        For a function of one number, which has no surface, or of more than two.
+
+    Examples
+    --------
+    >>> import rectified as rf
+    >>> from matplotlib.figure import Figure
+    >>> ax = rf.plot_surface(rf.maxout, ax=Figure().subplots())
+    >>> ax.get_xlabel()
+    'first member of the group'
+    """
+    along = np.linspace(-limit, limit, 161)
+    first, second = np.meshgrid(along, along)
+    found: Any = activation
+    if found.category == "radial":
+        height, names = found(np.hypot(first, second)), ("x, from the centre", "y, from the centre")
+    elif found.category == "fold" and _group_of(found)[0] == 2:
+        height = found(np.stack([first, second], axis=-1), axis=-1)[..., 0]
+        names = ("first member of the group", "second member of the group")
+    else:
+        raise ValueError(f"{found.name}: a surface is of two numbers; draw radial functions, or folds of two")
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        ax = plt.figure(figsize=(6.4, 5.6), layout="constrained").subplots()
+    levels = MaxNLocator(12).tick_values(float(np.nanmin(height)), float(np.nanmax(height)))
+    dark = _is_dark(ax)
+    colored = ax.contourf(along, along, height, levels=levels, cmap="cividis", alpha=0.9)
+    lines = ax.contour(along, along, height, levels=levels, colors=_ink(ax), linewidths=0.6, alpha=0.8 if dark else 0.6)
+    if ax.figure.get_axes() == [ax]:
+        ax.figure.colorbar(colored, ax=ax, shrink=0.85).outline.set_visible(False)
+    ax.clabel(lines, fontsize="x-small")
+    ax.set_aspect("equal", adjustable="box")
+    ax.set_xlabel(names[0])
+    ax.set_ylabel(names[1])
+    ax.set_title(_definition(found), fontsize="small")
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    return ax
 
 
 def svg(activation: Activation) -> str:
@@ -198,17 +266,18 @@ def _definition(found: Activation) -> str:
 def _whole(found: Any) -> _Curve:
     label = _definition(found)
     derivative_label = f"{found.name}$^\\prime$(x) = ${_mathtext(found.derivative_formula)}$"
-    return _Curve(found, found.derivative, found.kinks, label, derivative_label)
+    start = 0.0 if found.category == "radial" else -np.inf
+    return _Curve(found, found.derivative, found.kinks, label, derivative_label, start=start)
 
 
 def _sections(found: Any) -> Iterator[_Curve]:
-    pieces = found.parameters["pieces"].default
+    pieces, moving = _group_of(found)
 
     for other in _OTHERS if pieces > 1 else _OTHERS[:1]:
 
         def group(x: Array, other: float = other) -> Array:
             members = np.full((*x.shape, pieces), other)
-            members[..., 0] = x
+            members[..., moving] = x
             return members
 
         def value(x: Array, group: Callable[[Array], Array] = group) -> Array:
@@ -216,12 +285,30 @@ def _sections(found: Any) -> Iterator[_Curve]:
             return result
 
         def derivative(x: Array, group: Callable[[Array], Array] = group) -> Array:
-            result: Array = found.derivative(group(x), axis=-1)[..., 0]
+            members = group(x)
+            direction = np.zeros_like(members)
+            direction[..., moving] = 1
+            result: Array = found.jvp(direction, members, axis=-1)[..., 0]
             return result
 
-        members = ", ".join(["x", *[f"{other:g}".replace("-", "−")] * (pieces - 1)])
+        shown = [f"{other:g}".replace("-", "−")] * pieces
+        shown[moving] = "x"
         heading = _definition(found) if other == _OTHERS[0] else ""
-        yield _Curve(value, derivative, _OTHERS, f"of the group ({members})", "its derivative by x", heading, True)
+        label = f"of the group ({', '.join(shown)})"
+        possible = sorted({0.0, *_OTHERS, *(each + side for each in _OTHERS for side in (-1.0, 1.0))})
+        kinks = (
+            _OTHERS
+            if found.name == "maxout"
+            else [kink for kink in possible if _jumps(value, [kink]) or _jumps(derivative, [kink])]
+        )
+        yield _Curve(value, derivative, tuple(kinks), label, "its derivative by x", heading, True)
+
+
+def _group_of(found: Any) -> tuple[int, int]:
+    """How many numbers make the smallest group of a fold that shows what it does, and which of them to move."""
+    if "pieces" in found.parameters:
+        return int(found.parameters["pieces"].default), 0
+    return 2, 1 if getattr(found, "gate", "first") == "second" else 0
 
 
 def _sides(function: Function, x: float) -> tuple[float, float]:
@@ -274,6 +361,7 @@ def _view(curves: Sequence[_Curve]) -> tuple[tuple[float, float], float]:
         for zone in _zones(curve, 0, (-_FARTHEST, _FARTHEST)):
             left = min(left, zone.stop - 1) if zone.start == -_FARTHEST else left
             right = max(right, zone.start + 1) if zone.stop == _FARTHEST else right
+    left = max(left, min(curve.start for curve in curves))
     return (float(np.floor(left)), float(np.ceil(right))), float(reach)
 
 
@@ -469,7 +557,14 @@ def _shrink(legend: Legend, width: float) -> None:
 
 # Formulas.
 
-_NAMES = {"alpha": r"\alpha", "beta": r"\beta", "lambd": r"\lambda", "pi": r"\pi", "inf": r"\infty"}
+_NAMES = {
+    "alpha": r"\alpha",
+    "beta": r"\beta",
+    "epsilon": r"\varepsilon",
+    "lambd": r"\lambda",
+    "pi": r"\pi",
+    "inf": r"\infty",
+}
 _RELATIONS: dict[type[ast.AST], str] = {
     ast.Add: "+",
     ast.Sub: "-",
@@ -509,6 +604,10 @@ def _tex(node: ast.expr) -> str:
             return _NAMES.get(name, name if len(name) == 1 else rf"\mathit{{{_escaped(name)}}}")
         case ast.Starred(value=value):
             return f"{_tex(value)}_1, {_tex(value)}_2, \\ldots"
+        case ast.Subscript(value=value, slice=ast.Slice(lower=ast.expr() as lower, upper=None)):
+            return f"{_tex(value)}[{_tex(lower)}:]"
+        case ast.Subscript(value=value, slice=index):
+            return f"{_tex(value)}_{{{_tex(index)}}}"
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return f"-{_fenced(operand)}"
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
@@ -523,6 +622,9 @@ def _tex(node: ast.expr) -> str:
         case ast.Compare(left=left, ops=ops, comparators=comparators) if all(type(op) in _RELATIONS for op in ops):
             pairs = zip(ops, comparators, strict=True)
             return " ".join([_tex(left), *(f"{_RELATIONS[type(op)]} {_tex(right)}" for op, right in pairs)])
+        case ast.Call(func=ast.Name(id=name), args=[ast.GeneratorExp(elt=term, generators=[one])]):
+            sign = r"\sum" if name == "sum" else rf"\{name}"
+            return f"{sign}_{{{_tex(one.target)} \\in {_tex(one.iter)}}} {_fenced(term)}"
         case ast.Call(func=ast.Name(id="exp"), args=[argument]):
             return f"e^{{{_tex(argument)}}}"
         case ast.Call(func=ast.Name(id="abs"), args=[argument]):

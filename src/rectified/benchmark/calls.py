@@ -19,21 +19,29 @@ Calls = Mapping[str, tuple[str | tuple[str, ...] | None, ...]]
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 _GELU_TANH = f"np.tanh({sqrt(2 / pi)} * x * (1 + 0.044715 * x * x))"
 
+_LIMIT_OF_ONE = ("np.copyto(out, x)", "np.multiply(x, dy, out=out)", "np.multiply(y, dy, out=out)")
 LIMIT: Calls = {
-    "ridge": ("np.copyto(out, x)", "np.multiply(x, dy, out=out)", "np.multiply(y, dy, out=out)"),
-    "fold": ("np.copyto(dx, x)", "np.multiply(x, x, out=dx)"),
+    "ridge": _LIMIT_OF_ONE,
+    "radial": _LIMIT_OF_ONE,
+    "fold": ("np.copyto(dx, x)", "np.multiply(x, x, out=dx)", "np.multiply(x, x, out=dx)"),
 }
 
+_OF_ONE = tuple(
+    (f"rf.{{name}}{method}({operands}, out=out)", f"rf.ufuncs.{{name}}{ufunc}({operands}, out=out)")
+    for method, ufunc, operands in [
+        ("", "", "x{parameters}"),
+        (".backward", "_backward", "dy, x{parameters}"),
+        (".backward_from_output", "_backward_from_output", "dy, y{parameters}"),
+    ]
+)
 RECTIFIED: Calls = {
-    "ridge": tuple(
-        (f"rf.{{name}}{method}({operands}, out=out)", f"rf.ufuncs.{{name}}{ufunc}({operands}, out=out)")
-        for method, ufunc, operands in [
-            ("", "", "x{parameters}"),
-            (".backward", "_backward", "dy, x{parameters}"),
-            (".backward_from_output", "_backward_from_output", "dy, y{parameters}"),
-        ]
+    "ridge": _OF_ONE,
+    "radial": _OF_ONE,
+    "fold": (
+        "rf.{name}(x{parameters}, out=out)",
+        "rf.{name}.backward(dy, x{parameters}, out=out)",
+        "rf.{name}.backward_from_output(dy, y{parameters}, out=out)",
     ),
-    "fold": ("rf.{name}(x{parameters}, out=out)", "rf.{name}.backward(dy, x{parameters}, out=out)"),
 }
 
 # What people write, with out= where that is one call. What overflows on the way is written so that it does not.
@@ -104,6 +112,20 @@ _IDIOMS: dict[str, tuple[str, ...]] = {
     "hardshrink": ("x * (np.abs(x) > lambd)", "dy * (np.abs(x) > lambd)", "dy * (y != 0)"),
     "softshrink": ("x - np.clip(x, -lambd, lambd)", "dy * (np.abs(x) > lambd)", "dy * (y != 0)"),
     "tanhshrink": ("x - np.tanh(x)", "dy * np.tanh(x) ** 2"),
+    "gaussian": ("np.exp(-((epsilon * x) ** 2))", "-2 * epsilon * (z := epsilon * x) * dy * np.exp(-z * z)"),
+    "multiquadric": ("-np.sqrt(1 + (epsilon * x) ** 2)", "-epsilon * (z := epsilon * x) * dy / np.sqrt(1 + z * z)"),
+    "inverse_multiquadric": (
+        "1 / np.sqrt(1 + (epsilon * x) ** 2)",
+        "-epsilon * (z := epsilon * x) * dy / ((q := 1 + z * z) * np.sqrt(q))",
+    ),
+    "inverse_quadratic": ("1 / (1 + (epsilon * x) ** 2)", "-2 * epsilon * (z := epsilon * x) * dy / (1 + z * z) ** 2"),
+    "thin_plate_spline": (
+        "(z := epsilon * x) * z * np.log(z)",
+        "epsilon * (z := epsilon * x) * dy * (2 * np.log(z) + 1)",
+    ),
+    "cubic": ("(z := epsilon * x) * z * z", "3 * epsilon * dy * (z := epsilon * x) * z"),
+    "quintic": ("-(z := epsilon * x) * (s := z * z) * s", "-5 * epsilon * dy * (s := (epsilon * x) ** 2) * s"),
+    "linear_radial": ("-epsilon * x", "-epsilon * dy", "-epsilon * dy"),
 }
 
 NUMPY: Calls = _IDIOMS | {
@@ -113,6 +135,26 @@ NUMPY: Calls = _IDIOMS | {
         "x.reshape(-1, pieces).max(axis=-1, out=out)",
         "(np.arange(pieces) == x.reshape(-1, pieces).argmax(-1)[:, None]) * dy[:, None]",
     ),
+    "softmax": (
+        "np.divide(e := np.exp(x - x.max(axis, keepdims=True)), e.sum(axis, keepdims=True), out=out)",
+        None,
+        "y * (dy - (dy * y).sum(axis, keepdims=True))",
+    ),
+    "softmin": (
+        "np.divide(e := np.exp(x.min(axis, keepdims=True) - x), e.sum(axis, keepdims=True), out=out)",
+        None,
+        "y * ((dy * y).sum(axis, keepdims=True) - dy)",
+    ),
+    "log_softmax": (
+        "(s := x - x.max(axis, keepdims=True)) - np.log(np.exp(s).sum(axis, keepdims=True))",
+        None,
+        "dy - np.exp(y) * dy.sum(axis, keepdims=True)",
+    ),
+    "hardmax": ("np.equal(np.arange(x.shape[axis]), x.argmax(axis, keepdims=True)).astype(x.dtype)",),
+    "glu": ("(h := np.split(x, 2, axis))[0] / (1 + np.exp(-h[1]))",),
+    "swiglu": ("(h := np.split(x, 2, axis))[0] / (1 + np.exp(-h[0])) * h[1]",),
+    "reglu": ("np.maximum((h := np.split(x, 2, axis))[0], 0) * h[1]",),
+    "crelu": ("np.concatenate([np.maximum(x, 0), np.maximum(-x, 0)], axis)",),
 }
 
 # The forms with out=, which the functions of torch.nn.functional end in, where there are any; no backward pass of several.
@@ -214,6 +256,30 @@ TORCH: Calls = {
     ),
     "tanhshrink": ("x - torch.tanh(x)",),
     "maxout": (("torch.amax(x.view(-1, pieces), -1, out=out)", "torch.max_pool1d(x.view(1, -1), pieces)"), None),
+    "softmax": (
+        "torch.softmax(x, axis, out=out)",
+        None,
+        "aten._softmax_backward_data.out(dy, y, axis, x.dtype, grad_input=out)",
+    ),
+    "softmin": ("torch.softmax(-x, axis, out=out)",),
+    "log_softmax": (
+        "torch.log_softmax(x, axis, out=out)",
+        None,
+        "aten._log_softmax_backward_data.out(dy, y, axis, x.dtype, out=out)",
+    ),
+    "glu": ("aten.glu.out(x, axis, out=out)", "aten.glu_backward.grad_input(dy, x, axis, grad_input=out)"),
+    "swiglu": ("torch.mul(torch.nn.functional.silu((h := x.chunk(2, axis))[0]), h[1], out=out)",),
+    "geglu": ("torch.mul(torch.nn.functional.gelu((h := x.chunk(2, axis))[0]), h[1], out=out)",),
+    "reglu": ("torch.mul(torch.relu((h := x.chunk(2, axis))[0]), h[1], out=out)",),
+    "crelu": ("torch.cat([torch.relu(x), torch.relu(-x)], axis, out=out)",),
+    "gaussian": ("torch.exp(-((epsilon * x) ** 2))",),
+    "multiquadric": ("-torch.sqrt(1 + (epsilon * x) ** 2)",),
+    "inverse_multiquadric": ("torch.rsqrt(1 + (epsilon * x) ** 2)",),
+    "inverse_quadratic": ("1 / (1 + (epsilon * x) ** 2)",),
+    "thin_plate_spline": ("torch.xlogy((z := epsilon * x) * z, z)",),
+    "cubic": ("(epsilon * x) ** 3",),
+    "quintic": ("-((epsilon * x) ** 5)",),
+    "linear_radial": ("torch.mul(x, -epsilon, out=out)",),
 }
 
 
@@ -264,6 +330,14 @@ JAX: Calls = {
         "x.reshape(-1, pieces).max(-1)",
         "(jnp.arange(pieces) == x.reshape(-1, pieces).argmax(-1)[:, None]) * dy[:, None]",
     ),
+    "softmax": _with_vjp("jax.nn.softmax(x, axis)"),
+    "softmin": _with_vjp("jax.nn.softmax(-x, axis)"),
+    "log_softmax": _with_vjp("jax.nn.log_softmax(x, axis)"),
+    "glu": _with_vjp("jax.nn.glu(x, axis)"),
+    "swiglu": _with_vjp("jax.nn.silu(jnp.split(x, 2, axis)[0]) * jnp.split(x, 2, axis)[1]"),
+    "geglu": _with_vjp("jax.nn.gelu(jnp.split(x, 2, axis)[0], approximate=False) * jnp.split(x, 2, axis)[1]"),
+    "reglu": _with_vjp("jax.nn.relu(jnp.split(x, 2, axis)[0]) * jnp.split(x, 2, axis)[1]"),
+    "crelu": _with_vjp("jnp.concatenate([jax.nn.relu(x), jax.nn.relu(-x)], axis)"),
 }
 
 _NUMEXPR_WORDS = {
@@ -319,4 +393,7 @@ ONNXRUNTIME: Calls = {
     "identity": ("Identity",),
     "hardshrink": ("Shrink lambd=lambd",),
     "softshrink": ("Shrink lambd=lambd bias=lambd",),
+    "softmax": ("Softmax axis=axis",),
+    "log_softmax": ("LogSoftmax axis=axis",),
+    "hardmax": ("Hardmax axis=axis",),
 }

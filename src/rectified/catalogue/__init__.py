@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from rectified.activation import Activation
-from rectified.catalogue import fold, ridge
+from rectified.catalogue import fold, radial, ridge
 
 _CATEGORIES = ("ridge", "radial", "fold")
 
@@ -21,7 +21,7 @@ class Catalogue(Mapping[str, Activation]):
     >>> rf.catalogue["leaky_relu"]
     <leaky_relu(x, slope=0.01) = x if x > 0 else slope * x>
     >>> list(rf.catalogue.of("fold"))
-    ['maxout']
+    ['maxout', 'softmax', 'softmin', 'log_softmax', 'sparsemax', 'hardmax', 'glu', 'swiglu', 'geglu', 'reglu', 'crelu']
     """
 
     def __init__(self, activations: Iterable[Activation]) -> None:
@@ -56,4 +56,9 @@ class Catalogue(Mapping[str, Activation]):
         return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(self)}"
 
 
-catalogue = Catalogue(found for module in (ridge, fold) for found in vars(module).values() if isinstance(found, Activation))
+catalogue = Catalogue(
+    found
+    for module in (ridge, radial, fold)
+    for found in vars(module).values()
+    if isinstance(found, Activation) and found.category == module.__name__.rpartition(".")[2]
+)

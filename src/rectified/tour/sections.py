@@ -114,6 +114,21 @@ two pieces.</p>""",
             ),
             figure(drawn[2], "Maxout of two pieces, by one of them, for three values of the other."),
         ),
+        """<p>The group may stand along any axis of an array of any number of dimensions. In a network for images it is a group
+of feature maps, and pixel by pixel the largest of them goes on. Which of them that was takes two bits for three maps, and
+these bits are all that the way back needs.</p>""",
+        session(
+            [
+                "import numpy as np",
+                "import rectified as rf",
+                "maps = np.random.default_rng(0).normal(size=(2, 6, 4, 4))  # two images, six maps, 4 × 4 pixels",
+                "y, winners = rf.maxout.forward_packed(maps, pieces=3, axis=1)",
+                "y.shape",
+                "winners.nbytes, maps.nbytes",
+                "dmaps = rf.maxout.backward_packed(np.ones_like(y), winners, pieces=3, axis=1)",
+                "dmaps[0, :3].sum(axis=0)  # of each three maps one gets the gradient, at each pixel",
+            ]
+        ),
     )
     return Section(html, drawn)
 

@@ -1,0 +1,384 @@
+// Radial functions: of the distance r >= 0 to a centre, times epsilon. NaN for what is no distance.
+#pragma once
+
+#include "../category.hpp"
+#include "../elementary.hpp"
+
+namespace rectified::RECTIFIED_TARGET {
+
+template <class B>
+RECTIFIED_INLINE B distance(const B &r) {
+    return select(r >= B(0), r, B(std::numeric_limits<typename B::scalar>::quiet_NaN()));
+}
+
+// The last step; where a product has overflowed its low half is no number.
+template <class B>
+RECTIFIED_INLINE B finished(const pair<B> &a) {
+    const B sum = a.high + a.low;
+    return select(sum == sum, sum, a.high);
+}
+
+// What all have in common but the straight line: float32 is computed in float64, with epsilon r to twice its digits.
+struct curved {
+    static constexpr const char *parameters[] = {"epsilon"};
+    static constexpr bool through_double = true;
+
+  protected:
+    template <class B>
+    RECTIFIED_INLINE static pair<B> scaled(const B &r, const B &epsilon) {
+        const pair<B> z = product_of(epsilon, distance(r));
+        return {z.high, select(abs(z.high) < B(0x1p500), z.low, B(0))};
+    }
+    template <class B>
+    RECTIFIED_INLINE static pair<B> operand(const B &x) {
+        return {lesser(B(std::numeric_limits<double>::max()), x), B(0)};  // 0 times it is 0
+    }
+    template <class B, class... P>
+    RECTIFIED_INLINE static pair<B> times(const pair<B> &first, const P &...others) {
+        pair<B> result = first;
+        ((result = product_of(result, others)), ...);
+        return result;
+    }
+};
+
+struct linear_radial : radial {
+    static constexpr const char *name = "linear_radial";
+    static constexpr const char *parameters[] = {"epsilon"};
+    static constexpr bool piecewise_linear = true;
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
+        return -(epsilon * distance(r));
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
+        return select(r >= B(0), -epsilon, distance(r));
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative_from_output(const B &y, const B &epsilon) {
+        return select(y == y, -epsilon, y);
+    }
+    template <int Parameter, class B>
+    RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &) {
+        return -distance(r);
+    }
+};
+
+// z^3
+struct cubic : radial, curved {
+    static constexpr const char *name = "cubic";
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
+        const pair<B> z = scaled(r, epsilon);
+        return finished(times(z, z, z));
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
+        return slope(r, epsilon, epsilon);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {
+        return finished(times(scaled(r, epsilon), product_of(B(6) * epsilon, epsilon)));
+    }
+    template <int Parameter, class B>
+    RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
+        return slope(r, epsilon, distance(r));
+    }
+
+  private:
+    template <class B>
+    RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {
+        const pair<B> z = scaled(r, epsilon);
+        return finished(times(product_of(B(3), factor), z, z));
+    }
+};
+
+// -z^5
+struct quintic : radial, curved {
+    static constexpr const char *name = "quintic";
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
+        const pair<B> z = scaled(r, epsilon), square = product_of(z, z);
+        return -finished(times(square, square, z));
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
+        return slope(r, epsilon, epsilon);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {
+        const pair<B> z = scaled(r, epsilon);
+        return -finished(times(product_of(B(20), epsilon), pair<B>{epsilon, B(0)}, z, z, z));
+    }
+    template <int Parameter, class B>
+    RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
+        return slope(r, epsilon, distance(r));
+    }
+
+  private:
+    template <class B>
+    RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {
+        const pair<B> z = scaled(r, epsilon), square = product_of(z, z);
+        return -finished(times(product_of(B(5), factor), square, square));
+    }
+};
+
+// z^2 log(z), which is 0 at 0.
+struct thin_plate_spline : radial, curved {
+    static constexpr const char *name = "thin_plate_spline";
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
+        const pair<B> z = scaled(r, epsilon);
+        return beyond_zero(z, times(logarithm(z), z, z));
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
+        return slope(r, epsilon, epsilon);
+    }
+    template <int Parameter, class B>
+    RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
+        return slope(r, epsilon, distance(r));
+    }
+
+  private:
+    template <class B>
+    RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {
+        const pair<B> z = scaled(r, epsilon), log = logarithm(z);
+        const pair<B> twice = sum_of_any(log.high + log.high, B(1));
+        const pair<B> sum = sum_of(twice.high, twice.low + (log.low + log.low));
+        return beyond_zero(z, times(sum, z, pair<B>{factor, B(0)}));
+    }
+    template <class B>
+    RECTIFIED_INLINE static B beyond_zero(const pair<B> &z, const pair<B> &result) {
+        return select(z.high > B(0), finished(result),
+                      select(z.high == B(0), B(0), B(std::numeric_limits<typename B::scalar>::quiet_NaN())));
+    }
+    // k log(2) + 2 atanh(s) with s = (m - 1) / (m + 1), where z = m 2^k and m lies between the square roots of 1/2 and 2.
+    template <class B>
+    RECTIFIED_INLINE static pair<B> logarithm(const pair<B> &z) {
+        using I = typename B::integer;
+        const auto small = z.high<B(0x1p-900), large = z.high> B(0x1p900);
+        const B scale = select(small, B(0x1p200), select(large, B(0x1p-200), B(1)));
+        const B high = lesser(B(std::numeric_limits<double>::max()), z.high) * scale;
+        const I bits = I::bits_of(high) - I::bits_of(B(0.7071067811865476));
+        const I exponent = bits >> 52;
+        const B power = B::bits_of(I::bits_of(B(1)) - (exponent << 52));
+        const B scaled = select(small, B(-200), select(large, B(200), B(0)));
+        const B count = (B::bits_of(exponent + I::bits_of(B(0x1.8p52))) - B(0x1.8p52)) + scaled;
+        const B m = high * power, m_low = z.low * scale * power;
+        pair<B> sum = sum_of(B(1), m);
+        sum = {sum.high, sum.low + m_low};
+        const pair<B> s = quotient_of(pair<B>{m - B(1), m_low}, sum);
+        const pair<B> log = twice_atanh(s, 1.0);
+        const pair<B> whole = sum_of_any(count * B(0x1.62e42fefa0000p-1), log.high);
+        return sum_of(whole.high, whole.low + fma(count, B(0x1.cf79abc9e3b3ap-40), log.low));
+    }
+};
+
+// e^-z^2
+struct gaussian : radial, curved {
+    static constexpr const char *name = "gaussian";
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
+        return rounded(bell(scaled(r, epsilon))) * B(unit);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
+        return slope(r, epsilon, epsilon);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // 2 epsilon^2 (2 z^2 - 1) e^-z^2
+        const pair<B> z = bounded(scaled(r, epsilon)), square = product_of(z, z);
+        const pair<B> twice = sum_of_any(square.high + square.high, B(-1));
+        const pair<B> factor = sum_of(twice.high, twice.low + (square.low + square.low));
+        return beside_zero(z, times(factor, bell(z), product_of(epsilon + epsilon, epsilon)));
+    }
+    template <int Parameter, class B>
+    RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
+        return slope(r, epsilon, distance(r));
+    }
+
+  private:
+    static constexpr double unit = 0x1p-160, vanishes = 28.5;  // e^-vanishes^2 is 0, even times a large number
+
+    template <class B>
+    RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {
+        const pair<B> z = bounded(scaled(r, epsilon));
+        return -beside_zero(z, times(z, bell(z), operand(factor + factor)));
+    }
+    template <class B>
+    RECTIFIED_INLINE static B beside_zero(const pair<B> &z, const pair<B> &result) {
+        return select(abs(z.high) >= B(vanishes), B(0), rounded(result) * B(unit));
+    }
+    template <class B>
+    RECTIFIED_INLINE static pair<B> bounded(const pair<B> &z) {
+        const auto inside = abs(z.high) < B(vanishes);
+        return {select(inside, z.high, select(z.high == z.high, B(vanishes), z.high)), select(inside, z.low, B(0))};
+    }
+    // Times 2^160, with all the digits that the square has.
+    template <class B>
+    RECTIFIED_INLINE static pair<B> bell(const pair<B> &z) {
+        const pair<B> square = at_most(vanishes * vanishes, product_of(z, z));
+        const auto e = exponential<B>::template of_minus<-160>(square.high, square.low);
+        return sum_of(e.large, e.low * e.scale);
+    }
+};
+
+// What follows is made of 1 + z^2. Where z is so large that its square may not be a number, and 1 is nothing beside it,
+// both are taken times a power of two: z times the root, and the sum times its square.
+template <class B>
+struct sum_of_squares {
+    pair<B> z, square, sum;
+    B root;
+
+    RECTIFIED_INLINE explicit sum_of_squares(const pair<B> &number) {
+        const B size = abs(number.high);
+        const auto large = size > B(0x1p300);
+        root = select(large, B(0x1p-520), B(1));
+        z = {lesser(B(0x1p504), size * root), select(size == number.high, number.low, -number.low) * root};
+        square = product_of(z, z);
+        one_ = select(large, B(0), B(1));
+        sum = sum_of_any(one_, square.high);
+        sum = sum_of(sum.high, sum.low + square.low);
+    }
+
+    RECTIFIED_INLINE pair<B> reciprocal() const {
+        const B q = B(1) / sum.high;
+        return {q, q * fnma(q, sum.low, fnma(q, sum.high, B(1)))};
+    }
+
+    RECTIFIED_INLINE pair<B> square_root() const {
+        const B s = sqrt(sum.high);
+        return {s, (fnma(s, s, sum.high) + sum.low) * (B(0.5) / s)};
+    }
+
+    RECTIFIED_INLINE pair<B> reciprocal_root() const {
+        const pair<B> s = square_root();
+        const B q = B(1) / s.high;
+        return {q, q * fnma(q, s.low, fnma(q, s.high, B(1)))};
+    }
+
+    // a z^2 - b, which may be near 0.
+    RECTIFIED_INLINE pair<B> less(double a, double b) const {
+        const pair<B> product = product_of(B(a), square);
+        const pair<B> difference = sum_of_any(product.high, B(-b) * one_);
+        return sum_of(difference.high, difference.low + product.low);
+    }
+
+  private:
+    B one_;
+};
+
+// 1 / (1 + z^2)
+struct inverse_quadratic : radial, curved {
+    static constexpr const char *name = "inverse_quadratic";
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
+        const sum_of_squares<B> sum(scaled(r, epsilon));
+        return rounded(sum.reciprocal()) * sum.root * sum.root;
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
+        return slope(r, epsilon, epsilon);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // epsilon^2 (6 z^2 - 2) q^3
+        const sum_of_squares<B> sum(scaled(r, epsilon));
+        const pair<B> q = sum.reciprocal(), product = times(sum.less(6, 2), q, q, q, product_of(epsilon, epsilon));
+        return finished(product) * sum.root * sum.root * sum.root * sum.root;
+    }
+    template <int Parameter, class B>
+    RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
+        return slope(r, epsilon, distance(r));
+    }
+
+  private:
+    template <class B>
+    RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {  // -2 factor z q^2
+        const pair<B> z = scaled(r, epsilon);
+        const sum_of_squares<B> sum(z);
+        const pair<B> q = sum.reciprocal();
+        const B product = finished(times(q, sum.z, operand(factor), q)) * sum.root * sum.root * sum.root;
+        return -(product + product);
+    }
+};
+
+// 1 / sqrt(1 + z^2)
+struct inverse_multiquadric : radial, curved {
+    static constexpr const char *name = "inverse_multiquadric";
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
+        const pair<B> z = scaled(r, epsilon);
+        const sum_of_squares<B> sum(z);
+        return unless_infinite(z, rounded(sum.reciprocal_root()) * sum.root);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
+        return slope(r, epsilon, epsilon);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // epsilon^2 (2 z^2 - 1) q^5
+        const sum_of_squares<B> sum(scaled(r, epsilon));
+        const pair<B> q = sum.reciprocal_root();
+        const pair<B> product = times(sum.less(2, 1), q, q, q, q, q, product_of(epsilon, epsilon));
+        return finished(product) * sum.root * sum.root * sum.root;
+    }
+    template <int Parameter, class B>
+    RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
+        return slope(r, epsilon, distance(r));
+    }
+
+  private:
+    template <class B>
+    RECTIFIED_INLINE static B unless_infinite(const pair<B> &z, const B &result) {
+        return select(abs(z.high) == B(std::numeric_limits<double>::infinity()), B(0), result);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {  // -factor z q^3
+        const pair<B> z = scaled(r, epsilon);
+        const sum_of_squares<B> sum(z);
+        const pair<B> q = sum.reciprocal_root();
+        const B product = finished(times(q, sum.z, operand(factor), q, q)) * sum.root * sum.root;
+        return -unless_infinite(z, product);
+    }
+};
+
+// -sqrt(1 + z^2)
+struct multiquadric : radial, curved {
+    static constexpr const char *name = "multiquadric";
+
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
+        const sum_of_squares<B> sum(scaled(r, epsilon));
+        return -(rounded(sum.square_root()) / sum.root);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
+        return slope(r, epsilon, epsilon);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // -epsilon^2 q^3
+        const sum_of_squares<B> sum(scaled(r, epsilon));
+        const pair<B> q = sum.reciprocal_root();
+        return -(rounded(times(q, q, q, product_of(epsilon, epsilon))) * sum.root * sum.root * sum.root);
+    }
+    template <int Parameter, class B>
+    RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
+        return slope(r, epsilon, distance(r));
+    }
+
+  private:
+    template <class B>
+    RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {  // -factor z q
+        const sum_of_squares<B> sum(scaled(r, epsilon));
+        return -finished(times(sum.reciprocal_root(), sum.z, pair<B>{factor, B(0)}));
+    }
+};
+
+}  // namespace rectified::RECTIFIED_TARGET

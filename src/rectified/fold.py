@@ -1,0 +1,656 @@
+"""Folds: functions of a group of numbers along an axis."""
+
+from __future__ import annotations
+
+import ast
+import operator
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from rectified import ufuncs
+from rectified.activation import Activation, Parameter, Ridge, _floating
+
+_KEYWORDS = ("out", "casting", "order", "dtype", "subok", "signature")
+_AXIS = Parameter(-1, "The axis along which the group's members stand.")
+
+
+class Fold(Activation):
+    """A function of groups of numbers along an axis.
+
+    Calling it gives the value: ``f(x, axis=-1, **keywords)`` with the keywords of a generalized ufunc (``out``, ``dtype``,
+    ``casting``, ``order``, ``subok``). What becomes of the axis the class of the function says.
+
+    float16, float32 and float64 keep their dtype; integers are promoted by NumPy's rules. NaN in a group makes all that the
+    group gives NaN, and nothing warns.
+    """
+
+    category = "fold"
+
+    def derivative(self, x: Any, /, *parameters: Any, **keywords: Any) -> Any:
+        """The Jacobian matrix: of each output by each input of its group.
+
+        Parameters
+        ----------
+        x : array_like
+            The input.
+        *parameters, **keywords
+            As for the value, without ``out``.
+
+        Returns
+        -------
+        ndarray
+            In the shape of `x` without its axis, then the outputs, then the inputs.
+
+        Examples
+        --------
+        >>> import rectified as rf
+        >>> rf.softmax.derivative([1.0, 1.0])
+        array([[ 0.25, -0.25],
+               [-0.25,  0.25]])
+        """
+        axis = keywords.pop("axis", parameters[-1] if parameters else self._defaults["axis"])
+        x, place = self._with_axis(x, axis)
+        rows = np.moveaxis(x, place, -1)[..., None, :]
+        basis = np.eye(x.shape[place], dtype=x.dtype if x.dtype.kind != "b" else np.int8)
+        return np.swapaxes(self.jvp(basis, rows, axis=-1, **keywords), -1, -2)
+
+    def jvp(self, v: Any, x: Any, /, *parameters: Any, **keywords: Any) -> Any:
+        """The Jacobian times a vector: how the output moves when the input moves by `v`.
+
+        Parameters
+        ----------
+        v : array_like
+            In the shape of `x`.
+        x : array_like
+            The input.
+        *parameters, **keywords
+            As for the value.
+
+        Returns
+        -------
+        ndarray
+            In the shape of the output.
+
+        Examples
+        --------
+        >>> import numpy as np, rectified as rf
+        >>> rf.softmax.jvp(np.array([1.0, 0.0]), np.array([1.0, 1.0]))
+        array([ 0.25, -0.25])
+        """
+        raise NotImplementedError
+
+    def _with_axis(self, x: Any, axis: Any) -> tuple[Any, int]:
+        """`x` as an array, and the place of its axis, counted from the end."""
+        x = x if hasattr(x, "reshape") else np.asarray(x)
+        if x.ndim == 0:
+            raise ValueError(f"{self.name}: x has no axis to fold")
+        axis = self._defaults["axis"] if axis is None else axis
+        return x, normalize_axis_index(operator.index(axis), x.ndim) - x.ndim
+
+    def _run(
+        self, ufunc: np.ufunc, operands: tuple[Any, ...], axes: list[tuple[int, ...]], keywords: dict[str, Any]
+    ) -> Any:
+        self._refuse_unknown(keywords, _KEYWORDS)
+        if "ml_dtypes" in sys.modules:
+            ufuncs.learn_bfloat16()
+        return ufunc(*operands, axes=axes, **keywords)
+
+
+class Normalizer(Fold):
+    """A fold that gives as many numbers as it takes: what each member of a group is worth beside the others.
+
+    The group is all of an axis.
+    """
+
+    def __init__(self, name: str, **row: Any) -> None:
+        super().__init__(name, parameters={"axis": _AXIS}, **row)
+        self._jvp = ufuncs.named(f"{name}_jvp") or self._ufunc("_backward")  # the same where the Jacobian is symmetric
+
+    def __call__(self, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+        return self._along(self._ufunc(""), (x,), axis, keywords)
+
+    def backward(self, dy: Any, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+        """The gradient by `x`, from the gradient `dy` by the output.
+
+        Parameters
+        ----------
+        dy, x : array_like
+            The gradient by the output, and the input of the forward pass.
+        axis : int, optional
+            As for the value.
+        **keywords
+            A ufunc's keywords.
+
+        Returns
+        -------
+        ndarray
+            In the shape of `x`.
+
+        Examples
+        --------
+        >>> import numpy as np, rectified as rf
+        >>> rf.softmax.backward(np.array([1.0, 0.0]), np.array([1.0, 1.0]))
+        array([ 0.25, -0.25])
+        """
+        return self._along(self._ufunc("_backward"), (dy, x), axis, keywords)
+
+    def backward_from_output(self, dy: Any, y: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+        """The gradient by the input, from the gradient `dy` by the output y = f(x) and from that output alone.
+
+        Examples
+        --------
+        >>> import numpy as np, rectified as rf
+        >>> rf.softmax.backward_from_output(np.array([1.0, 0.0]), np.array([0.5, 0.5]))
+        array([ 0.25, -0.25])
+        """
+        return self._along(self._ufunc("_backward_from_output"), (dy, y), axis, keywords)
+
+    def jvp(self, v: Any, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+        return self._along(self._jvp, (v, x), axis, keywords)
+
+    def _along(self, ufunc: np.ufunc, operands: tuple[Any, ...], axis: int | None, keywords: dict[str, Any]) -> Any:
+        x, place = self._with_axis(operands[-1], axis)
+        return self._run(ufunc, (*operands[:-1], x), [(place,)] * (ufunc.nin + 1), keywords)
+
+
+class Maxout(Fold):
+    """A fold that cuts its axis into groups of `pieces` neighbours, and puts one number in the place of each group."""
+
+    def __init__(self, name: str, **row: Any) -> None:
+        super().__init__(name, **row)
+        self._value = self._ufunc("")
+        self._derivative = self._ufunc("_derivative")
+        self._backward = self._ufunc("_backward")
+
+    def __call__(self, x: Any, /, pieces: int | None = None, axis: int | None = None, **keywords: Any) -> Any:
+        groups, place = self._groups(x, pieces, axis)
+        return self._run(self._value, (groups,), [(place,), ()], keywords)
+
+    def derivative(self, x: Any, /, pieces: int | None = None, axis: int | None = None, **keywords: Any) -> Any:
+        """The derivative of each group's value by each of its members, in the shape of `x`.
+
+        Parameters
+        ----------
+        x : array_like
+            The input.
+        pieces, axis : int, optional
+            As for the value.
+        **keywords
+            A ufunc's keywords.
+
+        Returns
+        -------
+        ndarray
+            In the shape of `x`.
+
+        Raises
+        ------
+        ValueError
+            Where the axis does not divide into groups of `pieces`.
+
+        Examples
+        --------
+        >>> import rectified as rf
+        >>> rf.maxout.derivative([1.0, 3.0, 2.0, 2.0])
+        array([0., 1., 1., 0.])
+        """
+        groups, place = self._groups(x, pieces, axis)
+        return self._in_shape_of(x, self._derivative, (groups,), [(place,), (place,)], keywords)
+
+    def backward(self, dy: Any, x: Any, /, pieces: int | None = None, axis: int | None = None, **keywords: Any) -> Any:
+        """The gradient by `x`, from the gradient `dy` by the output, in one pass.
+
+        Parameters
+        ----------
+        dy : array_like
+            In the shape of the output.
+        x : array_like
+            The input of the forward pass.
+        pieces, axis : int, optional
+            As for the value.
+        **keywords
+            A ufunc's keywords.
+
+        Returns
+        -------
+        ndarray
+            In the shape of `x`.
+
+        Raises
+        ------
+        ValueError
+            Where the axis does not divide into groups of `pieces`.
+
+        Examples
+        --------
+        >>> import numpy as np, rectified as rf
+        >>> rf.maxout.backward(np.array([10.0, 20.0]), np.array([1.0, 3.0, 2.0, 2.0]))
+        array([ 0., 10., 20.,  0.])
+        """
+        groups, place = self._groups(x, pieces, axis)
+        return self._in_shape_of(x, self._backward, (dy, groups), [(), (place,), (place,)], keywords)
+
+    def jvp(self, v: Any, x: Any, /, pieces: int | None = None, axis: int | None = None, **keywords: Any) -> Any:
+        groups, place = self._groups(x, pieces, axis)
+        moved, _ = self._groups(v, pieces, axis)
+        return self._run(self._ufunc("_jvp"), (moved, groups), [(place,), (place,), ()], keywords)
+
+    def forward_packed(
+        self, x: Any, /, pieces: int | None = None, axis: int | None = None, *, out: Any = None
+    ) -> tuple[Any, Any]:
+        """``(y, winners)``: the value, and which piece won in each group, in as few bits as tell it.
+
+        One bit for two pieces, two for up to four, and so on. That is all that `backward_packed` needs: for two pieces of
+        float32 a 64th of the memory of the input.
+
+        Parameters
+        ----------
+        x : array_like
+            The input, of any shape.
+        pieces, axis : int, optional
+            As for the value; up to 256 pieces.
+        out : tuple of ndarray, optional
+            Where the results go: C-contiguous arrays.
+
+        Returns
+        -------
+        y : ndarray
+            The value.
+        winners : ndarray of uint8
+            For each element of `y` in C order the number of the piece, the lowest bit first. Of equal pieces it is the
+            first, and of a group with NaN the first NaN.
+
+        Raises
+        ------
+        ValueError
+            Where the axis does not divide into groups of `pieces`, or for more than 256 pieces.
+
+        References
+        ----------
+        A. Jain, A. Phanishayee, J. Mars, L. Tang and G. Pekhimenko, Gist: Efficient Data Encoding for Deep Neural Network
+        Training, ISCA 2018
+
+        Examples
+        --------
+        >>> import numpy as np, rectified as rf
+        >>> y, winners = rf.maxout.forward_packed(np.array([1.0, 3.0, 2.0, 2.0]))
+        >>> y, winners
+        (array([3., 2.]), array([1], dtype=uint8))
+        >>> rf.maxout.backward_packed(np.array([10.0, 20.0]), winners)
+        array([ 0., 10., 20.,  0.])
+        """
+        x = _floating(x)
+        groups, place = self._groups(x, pieces, axis)
+        shape = (*groups.shape[:place], *groups.shape[groups.ndim + place + 1 :])
+        pieces = self._packable(groups.shape[place])
+        before, count = int(np.prod(groups.shape[:place])), int(np.prod(shape))
+        size = (count * (pieces - 1).bit_length() + 7) // 8
+        y, winners = (np.empty(shape, x.dtype), np.empty(size, np.uint8)) if out is None else out
+        self._refuse_layout(y, shape)
+        self._refuse_layout(winners, (size,))
+        after = count // before if before else 1
+        self._run(
+            self._ufunc("_forward_packed"),
+            (groups.reshape(before, pieces, after),),
+            [(0, 1, 2), (0, 1), (0,)],
+            {"out": (y.reshape(before, after), winners)},
+        )
+        return y, winners
+
+    def backward_packed(
+        self, dy: Any, winners: Any, /, pieces: int | None = None, axis: int | None = None, *, out: Any = None
+    ) -> Any:
+        """The gradient by the input from what `forward_packed` kept.
+
+        Parameters
+        ----------
+        dy : array_like
+            The gradient by the output, in its shape.
+        winners : ndarray of uint8
+            What `forward_packed` returned.
+        pieces, axis : int, optional
+            The same as there.
+        out : ndarray, optional
+            Where the result goes: a C-contiguous array.
+
+        Returns
+        -------
+        ndarray
+            The gradient by the input.
+
+        Raises
+        ------
+        ValueError
+            Where `winners` does not belong to so many groups.
+        """
+        dy, winners = _floating(dy), np.asarray(winners)
+        dy, place = self._with_axis(dy, axis)
+        pieces = self._packable(operator.index(self._defaults["pieces"] if pieces is None else pieces))
+        size = (dy.size * (pieces - 1).bit_length() + 7) // 8
+        if winners.dtype != np.uint8 or winners.shape != (size,):
+            raise ValueError(
+                f"{self.name}: the winners of {dy.size} groups of {pieces} are uint8 of shape ({size},), "
+                f"not {winners.dtype} of {winners.shape}"
+            )
+        place += dy.ndim
+        shape = (*dy.shape[:place], dy.shape[place] * pieces, *dy.shape[place + 1 :])
+        dx = np.empty(shape, dy.dtype) if out is None else out
+        self._refuse_layout(dx, shape)
+        before = int(np.prod(dy.shape[: place + 1]))
+        after = dy.size // before if before else 1
+        self._run(
+            self._ufunc("_backward_packed"),
+            (dy.reshape(before, after), winners),
+            [(0, 1), (0,), (0, 1, 2)],
+            {"out": (dx.reshape(before, pieces, after),)},
+        )
+        return dx
+
+    def _packable(self, pieces: int) -> int:
+        if not 1 <= pieces <= 256:
+            raise ValueError(f"{self.name}: a packed pass takes 1 to 256 pieces, not {pieces}")
+        return pieces
+
+    def _refuse_layout(self, array: Any, shape: tuple[int, ...]) -> None:
+        if array.shape != shape or not array.flags.c_contiguous:
+            raise ValueError(f"{self.name}: out is C-contiguous and of shape {shape}, here it has {array.shape}")
+
+    def _groups(self, x: Any, pieces: int | None, axis: int | None) -> tuple[Any, int]:
+        """`x` with its axis split into groups and their members, and the place of the members' axis from the end."""
+        x, place = self._with_axis(x, axis)
+        pieces = operator.index(self._defaults["pieces"] if pieces is None else pieces)
+        length = x.shape[place]
+        before = x.ndim + place
+        if pieces < 1 or length % pieces:
+            raise ValueError(
+                f"{self.name}: axis {before} has length {length}, which does not divide into groups of {pieces}"
+            )
+        return x.reshape(*x.shape[:before], length // pieces, pieces, *x.shape[before + 1 :]), place
+
+    def _in_shape_of(
+        self, x: Any, ufunc: np.ufunc, operands: tuple[Any, ...], axes: list[tuple[int, ...]], keywords: dict[str, Any]
+    ) -> Any:
+        """What a ufunc gives for groups, put back into the shape that their axis came from."""
+        out, shape = keywords.pop("out", None), np.shape(x)
+        if out is None:
+            return self._run(ufunc, operands, axes, keywords).reshape(shape)
+        out = out[0] if isinstance(out, tuple) else out
+        if out.shape != shape:
+            raise ValueError(f"{self.name}: out has the shape {out.shape}, and x has {shape}")
+        self._run(ufunc, operands, axes, {**keywords, "out": out.reshape(operands[-1].shape)})
+        return out
+
+
+class Gated(Fold):
+    """A fold of two halves of an axis: one half goes through a function, and the other is multiplied with it.
+
+    The output has half as many numbers along the axis. A gate is what the function makes of its half: it lets the other
+    half through, or not.
+    """
+
+    def __init__(self, name: str, function: Ridge, gate: str, **row: Any) -> None:
+        if gate not in ("first", "second"):
+            raise ValueError(f"gate is 'first' or 'second', the half that goes through the function, not {gate!r}")
+        self.function = function
+        self.gate = gate
+        gated, other = ("a", "b") if gate == "first" else ("b", "a")
+        value, slope = (_in_terms_of(f, function, gated) for f in (function.formula, function.derivative_formula))
+        by_gate, by_other = f"({slope}) * {other}", f"{value}"
+        first, second = (by_gate, by_other) if gate == "first" else (by_other, by_gate)
+        product = f"({value}) * {other}" if gate == "first" else f"{other} * ({value})"
+        super().__init__(
+            name,
+            parameters={"axis": Parameter(-1, "The axis that is cut into two halves.")},
+            formula=ast.unparse(ast.parse(product)),
+            derivative_formula=ast.unparse(ast.parse(f"({first}) if j < n else ({second})")),
+            range=(-np.inf, np.inf),
+            **row,
+        )
+
+    def __call__(self, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+        gated, other = self._halves(x, axis)
+        return self._product("_gated", (other, gated), keywords)
+
+    def backward(self, dy: Any, x: Any, /, axis: int | None = None, *, out: Any = None) -> Any:
+        """The gradient by `x`, from the gradient `dy` by the output.
+
+        Parameters
+        ----------
+        dy : array_like
+            In the shape of the output.
+        x : array_like
+            The input of the forward pass.
+        axis : int, optional
+            As for the value.
+        out : ndarray, optional
+            Where the result goes.
+
+        Returns
+        -------
+        ndarray
+            In the shape of `x`.
+
+        Raises
+        ------
+        ValueError
+            Where the axis does not divide into two halves.
+
+        Examples
+        --------
+        >>> import numpy as np, rectified as rf
+        >>> rf.reglu.backward(np.array([10.0]), np.array([2.0, 3.0]))
+        array([30., 20.])
+        """
+        gated, other = self._halves(x, axis)
+        x, place = self._with_axis(x, axis)
+
+        def halves(to_gated: Any, to_other: Any) -> tuple[Any, Any]:
+            return (
+                self._product("_gated_backward", (dy, other, gated), to_gated),
+                self._product("_gated", (dy, gated), to_other),
+            )
+
+        return _both(self.name, x, dy, place, out, halves if self.gate == "first" else lambda a, b: halves(b, a)[::-1])
+
+    def jvp(self, v: Any, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+        gated, other = self._halves(x, axis)
+        moved_gated, moved_other = self._halves(v, axis)
+        by_gate = self._product("_gated_backward", (moved_gated, other, gated), keywords)
+        by_other = self._product("_gated", (moved_other, gated), {})
+        with np.errstate(all="ignore"):
+            return np.add(by_gate, by_other, out=by_gate if isinstance(by_gate, np.ndarray) else None)
+
+    def __reduce__(self) -> Any:
+        from rectified.catalogue import catalogue
+
+        if self.name in catalogue:
+            return super().__reduce__()
+        return _restored, (self.function, self.gate, self._defaults)
+
+    def _product(self, kind: str, operands: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        self._refuse_unknown(keywords, (*_KEYWORDS, "where"))
+        return self.function._run(self.function._ufunc(kind), operands, (), keywords)
+
+    def _halves(self, x: Any, axis: int | None) -> tuple[Any, Any]:
+        """The half that goes through the function, and the other."""
+        x, place = self._with_axis(x, axis)
+        length = x.shape[place]
+        if length % 2:
+            raise ValueError(f"{self.name}: axis {place + x.ndim} has length {length}, which does not divide into 2 halves")
+        first, second = (x[_part(place, part)] for part in (slice(None, length // 2), slice(length // 2, None)))
+        return (first, second) if self.gate == "first" else (second, first)
+
+
+class Doubled(Fold):
+    """A fold that gives twice as many numbers along its axis: a rectifier's output for x, then that for -x."""
+
+    def __init__(self, name: str, function: Ridge, **row: Any) -> None:
+        super().__init__(name, parameters={"axis": Parameter(-1, "The axis that becomes twice as long.")}, **row)
+        self._rectifier = function
+
+    def __call__(self, x: Any, /, axis: int | None = None, *, out: Any = None) -> Any:
+        x, place = self._with_axis(x, axis)
+        x = _floating(x) if isinstance(x, np.ndarray) else x
+        rectifier = self._rectifier
+
+        def halves(to_first: dict[str, Any], to_second: dict[str, Any]) -> tuple[Any, Any]:
+            second = np.negative(x, **to_second)
+            return rectifier(x, **to_first), rectifier(second, **(to_second or {}))
+
+        return _both(self.name, x, x, place, out, halves, longer=True)
+
+    def backward(self, dy: Any, x: Any, /, axis: int | None = None, *, out: Any = None) -> Any:
+        """The gradient by `x`, from the gradient `dy` by the output.
+
+        Parameters
+        ----------
+        dy : array_like
+            In the shape of the output.
+        x : array_like
+            The input of the forward pass.
+        axis : int, optional
+            As for the value.
+        out : ndarray, optional
+            Where the result goes.
+
+        Returns
+        -------
+        ndarray
+            In the shape of `x`.
+
+        Examples
+        --------
+        >>> import numpy as np, rectified as rf
+        >>> rf.crelu.backward(np.array([1.0, 2.0, 3.0, 4.0]), np.array([5.0, -5.0]))
+        array([ 1., -4.])
+        """
+        x, place = self._with_axis(x, axis)
+        return self._join(dy, x, -x, place, out)
+
+    def backward_from_output(self, dy: Any, y: Any, /, axis: int | None = None, *, out: Any = None) -> Any:
+        """The gradient by the input, from the gradient `dy` by the output and from that output alone.
+
+        Examples
+        --------
+        >>> import numpy as np, rectified as rf
+        >>> rf.crelu.backward_from_output(np.array([1.0, 2.0, 3.0, 4.0]), np.array([5.0, 0.0, 0.0, 5.0]))
+        array([ 1., -4.])
+        """
+        y, place = self._with_axis(y, axis)
+        first, second = self._halves(y, place)
+        return self._join(dy, first, second, place, out)
+
+    def jvp(self, v: Any, x: Any, /, axis: int | None = None) -> Any:
+        x, place = self._with_axis(x, axis)
+        v, _ = self._with_axis(v, axis)
+        rectifier = self._rectifier
+        return np.concatenate([rectifier.backward(v, x), rectifier.backward(-v, -x)], axis=place)
+
+    def _join(self, dy: Any, x: Any, opposite: Any, place: int, out: Any) -> Any:
+        to_first, to_second = self._halves(self._with_axis(dy, place)[0], place)
+        rectifier = self._rectifier
+        first = rectifier.backward(to_first, x, **({} if out is None else {"out": out}))
+        with np.errstate(all="ignore"):
+            return np.subtract(first, rectifier.backward(to_second, opposite), out=out)
+
+    def _halves(self, y: Any, place: int) -> tuple[Any, Any]:
+        length = y.shape[place]
+        if length % 2:
+            raise ValueError(f"{self.name}: axis {place + y.ndim} has length {length}, which does not divide into 2 halves")
+        return y[_part(place, slice(None, length // 2))], y[_part(place, slice(length // 2, None))]
+
+
+def gated(function: Ridge, *, gate: str = "first") -> Gated:
+    """The gated unit of a function: ``f(a) * b`` for the two halves a and b of an axis.
+
+    Parameters
+    ----------
+    function : Ridge
+        Any function of one number, with the parameters that it is bound to.
+    gate : {"first", "second"}
+        Which half goes through the function. ``"first"`` is Shazeer's order, `swiglu`'s; ``"second"``, ``a * f(b)``, is
+        PyTorch's, `glu`'s.
+
+    Returns
+    -------
+    Gated
+        A function like those of the catalogue, with ``backward`` and ``jvp``.
+
+    Raises
+    ------
+    TypeError
+        For something that is no function of one number.
+    ValueError
+        For another `gate`.
+
+    References
+    ----------
+    N. Shazeer, GLU Variants Improve Transformer, 2020, https://arxiv.org/abs/2002.05202
+
+    Examples
+    --------
+    >>> import rectified as rf
+    >>> rf.gated(rf.tanh)
+    <gated_tanh(x, axis=-1) = tanh(a) * b>
+    >>> rf.gated(rf.relu)([2.0, -1.0, 10.0, 10.0])
+    array([20.,  0.])
+    """
+    if not isinstance(function, Ridge):
+        raise TypeError(f"gated takes a function of one number, such as rectified.silu, not {function!r}")
+    return Gated(
+        f"gated_{function.name}",
+        function,
+        gate,
+        summary=f"A half of the axis, through {function.name}, is the gate of the other half.",
+        reference="N. Shazeer, GLU Variants Improve Transformer, 2020",
+    )
+
+
+def _restored(function: Ridge, gate: str, defaults: dict[str, Any]) -> Gated:
+    return gated(function, gate=gate).bind(**defaults)
+
+
+def _in_terms_of(formula: str, function: Ridge, variable: str) -> str:
+    """A formula with another name for x, and with numbers for its parameters."""
+    names: dict[str, ast.expr] = {"x": ast.Name(variable)}
+    names |= {name: ast.Constant(value) for name, value in function._defaults.items()}
+
+    class Renaming(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return names.get(node.id, node)
+
+    return ast.unparse(Renaming().visit(ast.parse(formula, mode="eval")))
+
+
+def _part(place: int, part: slice) -> tuple[Any, ...]:
+    """An index that takes a part of one axis, which is counted from the end."""
+    return (..., part, *[slice(None)] * (-place - 1))
+
+
+def _both(
+    name: str,
+    x: Any,
+    like: Any,
+    place: int,
+    out: Any,
+    halves: Callable[[dict[str, Any], dict[str, Any]], tuple[Any, Any]],
+    longer: bool = False,
+) -> Any:
+    """Two halves in one array: written there, or, of arrays of another kind, put one after the other."""
+    if not isinstance(x, np.ndarray):
+        return np.concatenate(halves({}, {}), axis=place)
+    length = x.shape[place] * (2 if longer else 1)
+    shape = (*x.shape[: x.ndim + place], length, *x.shape[x.ndim + place :][1:])
+    if out is None:
+        out = np.empty(shape, np.result_type(_floating(like[:0] if np.ndim(like) else like), _floating(x[:0])))
+    elif out.shape != shape:
+        raise ValueError(f"{name}: out has the shape {out.shape}, and the result has {shape}")
+    parts: tuple[Mapping[str, Any], ...] = tuple(
+        {"out": out[_part(place, part)]} for part in (slice(None, length // 2), slice(length // 2, None))
+    )
+    halves(dict(parts[0]), dict(parts[1]))
+    return out

@@ -1,0 +1,164 @@
+"""Functions of the distance to centres: one by one, and of points beside many centres."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rectified.activation import Ridge
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+_BLOCK = 1 << 18
+"""How many distances are worked on at a time."""
+
+
+class Radial(Ridge):
+    """A function of the distance to a centre, applied to each element of an array of distances.
+
+    It is called as a `Ridge` is. A distance is not negative: for a negative number the value and the derivatives are NaN.
+    `radial` computes the distances too.
+    """
+
+    category = "radial"
+
+
+class ByCentres:
+    """The function `radial`, and its backward pass."""
+
+    def __call__(self, x: Any, centers: Any, function: Radial | None = None, epsilon: Any = 1.0) -> Array:
+        """``function(epsilon * |x - c|)`` of every point beside every centre.
+
+        Distances are summed from differences of coordinates, in float64, so that those of near points keep their digits.
+        All is done block by block: beside the result it takes little memory.
+
+        Parameters
+        ----------
+        x : array_like
+            Points, in the shape (n, d).
+        centers : array_like
+            Centres, in the shape (k, d).
+        function : Radial, optional
+            A radial function of the catalogue; by default `gaussian`.
+        epsilon : float or array_like
+            One number, or one for each centre.
+
+        Returns
+        -------
+        ndarray
+            In the shape (n, k).
+
+        Raises
+        ------
+        TypeError
+            For a function that is not radial.
+        ValueError
+            For points and centres that have not as many coordinates.
+
+        Examples
+        --------
+        >>> import numpy as np, rectified as rf
+        >>> x, centers = np.array([[0.0, 0.0], [3.0, 4.0]]), np.array([[0.0, 0.0]])
+        >>> rf.radial(x, centers, rf.linear_radial)
+        array([[-0.],
+               [-5.]])
+        """
+        x, centers, function = _checked(x, centers, function)
+        values = np.empty((len(x), len(centers)), np.result_type(x, centers))
+        with np.errstate(all="ignore"):
+            for part, distances in _blocks(x, centers):
+                function(distances, epsilon, out=values[part], casting="same_kind")
+        return values
+
+    def backward(
+        self, dy: Any, x: Any, centers: Any, function: Radial | None = None, epsilon: Any = 1.0
+    ) -> tuple[Array, Array, Any]:
+        """The gradients by the points, by the centres and by epsilon.
+
+        Parameters
+        ----------
+        dy : array_like
+            The gradient by the output, in the shape (n, k).
+        x, centers, function, epsilon
+            What the value was computed from.
+
+        Returns
+        -------
+        dx : ndarray
+            In the shape of `x`. A point that lies on a centre gets nothing from it.
+        dcenters : ndarray
+            In the shape of `centers`.
+        depsilon : float or ndarray
+            In the shape of `epsilon`.
+
+        Examples
+        --------
+        >>> import numpy as np, rectified as rf
+        >>> x, centers = np.array([[3.0, 4.0]]), np.array([[0.0, 0.0]])
+        >>> rf.radial.backward(np.ones((1, 1)), x, centers, rf.linear_radial)
+        (array([[-0.6, -0.8]]), array([[0.6, 0.8]]), np.float64(-5.0))
+        """
+        x, centers, function = _checked(x, centers, function)
+        dy = np.asarray(dy)
+        if dy.shape != (len(x), len(centers)):
+            raise ValueError(f"radial: dy has the shape {dy.shape}, and the output has {(len(x), len(centers))}")
+        dx, dcenters = np.zeros(x.shape), np.zeros(centers.shape)
+        depsilon = np.zeros(np.shape(epsilon))
+        with np.errstate(all="ignore"):
+            for part, distances in _blocks(x, centers):
+                gradient = dy[part].astype(np.float64)
+                by_epsilon = function.backward(gradient, distances, epsilon, wrt="epsilon")
+                depsilon += by_epsilon.sum(axis=0) if depsilon.ndim else by_epsilon.sum()
+                function.backward(gradient, distances, epsilon, out=gradient)
+                np.divide(gradient, distances, out=gradient, where=distances != 0)
+                gradient[distances == 0] = 0
+                for column in range(x.shape[1]):
+                    moved = _differences(x[part, column], centers[:, column])
+                    moved *= gradient
+                    dx[part, column] = moved.sum(axis=1)
+                    dcenters[:, column] -= moved.sum(axis=0)
+        dtype = np.result_type(x, centers)
+        return dx.astype(dtype), dcenters.astype(dtype), depsilon.astype(dtype)[()]
+
+
+radial = ByCentres()
+
+
+def _checked(x: Any, centers: Any, function: Radial | None) -> tuple[Array, Array, Radial]:
+    x, centers = (_floating(each) for each in (x, centers))
+    if x.ndim != 2 or centers.ndim != 2 or x.shape[1] != centers.shape[1]:
+        raise ValueError(f"radial takes points (n, d) and centers (k, d), not {x.shape} and {centers.shape}")
+    if function is None:
+        from rectified.catalogue.radial import gaussian as function
+    if not isinstance(function, Radial):
+        raise TypeError(f"radial takes a function of a distance, such as rectified.gaussian, not {function!r}")
+    return x, centers, function
+
+
+def _floating(x: Any) -> Array:
+    found: Array = np.asarray(x)
+    return found.astype(np.float64) if found.dtype.kind in "biu" else found
+
+
+def _differences(x: Array, centers: Array) -> Array:
+    found: Array = np.subtract(x[:, None], centers[None, :], dtype=np.float64)
+    return found
+
+
+def _blocks(x: Array, centers: Array) -> Iterator[tuple[slice, Array]]:
+    """Parts of the points, and the distances of each of them to all centres, in float64."""
+    rows = max(1, _BLOCK // max(1, len(centers)))
+    for start in range(0, len(x), rows):
+        part = slice(start, min(start + rows, len(x)))
+        squares = np.zeros((part.stop - start, len(centers)))
+        for column in range(x.shape[1]):
+            difference = _differences(x[part, column], centers[:, column])
+            difference *= difference
+            squares += difference
+        distances: Array = np.sqrt(squares, out=squares)
+        yield part, distances

@@ -1,0 +1,438 @@
+"""Folds: their values and Jacobians, in any shape, along any axis, with infinities; and how far they round."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rectified as rf
+import sweep
+from oracle import ulps
+from rectified import _native
+from rectified.fold import Doubled, Gated, Normalizer
+
+ISAS = _native.instruction_sets()
+FOLDS = list(rf.catalogue.of("fold").values())
+NORMALIZERS = [fold for fold in FOLDS if isinstance(fold, Normalizer)]
+GATED = [fold for fold in FOLDS if isinstance(fold, Gated)]
+folds = pytest.mark.parametrize("fold", FOLDS, ids=lambda fold: fold.name)
+normalizers = pytest.mark.parametrize("fold", NORMALIZERS, ids=lambda fold: fold.name)
+gates = pytest.mark.parametrize("fold", GATED, ids=lambda fold: fold.name)
+isas = pytest.mark.parametrize("isa", ISAS)
+LENGTHS = (1, 2, 3, 4, 5, 7, 8, 9, 10, 16, 17, 33, 64, 65, 100, 1001, 8193, 20011)
+
+
+def rows(n: int, count: int, dtype: Any, seed: int = 0) -> Any:
+    """Rows of every kind: ordinary, wide, tiny, huge, far from zero, with one that is larger by far, rising."""
+    random = np.random.default_rng(seed)
+    plain = random.normal(0, 1, (count, n))
+    gap = plain.copy()
+    gap[np.arange(count), random.integers(0, n, count)] += random.uniform(0, 130, count)
+    ramp = np.broadcast_to(np.linspace(-300, 1000, n), (1, n))
+    kinds = [3 * plain, 100 * plain, 1e-30 * plain, 1e30 * plain, 1e4 + 3 * plain, 505 + 9 * plain, 9 * plain - 700, gap]
+    return np.concatenate([*kinds, ramp, ramp[:, ::-1], np.full((1, n), -1.7)]).astype(dtype)
+
+
+def exact(x: Any, name: str) -> Any:
+    """In the extended precision of the processor: eleven bits more than float64."""
+    x = x.astype(np.longdouble) * (-1 if name == "softmin" else 1)
+    largest = x.max(-1, keepdims=True)
+    powers = np.exp(x - largest)
+    if name != "log_softmax":
+        return powers / powers.sum(-1, keepdims=True)
+    np.put_along_axis(powers, x.argmax(-1)[..., None], 0, -1)
+    return (x - largest) - np.log1p(powers.sum(-1, keepdims=True))
+
+
+needs_extended = pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="no extended precision here")
+
+
+# ---- how far they round ---------------------------------------------------------------------------------------------
+
+
+@needs_extended
+@isas
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["softmax", "softmin", "log_softmax"])
+def test_accuracy_in_rows_of_any_length_and_range(name: str, dtype: Any, isa: str) -> None:
+    ufunc, claimed = sweep.compiled(isa)[name], 2 if dtype == np.float32 else 3
+    for n in LENGTHS:
+        x = rows(n, max(1, 4000 // n), dtype)
+        want = exact(x, name).astype(dtype)
+        for layout in (x, np.asfortranarray(x), np.repeat(x, 2, -1)[:, ::2]):
+            distance = ulps(ufunc(layout), want)
+            assert distance.max() <= claimed, (n, np.argwhere(distance > claimed)[0])
+
+
+@needs_extended
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_two_ulp_in_a_million(name: str) -> None:
+    x = rows(1_000_000, 1, np.float32)[[0, 3, 5, 7, 8]]
+    assert ulps(getattr(rf, name)(x), exact(x, name).astype(np.float32)).max() <= 2
+
+
+@needs_extended
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_two_ulp_in_pairs(name: str) -> None:
+    """Of two numbers the errors of both powers show."""
+    random = np.random.default_rng(1)
+    x = np.concatenate([random.normal(0, scale, (60_000, 2)) for scale in (0.01, 1, 8, 40, 300)]).astype(np.float32)
+    assert ulps(getattr(rf, name)(x), exact(x, name).astype(np.float32)).max() <= 2
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("name", ["softmax", "softmin", "log_softmax"])
+def test_half_precision_is_rounded_once(name: str, dtype: Any) -> None:
+    for n in (1, 3, 10, 100, 20000):
+        x = np.random.default_rng(0).normal(0, 4, (40, n)).astype(dtype)
+        want = exact(x.astype(np.float64), name).astype(np.float64).astype(dtype)
+        got = getattr(rf, name)(x)
+        assert got.dtype == dtype
+        assert np.mean(got != want) < 1e-4
+
+
+def test_the_largest_shares_keep_their_digits_in_the_logarithm() -> None:
+    x = np.array([[0.0, -30.0], [0.0, -100.0], [0.0, -17.0]], np.float32)
+    want = np.stack([-np.exp(np.float64(x[:, 1])), x[:, 1]], 1).astype(np.float32)
+    np.testing.assert_allclose(rf.log_softmax(x), want, rtol=2e-7)
+
+
+# ---- Jacobians --------------------------------------------------------------------------------------------------------
+
+
+def sample(fold: Any, shape: tuple[int, ...], dtype: Any = np.float64, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).normal(0, 1.5, shape).astype(dtype)
+
+
+def dense(fold: Any, x: Any) -> Any:
+    """The Jacobian of each row of a matrix, by differences of float64 with the digits that they have."""
+    step = 1e-6
+    columns = []
+    for j in range(x.shape[-1]):
+        move = np.zeros(x.shape[-1])
+        move[j] = step
+        columns.append((fold(x + move) - fold(x - move)) / (2 * step))
+    return np.stack(columns, -1)
+
+
+@folds
+def test_backward_and_jvp_are_products_with_the_jacobian(fold: Any) -> None:
+    x = sample(fold, (5, 6))
+    jacobian = dense(fold, x)
+    if fold.name != "maxout":
+        np.testing.assert_allclose(fold.derivative(x), jacobian, rtol=1e-6, atol=1e-8)
+    v = sample(fold, (5, 6), seed=1)
+    np.testing.assert_allclose(fold.jvp(v, x), (jacobian @ v[..., None])[..., 0], rtol=1e-6, atol=1e-8)
+    dy = sample(fold, jacobian.shape[:-1], seed=2)
+    want = (np.swapaxes(jacobian, -1, -2) @ dy[..., None])[..., 0]
+    np.testing.assert_allclose(fold.backward(dy, x), want, rtol=1e-6, atol=1e-8)
+    if hasattr(fold, "backward_from_output"):
+        np.testing.assert_allclose(fold.backward_from_output(dy, fold(x)), want, rtol=1e-6, atol=1e-8)
+
+
+@normalizers
+def test_long_rows_have_the_same_gradients(fold: Any) -> None:
+    """Rows that go part by part, in float32 and in half precision, whose powers are computed again."""
+    for dtype, rtol in ((np.float32, 2e-4), (np.float16, 2e-2)):
+        x, dy = (sample(fold, (2, 20_011), dtype, seed) for seed in (0, 1))
+        wide = fold.backward(dy.astype(np.float64), x.astype(np.float64))
+        scale = np.abs(wide).max()
+        np.testing.assert_allclose(fold.backward(dy, x).astype(np.float64), wide, rtol=rtol, atol=rtol * scale)
+        forward = fold.jvp(dy.astype(np.float64), x.astype(np.float64))
+        scale = np.abs(forward).max()
+        np.testing.assert_allclose(fold.jvp(dy, x).astype(np.float64), forward, rtol=rtol, atol=rtol * scale)
+
+
+@folds
+def test_torch_agrees(fold: Any) -> None:
+    torch = pytest.importorskip("torch")
+    functional = torch.nn.functional
+    formulas = {
+        "maxout": lambda x: x.unflatten(-1, (-1, 2)).amax(-1),
+        "softmax": lambda x: torch.softmax(x, -1),
+        "softmin": lambda x: functional.softmin(x, -1),
+        "log_softmax": lambda x: torch.log_softmax(x, -1),
+        "glu": functional.glu,
+        "swiglu": lambda x: functional.silu(x.chunk(2, -1)[0]) * x.chunk(2, -1)[1],
+        "geglu": lambda x: functional.gelu(x.chunk(2, -1)[0]) * x.chunk(2, -1)[1],
+        "reglu": lambda x: torch.relu(x.chunk(2, -1)[0]) * x.chunk(2, -1)[1],
+        "crelu": lambda x: torch.cat([torch.relu(x), torch.relu(-x)], -1),
+    }
+    if fold.name not in formulas:
+        return
+    x = sample(fold, (3, 7, 12))
+    leaf = torch.from_numpy(x).requires_grad_()
+    y = formulas[fold.name](leaf)
+    np.testing.assert_allclose(fold(x), y.detach().numpy(), rtol=1e-13, atol=1e-15)
+    dy = sample(fold, tuple(y.shape), seed=1)
+    y.backward(torch.from_numpy(dy))
+    np.testing.assert_allclose(fold.backward(dy, x), leaf.grad.numpy(), rtol=1e-10, atol=1e-14)
+
+
+# ---- shapes, strides, types ---------------------------------------------------------------------------------------------
+
+
+@folds
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, -3])
+def test_any_axis_and_layout(fold: Any, axis: int) -> None:
+    x = sample(fold, (4, 6, 8))
+    moved = np.moveaxis(x, axis, -1).copy()
+    want = np.moveaxis(fold(moved), -1, axis)
+    dy = sample(fold, want.shape, seed=1)
+    back = np.moveaxis(fold.backward(np.moveaxis(dy, axis, -1), moved), -1, axis)
+    for layout in (x, np.asfortranarray(x), np.repeat(x, 2, -1)[..., ::2], x[::-1][::-1], x.astype(">f8")):
+        np.testing.assert_allclose(fold(layout, axis=axis), want, rtol=1e-14, atol=1e-300)
+        np.testing.assert_allclose(fold.backward(dy, layout, axis=axis), back, rtol=1e-13, atol=1e-15)
+    bound = fold.bind(axis=axis)
+    np.testing.assert_allclose(bound(x), want, rtol=1e-14, atol=1e-300)
+    np.testing.assert_allclose(bound.jvp(x, x), fold.jvp(x, x, axis=axis))
+    out = np.full((*want.shape[:-1], 2 * want.shape[-1]), 7.0)[..., ::2]
+    assert fold(x, axis=axis, out=out) is out
+    np.testing.assert_allclose(out, want, rtol=1e-14, atol=1e-300)
+    room = np.full((*x.shape[:-1], 2 * x.shape[-1]), 7.0)[..., ::2]
+    assert fold.backward(dy, x, axis=axis, out=room) is room
+    np.testing.assert_allclose(room, back, rtol=1e-13, atol=1e-15)
+
+
+@folds
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
+def test_the_type_stays(fold: Any, dtype: Any) -> None:
+    x = sample(fold, (3, 8)).astype(dtype)
+    y = fold(x)
+    assert y.dtype == dtype
+    assert fold.backward(y, x).dtype == dtype
+    assert fold.jvp(x, x).dtype == dtype
+    wide = fold(x.astype(np.float64))
+    np.testing.assert_allclose(y.astype(np.float64), wide, rtol=2e-2 if np.dtype(dtype).itemsize == 2 else 1e-5, atol=1e-6)
+
+
+@folds
+def test_integers_lists_and_nothing(fold: Any) -> None:
+    np.testing.assert_allclose(fold([[1, 2], [4, 3]]), fold(np.array([[1.0, 2], [4, 3]])), rtol=1e-15)
+    assert fold(np.arange(4)).dtype == np.float64
+    for shape in ((0, 4), (3, 0), (0, 0)):
+        empty = fold(np.zeros(shape))
+        assert empty.size == 0
+        assert fold.backward(empty, np.zeros(shape)).shape == shape
+
+
+@normalizers
+def test_a_group_of_one(fold: Any) -> None:
+    x = np.array([[-3.0], [np.inf], [-np.inf], [np.nan]])
+    want = 0.0 if fold.name == "log_softmax" else 1.0
+    np.testing.assert_array_equal(fold(x), [[want], [want], [want], [np.nan]])
+    np.testing.assert_array_equal(fold.backward(np.ones((1, 1)), x[:1]), [[0.0]])
+
+
+@folds
+@pytest.mark.parametrize("shape", [(6,), (1, 6), (50, 6), (3, 700, 4)])
+def test_nothing_warns_and_nan_stays_in_its_group(fold: Any, shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(0).choice([np.nan, np.inf, -np.inf, 0.0, 1e308, -1e308, 1.0], shape)
+    with np.errstate(all="raise"):
+        y = fold(x)
+        fold.backward(y, x)
+        fold.jvp(x, x)
+    if isinstance(fold, Normalizer):
+        np.testing.assert_array_equal(np.isnan(y).all(-1), np.isnan(x).any(-1))
+        np.testing.assert_array_equal(np.isnan(y).any(-1), np.isnan(x).any(-1))
+
+
+@isas
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("n", [3, 10, 70, 9001, 40000])
+def test_infinities_share_alike(n: int, dtype: Any, isa: str) -> None:
+    compiled = sweep.compiled(isa)
+    one, two, none, below, late = (np.zeros(n, dtype) for _ in range(5))
+    one[1] = two[[0, n - 1]] = np.inf
+    none[:] = -np.inf
+    below[:-1] = -np.inf
+    late[-1] = np.inf
+    late[0] = -np.inf
+    x = np.stack([one, two, none, below, late])
+    want = np.zeros(x.shape)
+    want[0, 1] = want[3, -1] = want[4, -1] = 1
+    want[1, [0, -1]] = 0.5
+    want[2] = 1 / n
+    with np.errstate(divide="ignore"):
+        logarithms = np.log(want)
+    for layout in (x, np.asfortranarray(x), np.repeat(x, 20, 0)[::20]):
+        np.testing.assert_array_equal(compiled["softmax"](layout), want.astype(dtype))
+        np.testing.assert_array_equal(compiled["softmin"](-layout), want.astype(dtype))
+        np.testing.assert_array_equal(compiled["sparsemax"](layout), want.astype(dtype))
+        np.testing.assert_allclose(
+            compiled["log_softmax"](layout), logarithms.astype(dtype), rtol=1e-3 if dtype == np.float16 else 1e-6
+        )
+    np.testing.assert_array_equal(compiled["hardmax"](x).argmax(-1), x.argmax(-1))
+
+
+def test_a_row_is_not_changed_by_its_neighbours() -> None:
+    x = rows(10, 30, np.float32)
+    want = rf.softmax(x)
+    for start in range(20):
+        np.testing.assert_array_equal(rf.softmax(x[start : start + 13]), want[start : start + 13])
+    for count in (1, 2, 3):
+        rf.set_num_threads(count)
+        many = np.tile(x, (300, 1))
+        np.testing.assert_array_equal(rf.softmax(many), np.tile(want, (300, 1)))
+
+
+@given(st.integers(1, 70), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_shares_add_up_to_one(n: int, count: int, seed: int) -> None:
+    x = np.random.default_rng(seed).normal(0, 5, (count, n))
+    for fold in (rf.softmax, rf.softmin, rf.sparsemax, rf.hardmax):
+        y = fold(x)
+        np.testing.assert_allclose(y.sum(-1), 1, rtol=1e-13)
+        assert (y >= 0).all()
+        np.testing.assert_allclose(fold(x + 3), y, rtol=0, atol=1e-13)
+        np.testing.assert_allclose(fold.jvp(np.ones_like(x), x), 0, atol=1e-13)
+
+
+@given(st.integers(1, 20), st.integers(0, 2**32 - 1))
+def test_sparsemax_is_the_nearest_distribution(n: int, seed: int) -> None:
+    """What is not in the support lies below the threshold, and all in it lose the same."""
+    x = np.random.default_rng(seed).normal(0, 1, n)
+    y = rf.sparsemax(x)
+    lost = (x - y)[y > 0]
+    np.testing.assert_allclose(lost, lost[0], atol=1e-14)
+    assert (x[y == 0] <= lost[0] + 1e-14).all()
+
+
+def test_hardmax_takes_the_first() -> None:
+    x = np.array([[1.0, 3, 3], [2, 2, 2], [-np.inf] * 3, [np.nan, 1, 2]])
+    np.testing.assert_array_equal(rf.hardmax(x), [[0, 1, 0], [1, 0, 0], [1, 0, 0], [np.nan] * 3])
+    wide = np.zeros((3, 20_000), np.float32)
+    wide[:, [9000, 17_000]] = 1
+    np.testing.assert_array_equal(np.flatnonzero(rf.hardmax(wide)[1]), [9000])
+    np.testing.assert_array_equal(rf.hardmax.backward(np.ones((4, 3)), x), [[0] * 3] * 3 + [[np.nan] * 3])
+
+
+# ---- gates ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", rf.catalogue.of("ridge").values(), ids=lambda function: function.name)
+@pytest.mark.parametrize("gate", ["first", "second"])
+def test_gated_units_of_any_function(function: Any, gate: str) -> None:
+    unit = rf.gated(function, gate=gate)
+    x, dy = sample(unit, (5, 8)), sample(unit, (5, 4), seed=1)
+    a, b = x[:, :4], x[:, 4:]
+    gated, other = (a, b) if gate == "first" else (b, a)
+    np.testing.assert_allclose(unit(x), function(gated) * other, rtol=1e-15)
+    halves = [function.derivative(gated) * other * dy, function(gated) * dy]
+    want = np.concatenate(halves if gate == "first" else halves[::-1], -1)
+    np.testing.assert_allclose(unit.backward(dy, x), want, rtol=1e-14)
+    assert pickle.loads(pickle.dumps(unit.bind(axis=0))).signature == unit.bind(axis=0).signature
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(unit))(x), unit(x))
+
+
+def test_a_gate_keeps_its_functions_parameters() -> None:
+    unit = rf.gated(rf.leaky_relu.bind(slope=0.5))
+    assert unit([-2.0, 10.0]).tolist() == [-10]
+    assert "0.5" in unit.formula
+
+
+@gates
+def test_a_product_of_half_precision_is_rounded_once(fold: Any) -> None:
+    x = np.random.default_rng(0).normal(0, 3, (400, 10)).astype(np.float16)
+    np.testing.assert_array_equal(fold(x), fold(x.astype(np.float64)).astype(np.float16))
+
+
+# ---- packed -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
+@pytest.mark.parametrize("pieces", [1, 2, 3, 4, 5, 9, 17, 200])
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((1,), 0), ((13,), -1), ((0,), 0), ((3, 700), 1), ((700, 3), 0), ((3, 5, 7), 1), ((2, 0, 3), 0)]
+)
+def test_packed_maxout(shape: tuple[int, ...], axis: int, pieces: int, dtype: Any) -> None:
+    random = np.random.default_rng(0)
+    long = list(shape)
+    long[axis] *= pieces
+    x, dy = random.integers(-3, 4, long).astype(dtype), random.normal(0, 1, shape).astype(dtype)
+    y, winners = rf.maxout.forward_packed(x, pieces, axis)
+    np.testing.assert_array_equal(y, rf.maxout(x, pieces, axis), strict=True)
+    assert winners.nbytes == (dy.size * (pieces - 1).bit_length() + 7) // 8
+    dx = rf.maxout.backward_packed(dy, winners, pieces, axis)
+    np.testing.assert_array_equal(dx, rf.maxout.backward(dy, x, pieces, axis), strict=True)
+
+
+def test_the_winners_are_numbers_of_few_bits() -> None:
+    x = np.random.default_rng(0).normal(0, 1, (40, 3))
+    _, winners = rf.maxout.forward_packed(x, 3)
+    bits = np.unpackbits(winners, count=80, bitorder="little").reshape(40, 2)
+    np.testing.assert_array_equal(bits @ [1, 2], x.argmax(-1))
+    y, winners = rf.maxout.forward_packed(np.array([1.0, np.nan, np.nan, 2.0]))
+    assert np.isnan(y).all()
+    assert rf.maxout.backward_packed(np.array([5.0, 6.0]), winners).tolist() == [0, 5, 6, 0]
+
+
+def test_packed_out_and_wrong_sizes() -> None:
+    x = np.random.default_rng(0).normal(0, 1, (6, 8))
+    y, winners = np.empty((6, 4)), np.empty(3, np.uint8)
+    assert rf.maxout.forward_packed(x, out=(y, winners))[1] is winners
+    dx = np.empty((6, 8))
+    assert rf.maxout.backward_packed(y, winners, out=dx) is dx
+    with pytest.raises(ValueError, match=r"the winners of 24 groups of 2 are uint8 of shape \(3,\), not uint8 of \(2,\)"):
+        rf.maxout.backward_packed(y, winners[:2])
+    with pytest.raises(ValueError, match="C-contiguous"):
+        rf.maxout.forward_packed(x, out=(np.empty((4, 6)).T, winners))
+    with pytest.raises(ValueError, match="1 to 256 pieces, not 300"):
+        rf.maxout.forward_packed(np.zeros(300), 300)
+
+
+# ---- errors, and other arrays -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "line"),
+    [
+        (lambda: rf.softmax(1.0), ValueError, "softmax: x has no axis to fold"),
+        (lambda: rf.softmax([1.0], foo=1), TypeError, "softmax has no parameter 'foo'; its parameters are: axis"),
+        (lambda: rf.glu([1.0, 2, 3]), ValueError, "glu: axis 0 has length 3, which does not divide into 2 halves"),
+        (
+            lambda: rf.reglu.backward([1.0], np.zeros((2, 5)), axis=1),
+            ValueError,
+            "reglu: axis 1 has length 5, which does not divide into 2 halves",
+        ),
+        (
+            lambda: rf.crelu.backward_from_output([1.0], np.zeros(5)),
+            ValueError,
+            "crelu: axis 0 has length 5, which does not divide into 2 halves",
+        ),
+        (lambda: rf.gated(rf.softmax), TypeError, "gated takes a function of one number, such as rectified.silu, not "),
+        (lambda: rf.gated(rf.relu, gate="b"), ValueError, "gate is 'first' or 'second', the half that goes through"),
+        (
+            lambda: rf.glu.backward(np.zeros(2), np.zeros(4), out=np.zeros(3)),
+            ValueError,
+            "glu: out has the shape (3,), and the result has (4,)",
+        ),
+    ],
+)
+def test_errors_are_one_clear_line(call: Any, kind: type[Exception], line: str) -> None:
+    with pytest.raises(kind, match=f"^{re.escape(line)}"):
+        call()
+
+
+@folds
+def test_dask_stays_lazy(fold: Any) -> None:
+    da = pytest.importorskip("dask.array")
+    x = sample(fold, (12, 8))
+    lazy = da.from_array(x, chunks=(5, 8))
+    value = fold(lazy)
+    assert isinstance(value, da.Array)
+    np.testing.assert_array_equal(value.compute(scheduler="sync"), fold(x))
+    back = fold.backward(value, lazy)
+    assert isinstance(back, da.Array)
+    np.testing.assert_array_equal(back.compute(scheduler="sync"), fold.backward(fold(x), x))
+
+
+def test_crelu_is_made_for_any_rectifier() -> None:
+    leaky = Doubled("crelu", rf.leaky_relu, formula="x", derivative_formula="1", range=(0, 1), summary="", reference="")
+    assert leaky([1.0, -2.0]).tolist() == [1, -0.02, -0.01, 2]
