@@ -166,7 +166,8 @@ RECTIFIED_INLINE register_t<double> fma(register_t<double> a, register_t<double>
     const V first_low = (c - (first - first_part)) + (product_low - first_part);
     const V second = product + first, second_part = second - product;
     const V second_low = (product - (second - second_part)) + (first - second_part);
-    const V sum = second + sum_rounded_to_odd(first_low, second_low), plain = product + c;
+    const auto vanished = (product == 0) & (a != 0) & (b != 0) & (c == 0);
+    const V sum = second + sum_rounded_to_odd(first_low, second_low), plain = vanished ? product : product + c;
     return (sum < plain) | (sum > plain) ? sum : plain;  // plain where all is exact, infinite, or overflows in the split
 }
 #else

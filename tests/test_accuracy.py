@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import math
 import types
 from collections.abc import Callable
@@ -231,6 +232,7 @@ def test_backward_from_output(name: str, dtype: Any) -> None:
 
 @dtypes
 @cases
+@pytest.mark.filterwarnings("ignore:invalid value encountered in isnan")  # bfloat16's own
 def test_nan_gives_nan_and_infinity_the_limit(name: str, operation: str, dtype: Any) -> None:
     ends, given = np.array([-np.inf, np.inf], dtype), parameters(name, dtype)
     limits = oracle(name, operation, dtype).rounded(ends)
@@ -242,8 +244,7 @@ def test_nan_gives_nan_and_infinity_the_limit(name: str, operation: str, dtype: 
             (np.array(np.inf, dtype).view(bits.dtype) + bits[1:2]).view(dtype),
         ]
     )
-    with np.errstate(invalid="ignore"):  # bfloat16's own isnan
-        assert np.isnan(nans).all()
+    assert np.isnan(nans).all()
     for isa in ISAS:
         compiled = sweep.compiled(isa)
         ufunc = compiled[kernel(rf.catalogue[name], operation)]
@@ -362,7 +363,7 @@ TORCH: dict[str, Callable[..., Any]] = {
     "squared_relu": lambda torch, x: torch.relu(x).square(),
     "squareplus": lambda torch, x, b: (x + torch.sqrt(x**2 + b)) / 2,
     "sparse_plus": lambda torch, x: torch.where(x > 1, x, torch.relu(x + 1) ** 2 / 4),
-    "gelu_tanh": lambda torch, x: torch.nn.functional.gelu(x, approximate="tanh"),
+    "gelu_tanh": lambda torch, x: x * torch.sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * x**3)),
     "quick_gelu": lambda torch, x: x * torch.sigmoid(1.702 * x),
     "silu": lambda torch, x, beta: x * torch.sigmoid(beta * x),
     "dish": lambda torch, x: x / 2 * (1 + x / torch.sqrt(1 + x**2)),
@@ -460,6 +461,7 @@ def test_oracle_decides_what_looks_like_a_tie(x: int, want: int) -> None:
 
 
 @dtypes
+@pytest.mark.filterwarnings("ignore:invalid value encountered in isnan")
 def test_distances(dtype: Any) -> None:
     one, tiny, huge = dtype(1), dtype(finfo(dtype).smallest_subnormal), dtype(finfo(dtype).max)
     got = np.array([one, tiny, 0.0, huge, np.nan, np.nan, -one], dtype)
@@ -575,7 +577,8 @@ def test_a_sweep_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Mo
         lambda oracle, contenders, stride, block: (block, {"ours": Worst(9, 9.0), "NumPy": Worst(0, 0.0)}),
     )
     again = sweep.measure_float32(oracle("tanh", "value"), contenders, stride=200_003, processes=1)
-    assert again == {"ours": Worst(9, 9.0), "NumPy": found["NumPy"]}
+    kept = max(json.loads(line)[1]["NumPy"] for line in lines[:-2])
+    assert again == {"ours": Worst(9, 9.0), "NumPy": Worst(*kept)}
     assert sorted(state.read_text().splitlines()[:-2]) == sorted(lines[:-2])
 
 

@@ -230,7 +230,7 @@ gelu_tanh = _Ridge(
     summary="GELU with a hyperbolic tangent in place of the normal distribution: an approximation to three digits.",
     formula="x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))",
     derivative_formula=(
-        "(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2 + x / 2 * sqrt(2 / pi) * (1 + 3 * 0.044715 * x**2)"
+        "(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2 + x / 2 * sqrt(2 / pi) * (1 + 0.044715 * (3 * x**2))"
         " / cosh(sqrt(2 / pi) * (x + 0.044715 * x**3))**2"
     ),
     range=(-0.17004075057125412, inf),
