@@ -238,8 +238,8 @@ struct sum_of_squares {
     RECTIFIED_INLINE explicit sum_of_squares(const pair<B> &number) {
         const B size = abs(number.high);
         const auto large = size > B(0x1p300);
-        root = select(large, B(0x1p-520), B(1));
-        z = {lesser(B(0x1p504), size * root), select(size == number.high, number.low, -number.low) * root};
+        root = select(large, B(0x1p-530), B(1));
+        z = {lesser(B(0x1p494), size * root), select(size == number.high, number.low, -number.low) * root};
         square = product_of(z, z);
         one_ = select(large, B(0), B(1));
         sum = sum_of_any(one_, square.high);
