@@ -197,8 +197,9 @@ def test_backward_is_the_product(name: str, operation: str, dtype: Any, isa: str
     x = stratified(dtype, 8000)
     dy = np.random.default_rng(0).permutation(x)
     compiled, given = sweep.compiled(isa), parameters(name, dtype)
+    wide = np.float64 if rf.catalogue[name].category == "radial" else dtype  # what float32 is computed in, and rounded once
     with np.errstate(all="ignore"):
-        want = dy * compiled[f"{name}_{operation}"](x, *given)
+        want = (dy.astype(wide) * compiled[f"{name}_{operation}"](x.astype(wide), *map(wide, given))).astype(dtype)
     got = compiled[f"{name}_{backward(operation)}"](dy, x, *given)
     np.testing.assert_array_equal(got, want)
     np.testing.assert_array_equal(np.signbit(got)[~np.isnan(got)], np.signbit(want)[~np.isnan(want)])
@@ -261,7 +262,7 @@ def test_nan_gives_nan_and_infinity_the_limit(name: str, operation: str, dtype: 
 def test_signs_of_zero_are_those_of_the_formula(name: str, dtype: Any) -> None:
     activation = rf.catalogue[name]
     names = {key: parameter.default for key, parameter in activation.parameters.items()}
-    for x in (0.0, -0.0, 0.25, -0.25, 1.0, -1.0, 8.0, -8.0):
+    for x in inside(name, np.array([0.0, -0.0, 0.25, -0.25, 1.0, -1.0, 8.0, -8.0])).tolist():
         for kind, formula in (("", activation.formula), ("_derivative", activation.derivative_formula)):
             stated = evaluate(formula, {"x": x, **names})
             if oracle(name, kind.strip("_") or "value").at(x, 300) != 0:

@@ -149,7 +149,7 @@ struct thin_plate_spline : radial, curved {
         const pair<B> z = scaled(r, epsilon), log = logarithm(z);
         const pair<B> twice = sum_of_any(log.high + log.high, B(1));
         const pair<B> sum = sum_of(twice.high, twice.low + (log.low + log.low));
-        return beyond_zero(z, times(sum, z, pair<B>{factor, B(0)}));
+        return beyond_zero(z, times(sum, pair<B>{epsilon, B(0)}, pair<B>{factor, B(0)}, pair<B>{distance(r), B(0)}));
     }
     template <class B>
     RECTIFIED_INLINE static B beyond_zero(const pair<B> &z, const pair<B> &result) {
@@ -235,13 +235,15 @@ struct sum_of_squares {
     pair<B> z, square, sum;
     B root;
 
-    RECTIFIED_INLINE explicit sum_of_squares(const pair<B> &number) {
-        const B size = abs(number.high);
-        const auto large = size > B(0x1p300);
-        root = select(large, B(0x1p-520), B(1));
-        z = {lesser(B(0x1p504), size * root), select(size == number.high, number.low, -number.low) * root};
-        square = product_of(z, z);
+    RECTIFIED_INLINE sum_of_squares(const B &r, const B &epsilon) {
+        const B d = distance(r);
+        const auto large = abs(epsilon * d) > B(0x1p300), far = d > abs(epsilon);
+        root = select(large, B(0x1p-540), B(1));
         one_ = select(large, B(0), B(1));
+        const pair<B> product = product_of(select(far, d, epsilon) * root, select(far, epsilon, d));
+        const B size = abs(product.high), low = select(size == product.high, product.low, -product.low);
+        z = {lesser(B(0x1p497), size), select(size < B(0x1p497), low, B(0))};
+        square = product_of(z, z);
         sum = sum_of_any(one_, square.high);
         sum = sum_of(sum.high, sum.low + square.low);
     }
@@ -279,7 +281,7 @@ struct inverse_quadratic : radial, curved {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
-        const sum_of_squares<B> sum(scaled(r, epsilon));
+        const sum_of_squares<B> sum(r, epsilon);
         return rounded(sum.reciprocal()) * sum.root * sum.root;
     }
     template <class B>
@@ -288,7 +290,7 @@ struct inverse_quadratic : radial, curved {
     }
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // epsilon^2 (6 z^2 - 2) q^3
-        const sum_of_squares<B> sum(scaled(r, epsilon));
+        const sum_of_squares<B> sum(r, epsilon);
         const pair<B> q = sum.reciprocal(), product = times(sum.less(6, 2), q, q, q, product_of(epsilon, epsilon));
         return finished(product) * sum.root * sum.root * sum.root * sum.root;
     }
@@ -300,8 +302,7 @@ struct inverse_quadratic : radial, curved {
   private:
     template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {  // -2 factor z q^2
-        const pair<B> z = scaled(r, epsilon);
-        const sum_of_squares<B> sum(z);
+        const sum_of_squares<B> sum(r, epsilon);
         const pair<B> q = sum.reciprocal();
         const B product = finished(times(q, sum.z, operand(factor), q)) * sum.root * sum.root * sum.root;
         return -(product + product);
@@ -314,9 +315,8 @@ struct inverse_multiquadric : radial, curved {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
-        const pair<B> z = scaled(r, epsilon);
-        const sum_of_squares<B> sum(z);
-        return unless_infinite(z, rounded(sum.reciprocal_root()) * sum.root);
+        const sum_of_squares<B> sum(r, epsilon);
+        return unless_infinite(r, rounded(sum.reciprocal_root()) * sum.root);
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
@@ -324,7 +324,7 @@ struct inverse_multiquadric : radial, curved {
     }
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // epsilon^2 (2 z^2 - 1) q^5
-        const sum_of_squares<B> sum(scaled(r, epsilon));
+        const sum_of_squares<B> sum(r, epsilon);
         const pair<B> q = sum.reciprocal_root();
         const pair<B> product = times(sum.less(2, 1), q, q, q, q, q, product_of(epsilon, epsilon));
         return finished(product) * sum.root * sum.root * sum.root;
@@ -336,16 +336,15 @@ struct inverse_multiquadric : radial, curved {
 
   private:
     template <class B>
-    RECTIFIED_INLINE static B unless_infinite(const pair<B> &z, const B &result) {
-        return select(abs(z.high) == B(std::numeric_limits<double>::infinity()), B(0), result);
+    RECTIFIED_INLINE static B unless_infinite(const B &r, const B &result) {
+        return select(r == B(std::numeric_limits<double>::infinity()), B(0), result);
     }
     template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {  // -factor z q^3
-        const pair<B> z = scaled(r, epsilon);
-        const sum_of_squares<B> sum(z);
+        const sum_of_squares<B> sum(r, epsilon);
         const pair<B> q = sum.reciprocal_root();
         const B product = finished(times(q, sum.z, operand(factor), q, q)) * sum.root * sum.root;
-        return -unless_infinite(z, product);
+        return -unless_infinite(r, product);
     }
 };
 
@@ -355,7 +354,7 @@ struct multiquadric : radial, curved {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
-        const sum_of_squares<B> sum(scaled(r, epsilon));
+        const sum_of_squares<B> sum(r, epsilon);
         return -(rounded(sum.square_root()) / sum.root);
     }
     template <class B>
@@ -364,7 +363,7 @@ struct multiquadric : radial, curved {
     }
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // -epsilon^2 q^3
-        const sum_of_squares<B> sum(scaled(r, epsilon));
+        const sum_of_squares<B> sum(r, epsilon);
         const pair<B> q = sum.reciprocal_root();
         return -(rounded(times(q, q, q, product_of(epsilon, epsilon))) * sum.root * sum.root * sum.root);
     }
@@ -376,7 +375,7 @@ struct multiquadric : radial, curved {
   private:
     template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {  // -factor z q
-        const sum_of_squares<B> sum(scaled(r, epsilon));
+        const sum_of_squares<B> sum(r, epsilon);
         return -finished(times(sum.reciprocal_root(), sum.z, pair<B>{factor, B(0)}));
     }
 };

@@ -261,8 +261,12 @@ struct jacobian_product {
                 [&](const auto *g, const auto *place) __attribute__((always_inline)) {
                     D term = widened(load<B>(g));
                     if constexpr (Kind != product::log_backward) term = term * widened(p(place));
-                    const pair<D> next = sum_of_any(sum.high, term);
-                    sum = {next.high, sum.low + next.low};
+                    if constexpr (std::is_same_v<typename B::scalar, float>) {
+                        sum.high = sum.high + term;
+                    } else {
+                        const pair<D> next = sum_of_any(sum.high, term);
+                        sum = {next.high, sum.low + next.low};
+                    }
                 },
                 g, from);
         });

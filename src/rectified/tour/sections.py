@@ -114,9 +114,9 @@ two pieces.</p>""",
             ),
             figure(drawn[2], "Maxout of two pieces, by one of them, for three values of the other."),
         ),
-        """<p>The group may stand along any axis of an array of any number of dimensions. In a network for images it is a group
-of feature maps, and pixel by pixel the largest of them goes on. Which of them that was takes two bits for three maps, and
-these bits are all that the way back needs.</p>""",
+        """<p>The group may stand along any axis of an array of any number of dimensions. In a network for images it is a
+group of feature maps, and pixel by pixel the largest of them goes on. Which of them that was takes two bits for three
+maps, and these bits are all that the way back needs.</p>""",
         session(
             [
                 "import numpy as np",
