@@ -21,8 +21,11 @@ class History:
     ----------
     windows : iterable of Evidence
         What is known already.
+
+    Attributes
+    ----------
     width : int
-        How many steps a window holds, a power of two.
+        How many steps a window holds, a power of two; it is 1 at first.
 
     Examples
     --------
@@ -36,8 +39,8 @@ class History:
     200
     """
 
-    def __init__(self, windows: Iterable[Evidence] = (), width: int = 1) -> None:
-        self.width = width
+    def __init__(self, windows: Iterable[Evidence] = ()) -> None:
+        self.width = 1
         self._windows: dict[int, Evidence] = {}
         for window in windows:
             self.add(window)
@@ -54,21 +57,21 @@ class History:
 
     def add(self, evidence: Evidence) -> None:
         """Count evidence in the window of its first step."""
+        first, last = evidence.steps
+        while last - first >= self.width:
+            self._widen()
         self._put(evidence)
         while len(self._windows) > MOST_WINDOWS:
-            self.widen(2 * self.width)
-
-    def widen(self, width: int) -> None:
-        """Make windows of `width` steps."""
-        narrow, self._windows, self.width = self.windows, {}, width
-        for window in narrow:
-            self._put(window)
+            self._widen()
 
     def __add__(self, other: History) -> History:
-        together = History(width=max(self.width, other.width))
-        for window in (*self.windows, *other.windows):
-            together.add(window)
-        return together
+        return History([*self.windows, *other.windows])
+
+    def _widen(self) -> None:
+        narrow, self._windows = self.windows, {}
+        self.width *= 2
+        for window in narrow:
+            self._put(window)
 
     def _put(self, evidence: Evidence) -> None:
         place = evidence.steps[0] // self.width

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from secrets import randbits
 from typing import Literal
 
 from rectified.health.evidence import Evidence
@@ -69,6 +70,8 @@ class Run:
         By name, in the order in which they were executed first.
     notes : list of str
         What could not be seen, in sentences.
+    id : int
+        By which a run is known where it stands in several data files.
 
     Examples
     --------
@@ -84,6 +87,7 @@ class Run:
     started: str = ""
     layers: dict[str, Layer] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    id: int = field(default_factory=lambda: randbits(62))
 
     def layer(self, name: str, function: str, units: int, parameters: Mapping[str, float] | None = None) -> Layer:
         """The layer of that name, which is made where it is new."""
