@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from secrets import randbits
 from typing import Literal
 
+from rectified.activation import Activation
+from rectified.catalogue import catalogue
 from rectified.health.evidence import Evidence
 from rectified.health.history import History
 
@@ -43,6 +46,11 @@ class Layer:
     feeds_loss: str = ""
     histories: dict[Mode, History] = field(default_factory=dict)
 
+    @property
+    def activation(self) -> Activation:
+        """The function, with its parameters."""
+        return _bound(self.function, tuple(sorted(self.parameters.items())))
+
     def add(self, evidence: Evidence, mode: Mode = "train") -> None:
         """Count evidence.
 
@@ -54,6 +62,12 @@ class Layer:
         if evidence.units != self.units:
             raise ValueError(f"{self.name} has {self.units} units, and the evidence is of {evidence.units}")
         self.histories.setdefault(mode, History()).add(evidence)
+
+
+@lru_cache
+def _bound(function: str, parameters: tuple[tuple[str, float], ...]) -> Activation:
+    found = catalogue[function]
+    return found.bind(**{name: type(found.parameters[name].default)(value) for name, value in parameters})
 
 
 @dataclass

@@ -6,11 +6,15 @@ Every write is one transaction, so that a process that is killed while it writes
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from glob import escape
 from pathlib import Path
+from secrets import randbits
+from socket import gethostname
 from typing import Any
 
 import numpy as np
@@ -144,6 +148,24 @@ class Writer:
                 now |= _write_run(connection, run, written)
             connection.execute("COMMIT")
         self._written = now
+
+
+def part(path: Path) -> Path:
+    """A data file of its own for this process, beside `path`, for `rectified combine` to find.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> part(Path(".rectified")).name.startswith(".rectified.")
+    True
+    """
+    return path.with_name(f"{path.name}.{gethostname()}.{os.getpid()}.{randbits(32):08x}")
+
+
+def parts(path: Path) -> list[Path]:
+    """The data files that processes wrote beside `path`."""
+    beside = path.parent.glob(f"{escape(path.name)}.*")
+    return sorted(found for found in beside if not found.name.endswith("-journal"))
 
 
 def erase(path: Path) -> None:
