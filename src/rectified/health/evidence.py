@@ -34,6 +34,8 @@ class Evidence:
         The sum, over `gradients` batches, of the squared length of the loss's gradient by the layer's output.
     gradients : int
         In how many batches that gradient was seen.
+    examples : int
+        How many rows the batches had: images, not their pixels. 0 where that is not known; a batch then counts as one.
 
     Examples
     --------
@@ -55,6 +57,7 @@ class Evidence:
     sum_abs_output: NDArray[np.float64]
     gradient_squares: float = 0.0
     gradients: int = 0
+    examples: int = 0
 
     @classmethod
     def of(
@@ -72,7 +75,7 @@ class Evidence:
         activation : Activation
             The function. Of a fold such as `rectified.maxout` each piece is a unit, whose output is what it passes on.
         x : array_like
-            What goes into the function.
+            What goes into the function; its first axis that is not `unit_axis` counts the rows of the batch.
         unit_axis : int
             Which axis of `x` counts the units; for a fold it is the axis that is cut into groups.
         step : int
@@ -87,6 +90,7 @@ class Evidence:
         """
         x = np.asarray(x)
         axis = normalize_axis_index(unit_axis, x.ndim)
+        others = [length for place, length in enumerate(x.shape) if place != axis]
         if isinstance(activation, Fold):
             slope = activation.derivative(x, axis=axis)
             y = np.where(slope != 0, x, slope)
@@ -108,6 +112,7 @@ class Evidence:
                 sum_abs_output=np.abs(y).sum(axis=1),
                 gradient_squares=0.0 if gradient is None else float(np.square(gradient, dtype=np.float64).sum()),
                 gradients=0 if gradient is None else 1,
+                examples=others[0] if others else 1,
             )
 
     @property
@@ -130,6 +135,7 @@ class Evidence:
                 sum_abs_output=self.sum_abs_output + other.sum_abs_output,
                 gradient_squares=self.gradient_squares + other.gradient_squares,
                 gradients=self.gradients + other.gradients,
+                examples=self.examples + other.examples,
             )
 
 

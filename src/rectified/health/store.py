@@ -35,7 +35,7 @@ _ARRAYS = {
     "sum_output": "<f8",
     "sum_abs_output": "<f8",
 }
-_COLUMNS = ("layer", "mode", "first_step", "last_step", "samples", "gradient_squares", "gradients", *_ARRAYS)
+_COLUMNS = ("layer", "mode", "first_step", "last_step", "samples", "examples", "gradient_squares", "gradients", *_ARRAYS)
 _Windows = dict[tuple[int, str, Mode], dict[int, Evidence]]  # by run, layer and mode; then by the first step
 
 SCHEMA = """
@@ -63,6 +63,7 @@ CREATE TABLE evidence (             -- what was seen of a layer in one window of
     first_step INTEGER NOT NULL,    -- of the optimizer
     last_step INTEGER NOT NULL,
     samples INTEGER NOT NULL,       -- values seen by each unit
+    examples INTEGER NOT NULL,      -- rows of the batches they came in, or 0
     gradient_squares REAL NOT NULL, -- of the gradient by the layer's output: the sum of squared lengths
     gradients INTEGER NOT NULL,     -- and the number of batches in that sum
     max_slope BLOB NOT NULL,        -- a number for each unit, little-endian, compressed by zlib:
@@ -251,7 +252,8 @@ def _write_run(connection: sqlite3.Connection, run: Run, written: _Windows) -> _
 
 def _row(layer: int, mode: str, window: Evidence) -> list[Any]:
     packed = [zlib.compress(getattr(window, name).astype(dtype).tobytes(), 1) for name, dtype in _ARRAYS.items()]
-    return [layer, mode, *window.steps, window.samples, window.gradient_squares, window.gradients, *packed]
+    numbers = (window.samples, window.examples, window.gradient_squares, window.gradients)
+    return [layer, mode, *window.steps, *numbers, *packed]
 
 
 def _read_run(connection: sqlite3.Connection, id: int, started: str, command: str, notes: str) -> Run:
@@ -263,9 +265,10 @@ def _read_run(connection: sqlite3.Connection, id: int, started: str, command: st
             raise DataError(f"{name} has the function {function!r}, which this version of rectified does not know")
         known = {str(key): float(number) for key, number in json.loads(parameters).items()}
         layer = run.layers[name] = Layer(name, function, units, known, note, feeds_loss)
-        for mode, first, last, samples, squares, gradients, *packed in connection.execute(of_layer, [number]):
+        for mode, first, last, samples, examples, squares, gradients, *packed in connection.execute(of_layer, [number]):
             arrays = {key: _unpacked(data, _ARRAYS[key], units) for key, data in zip(_ARRAYS, packed, strict=True)}
-            layer.add(Evidence(samples, (first, last), gradient_squares=squares, gradients=gradients, **arrays), mode)
+            scalars = {"gradient_squares": squares, "gradients": gradients, "examples": examples}
+            layer.add(Evidence(samples, (first, last), **arrays, **scalars), mode)
     return run
 
 

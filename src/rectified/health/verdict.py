@@ -33,7 +33,7 @@ class Rule:
     linear : float
         A unit is linear when its slopes differed by no more than this share of the function's largest.
     chance : float
-        A unit that fired earlier is dead only if chance is less likely than this to explain its silence.
+        A unit that fired earlier is dead only if its silence is less likely than this to be chance.
     tau : float
         A unit is dormant when its score is not above.
     vanishing : float
@@ -42,7 +42,7 @@ class Rule:
 
     saturated: float = 0.01
     linear: float = 0.01
-    chance: float = 1e-4
+    chance: float = 1e-5
     tau: float = 0.025
     vanishing: float = 1e-4
 
@@ -80,6 +80,11 @@ class Verdict:
     died: NDArray[np.int64]
     came_back: NDArray[np.int64]
     recent: Evidence
+
+    @property
+    def steepest(self) -> float:
+        """The function's largest slope; 0 where it has no bound."""
+        return _shape(self.layer.activation).steepest
 
     def of(self, state: int) -> NDArray[np.int64]:
         """The units in a state."""
@@ -121,8 +126,8 @@ class Verdict:
 def judge(layers: Sequence[Layer], mode: Mode, rule: Rule = RULE) -> Verdict:
     """Say for each unit of a layer which state it is in.
 
-    A state is that of the last windows: it holds as far back as all evidence together allows. So a unit that fired once and
-    never again is dead since then, unless it fired so rarely that its silence may be chance.
+    A state is that of the last windows: it holds as far back as all evidence together allows. So a unit that fired and
+    then never again is dead since then, unless it fired so rarely that its silence may be chance.
 
     Parameters
     ----------
@@ -162,7 +167,7 @@ def judge(layers: Sequence[Layer], mode: Mode, rule: Rule = RULE) -> Verdict:
     since = np.full(first.units, together.windows[0].steps[0])
     from_start = np.ones(first.units, bool)
     for number, condition in conditions:
-        ends = [span.end(condition, rule.chance) for span in spans]
+        ends = [span.end(condition, rule.chance, span.firings if number == DEAD else None) for span in spans]
         high = np.fmax.reduce([end.high for end in ends])
         low = np.fmin.reduce([end.low for end in ends])
         holds = np.all([end.holds for end in ends], axis=0) & condition(high, low)
@@ -195,6 +200,8 @@ class _Span:
     """The windows of a run, in arrays with a row for each window and a column for each unit."""
 
     firsts: NDArray[np.int64]
+    samples: NDArray[np.int64]
+    firings: NDArray[np.int64]
     high: NDArray[np.float64]
     low: NDArray[np.float64]
     output: NDArray[np.float64]
@@ -203,14 +210,21 @@ class _Span:
     @classmethod
     def of(cls, history: History) -> _Span:
         windows = history.windows
-        names = ("max_slope", "min_slope", "sum_output", "sum_abs_output")
         return cls(
             np.array([window.steps[0] for window in windows]),
-            *(np.array([getattr(window, name) for window in windows]) for name in names),
+            np.array([[window.samples] for window in windows]),
+            np.array([_firings(window) for window in windows]),
+            *(
+                np.array([getattr(window, name) for window in windows])
+                for name in ("max_slope", "min_slope", "sum_output", "sum_abs_output")
+            ),
         )
 
-    def end(self, condition: Callable[[Any, Any], Any], chance: float) -> _End:
-        """The longest end of the run in which all evidence together meets a condition on the slopes."""
+    def end(self, condition: Callable[[Any, Any], Any], chance: float, firings: NDArray[np.int64] | None = None) -> _End:
+        """The longest end of the run in which all evidence together meets a condition on the slopes.
+
+        What speaks against it earlier are the `firings`, or without them the windows in which it is not met.
+        """
         count, units = self.high.shape
         column = np.arange(units)
         high, low = np.fmax.accumulate(self.high[::-1])[::-1], np.fmin.accumulate(self.low[::-1])[::-1]
@@ -219,16 +233,15 @@ class _Span:
         met = start < count
         place = np.minimum(start, count - 1)
         high, low = high[place, column], low[place, column]
-        before = (np.arange(count)[:, None] < start) & ~np.isnan(self.high)
-        against = before & ~condition(np.fmax(self.high, high), np.fmin(self.low, low))
-        unlikely = (
-            likelihood(before.sum(axis=0), against.sum(axis=0), np.sum(~before & ~np.isnan(self.high), axis=0)) < chance
-        )
+        before = np.arange(count)[:, None] < start
+        against = before & ~np.isnan(self.high) & ~condition(np.fmax(self.high, high), np.fmin(self.low, low))
+        events = np.sum(against * (1 if firings is None else firings), axis=0)
+        share = np.sum(self.samples * before, axis=0) / self.samples.sum()
         backwards = count - 1 - place
         with np.errstate(invalid="ignore"):
             sums = [np.cumsum(rows[::-1], axis=0)[backwards, column] for rows in (self.output, self.magnitude)]
-        never_against = ~against.any(axis=0)
-        return _End(met & ~np.isnan(high) & (never_against | unlikely), self.firsts[place], never_against, high, low, *sums)
+        holds = met & ~np.isnan(high) & ((events == 0) | (likelihood(share, events) < chance))
+        return _End(holds, self.firsts[place], events == 0, high, low, *sums)
 
     def revival(self, chance: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """When each unit fell silent, for longer than chance explains, and when it fired again; -1 for the others."""
@@ -238,33 +251,36 @@ class _Span:
         died = came_back = started = np.full(units, -1)
         for row in range(count):
             started = np.where(silent[row] & (length == 0), self.firsts[row], started)
+            length = length + silent[row] * self.samples[row]
             woke = fires[row] & (length > longest)
             longest = np.where(woke, length, longest)
             died, came_back = np.where(woke, started, died), np.where(woke, self.firsts[row], came_back)
-            length = np.where(fires[row], 0, length + silent[row])
-        seen = np.sum(~np.isnan(self.high), axis=0)
-        others = seen - longest
-        # There are so many places at which a silence of this length could have been.
-        by_chance = (others + 1) * likelihood(others, np.sum(fires, axis=0), longest)
+            length = np.where(fires[row], 0, length)
+        # There are about so many places at which a silence of this length could have been.
+        by_chance = count * likelihood(1 - longest / self.samples.sum(), self.firings.sum(axis=0))
         found = (longest > 0) & (by_chance < chance)
         return np.where(found, died, -1), np.where(found, came_back, -1)
 
 
-def likelihood(windows: NDArray[np.int64], fired: NDArray[np.int64], silent: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How likely a unit that fired in `fired` of so many `windows` is to be silent in `silent` more, by chance.
+def likelihood(share: NDArray[np.float64], firings: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How likely it is that all of a unit's firings lie in a share of the run, if they can lie anywhere.
 
-    Laplace's rule of succession, repeated: the share of windows in which a unit fires has the prior Beta(1, 0.1). It leans
-    towards units that fire in every window, because nearly all do, and still grants a rarely firing unit a long silence.
+    So a unit that fired twice in a hundred windows may be silent for the second half of them, and one that fired all the
+    time may not.
 
     Examples
     --------
     >>> import numpy as np
-    >>> likelihood(np.array([30, 30]), np.array([30, 3]), np.array([4, 4])).round(6)
-    array([1.00000e-06, 5.91953e-01])
+    >>> likelihood(np.array([0.5, 0.5]), np.array([2, 40])).round(6)
+    array([0.25, 0.  ])
     """
-    steps = np.arange(max(1, silent.max(initial=0)))[:, None]
-    factors = (0.1 + windows - fired + steps) / (1.1 + windows + steps)
-    return np.asarray(np.where(steps < silent, factors, 1.0).prod(axis=0))
+    return np.power(share, firings)
+
+
+def _firings(window: Evidence) -> NDArray[np.int64]:
+    """For each unit the least number of examples on which it fired: one may fire at each of its positions."""
+    examples = window.examples or window.steps[1] - window.steps[0] + 1
+    return np.ceil(window.fired * (examples / max(1, window.samples))).astype(np.int64)
 
 
 class _Shape:
