@@ -94,11 +94,13 @@ def read(path: Path) -> list[Run]:
     _refuse_foreign(path)
     with _open(path) as connection:
         connection.execute("BEGIN")
-        if connection.execute("PRAGMA user_version").fetchone() == (0,):
-            raise DataError(f"{path} is empty: nothing has been written to it yet")
         if connection.execute("PRAGMA quick_check").fetchone() != ("ok",):
             raise sqlite3.DatabaseError
-        return [_read_run(connection, *row) for row in connection.execute("SELECT * FROM run ORDER BY started, id")]
+        is_new = connection.execute("PRAGMA user_version").fetchone() == (0,)
+        rows = [] if is_new else connection.execute("SELECT * FROM run ORDER BY started, id").fetchall()
+        if not rows:
+            raise DataError(f"{path} is empty: nothing has been written to it yet")
+        return [_read_run(connection, *row) for row in rows]
 
 
 class Writer:
@@ -135,10 +137,8 @@ class Writer:
         """
         _refuse_foreign(self._path)
         with _open(self._path, create=True) as connection:
-            connection.execute("PRAGMA auto_vacuum = FULL")
+            _create(connection)
             connection.execute("BEGIN IMMEDIATE")
-            if connection.execute("PRAGMA user_version").fetchone() == (0,):
-                _create(connection)
             known = {row[0] for row in connection.execute("SELECT id FROM run")}
             written = self._written if {run for run, _, _ in self._written} <= known else {}
             if not written:
@@ -215,10 +215,15 @@ def _open(path: Path, create: bool = False) -> Iterator[sqlite3.Connection]:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-    connection.execute(f"PRAGMA user_version = {VERSION}")
-    for statement in SCHEMA.split(";"):
-        connection.execute(statement)
+    """Make the tables where they are missing, in a transaction so small that it does not reach the file in parts."""
+    connection.execute("PRAGMA auto_vacuum = FULL")
+    connection.execute("BEGIN IMMEDIATE")
+    if connection.execute("PRAGMA user_version").fetchone() == (0,):
+        connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        for statement in SCHEMA.split(";"):
+            connection.execute(statement)
+    connection.execute("COMMIT")
 
 
 def _write_run(connection: sqlite3.Connection, run: Run, written: _Windows) -> _Windows:

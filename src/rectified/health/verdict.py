@@ -299,7 +299,7 @@ class _Shape:
         else:
             self._slopes = np.abs(activation.derivative(x))
         self._steepest = float(self._slopes.max())
-        self._is_bounded = self._steepest <= 2 * self._slopes[np.abs(x) <= 1e9].max()
+        self._is_bounded = np.isfinite(self._steepest) and self._steepest <= 2 * self._slopes[np.abs(x) <= 1e9].max()
 
     @property
     def steepest(self) -> float:
