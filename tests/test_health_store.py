@@ -137,6 +137,7 @@ def test_a_crash_while_writing_loses_nothing_that_was_written(when: str, path: P
         Writer(path).write([planted()])
     ran = subprocess.run([sys.executable, "-c", CRASH, str(path), when], check=False)
     assert ran.returncode == -signal.SIGKILL
+    assert path.with_name(f"{path.name}-journal").stat().st_size > 0  # it was in the midst of it
     (run,) = read(path)
     if when == "first":
         assert list(run.layers) == ["net.1", "net.3"]

@@ -28,9 +28,10 @@ const percent = (number) => {
   if (number === 0 || number === 1) return `${100 * number}%`;
   return `${Math.min(Math.max(100 * number, 0.1), 99.9).toFixed(1)}%`;
 };
+const whole = (number) => number.toLocaleString("en");
 const brief = (number) => number === null ? "–" : String(Number(number.toPrecision(3))).replace("-", "−");
 
-function history(layer, unit) {
+function fate(layer, unit) {
   const state = states[layer.state[unit]], back = layer.came_back.get(unit);
   let told = state;
   if (["dead", "saturated", "linear"].includes(state)) {
@@ -72,7 +73,7 @@ function go(change) {
   if (view.sort !== "unit" || view.down) text.set("sort", (view.down ? "-" : "") + view.sort);
   if (view.colour !== (layers[view.layer].flat ? "firing" : "slope")) text.set("colour", view.colour);
   if (view.unit !== null) text.set("unit", view.unit);
-  window.history.replaceState(null, "", `#${text}`);
+  history.replaceState(null, "", `#${text}`);
   draw();
 }
 
@@ -123,11 +124,11 @@ function drawLayer() {
   const layer = layers[view.layer], section = $("layer");
   section.hidden = false;
   section.querySelector("h2").textContent = layer.name;
-  section.querySelector(".note").textContent = `${layer.function}, ${layer.units} units. ${layer.note}`;
+  section.querySelector(".note").textContent = `${layer.function}, ${whole(layer.units)} units. ${layer.note}`;
   const count = (state) => layer.state.filter((each) => each === states.indexOf(state)).length;
   const filters = [["all", layer.units], ...states.map((state) => [state, count(state)]), ["came back", layer.came_back.size]];
   $("states").replaceChildren(...filters.filter(([name, number]) => number || name === "all").map(([name, number]) => {
-    const button = element("button", `${name} ${number}`, {"aria-pressed": name === view.state, "data-state": name});
+    const button = element("button", `${name} ${whole(number)}`, {"aria-pressed": name === view.state, "data-state": name});
     button.onclick = () => go({state: name, unit: null});
     return button;
   }));
@@ -159,7 +160,7 @@ function drawList() {
   const rows = shown.slice(first, last).map((unit, place) => {
     const state = states[layer.state[unit]];
     const row = element("div", "", {
-      class: "row", role: "option", "data-unit": unit, "aria-selected": unit === view.unit, title: history(layer, unit),
+      class: "row", role: "option", "data-unit": unit, "aria-selected": unit === view.unit, title: fate(layer, unit),
     });
     row.style.top = `${(first + place) * ROW}px`;
     const bar = element("div", "", {class: "strip"});
@@ -206,7 +207,7 @@ function drawUnit() {
   ]));
   lines.slope = lines.slope.map((root) => root * root);
   panel.querySelector("h3").textContent = `Unit ${unit} of ${layer.name}`;
-  panel.querySelector("p").textContent = `${history(layer, unit)}. In steps ${layer.recent[0]} to ${layer.recent[1]}: `
+  panel.querySelector("p").textContent = `${fate(layer, unit)}. In steps ${layer.recent[0]} to ${layer.recent[1]}: `
     + `fired on ${percent(layer.share[unit] ?? NaN)}, mean output ${brief(layer.mean[unit])}, `
     + `dormant score ${brief(layer.score[unit])}.`;
   drawChart(panel.querySelector("svg"), layer, lines);
@@ -217,7 +218,7 @@ function drawUnit() {
   };
   panel.querySelector("thead").replaceChildren(row("th", ["steps", "samples", "firing", "largest slope"]));
   panel.querySelector("tbody").replaceChildren(...layer.windows.map(([first, last, samples], i) => row("td", [
-    `${first}–${last}`, samples.toLocaleString("en"), percent(lines.firing[i]), percent(lines.slope[i]),
+    `${first}–${last}`, whole(samples), percent(lines.firing[i]), percent(lines.slope[i]),
   ])));
 }
 
@@ -274,11 +275,7 @@ function showUnit(place) { // scroll so that a unit of the list can be seen
 // ---- what people do -------------------------------------------------------------------------------------------------
 
 function listen() {
-  let waiting = false;
-  $("list").onscroll = () => {
-    if (!waiting) requestAnimationFrame(() => { waiting = false; drawList(); });
-    waiting = true;
-  };
+  $("list").onscroll = drawList;
   $("list").onclick = (event) => {
     const row = event.target.closest(".row");
     if (row) go({unit: Number(row.dataset.unit)});

@@ -34,13 +34,14 @@ def as_text(report: Report, width: int | None = None) -> str:
     str
     """
     rows = [_HEADINGS, *_rows(report), _total(report)]
-    widths = [max(len(printable(row[column])) for row in rows) for column in range(len(_HEADINGS) - 1)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
     left = sum(widths) + 2 * len(widths)
     lines = []
     for row in rows:
-        *cells, which = ([printable(line) for line in cell.split("\n")] for cell in row)
+        *cells, last = row
+        which = last.split("\n")
         first = "  ".join(
-            cell[0].ljust(size) if column in _TEXTS else cell[0].rjust(size)
+            cell.ljust(size) if column in _TEXTS else cell.rjust(size)
             for column, (cell, size) in enumerate(zip(cells, widths, strict=True))
         )
         if width and width < left + 30:  # there is room below
@@ -73,7 +74,14 @@ def _rows(report: Report) -> Iterator[tuple[str, ...]]:
         layer, total = verdict.layer, verdict.history.total
         function = ", ".join([layer.function, *(f"{name}={value:g}" for name, value in layer.parameters.items())])
         seen = f"{total.samples:,}", f"{total.steps[0]}-{total.steps[1]}"
-        yield layer.name, function, f"{layer.units:,}", *seen, *_counts(count(verdict)), "\n".join(_which(verdict))
+        yield (
+            printable(layer.name),
+            function,
+            f"{layer.units:,}",
+            *seen,
+            *_counts(count(verdict)),
+            "\n".join(_which(verdict)),
+        )
 
 
 def _total(report: Report) -> tuple[str, ...]:
