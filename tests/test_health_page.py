@@ -258,7 +258,7 @@ def test_ten_thousand_units_are_no_burden(browse: Callable[..., Any]) -> None:
         run,
         """
         const rows = units().length, list = one("#list");
-        const scrolled = () => list.dispatchEvent(new Event("scroll"));  // which comes with a frame, and there are none here
+        const scrolled = () => list.dispatchEvent(new Event("scroll"));  // there are no frames to send it
         list.scrollTop = list.scrollHeight;
         scrolled();
         const map = one("#map");

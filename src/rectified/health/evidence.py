@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from math import prod
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -90,29 +90,29 @@ class Evidence:
         """
         x = np.asarray(x)
         axis = normalize_axis_index(unit_axis, x.ndim)
-        others = [length for place, length in enumerate(x.shape) if place != axis]
+        others = tuple(place for place in range(x.ndim) if place != axis)
         if isinstance(activation, Fold):
             slope = activation.derivative(x, axis=axis)
-            y = np.where(slope != 0, x, slope)
+            y = np.where(slope != 0, x, 0)
         else:
             y, slope = activation(x), activation.derivative(x)
-        x, y, slope = (_by_unit(values, axis) for values in (x, y, slope))
-        seen = ~np.isnan(x)
-        steepness = np.abs(slope.astype(np.float64))
-        y = np.where(seen, y, 0).astype(np.float64)
+        steepness = np.abs(slope)
+        unknown = np.isnan(x)
+        if unknown.any():
+            y = np.where(unknown, 0, y)
         with np.errstate(over="ignore", invalid="ignore"):  # a network that overflows is a result
             return cls(
-                samples=x.shape[1],
+                samples=prod(x.shape[place] for place in others),
                 steps=(step, step),
-                max_slope=np.fmax.reduce(steepness, axis=1, initial=np.nan),
-                min_slope=np.fmin.reduce(steepness, axis=1, initial=np.nan),
-                fired=np.count_nonzero(seen & (slope != 0), axis=1),
-                nans=np.count_nonzero(~seen, axis=1),
-                sum_output=y.sum(axis=1),
-                sum_abs_output=np.abs(y).sum(axis=1),
+                max_slope=np.asarray(np.fmax.reduce(steepness, axis=others, initial=np.nan), np.float64),
+                min_slope=np.asarray(np.fmin.reduce(steepness, axis=others, initial=np.nan), np.float64),
+                fired=np.sum(steepness > 0, axis=others, dtype=np.int64),
+                nans=np.sum(unknown, axis=others, dtype=np.int64),
+                sum_output=np.sum(y, axis=others, dtype=np.float64),
+                sum_abs_output=np.sum(np.abs(y), axis=others, dtype=np.float64),
                 gradient_squares=0.0 if gradient is None else float(np.square(gradient, dtype=np.float64).sum()),
                 gradients=0 if gradient is None else 1,
-                examples=others[0] if others else 1,
+                examples=x.shape[others[0]] if others else 1,
             )
 
     @property
@@ -137,9 +137,3 @@ class Evidence:
                 gradients=self.gradients + other.gradients,
                 examples=self.examples + other.examples,
             )
-
-
-def _by_unit(values: NDArray[Any], axis: int) -> NDArray[Any]:
-    """A row for each unit."""
-    moved = np.moveaxis(values, axis, 0)
-    return moved.reshape(len(moved), -1)

@@ -271,9 +271,13 @@ def _read_run(connection: sqlite3.Connection, id: int, started: str, command: st
         known = {str(key): float(number) for key, number in json.loads(parameters).items()}
         layer = run.layers[name] = Layer(name, function, units, known, note, feeds_loss)
         for mode, first, last, samples, examples, squares, gradients, *packed in connection.execute(of_layer, [number]):
-            arrays = {key: _unpacked(data, _ARRAYS[key], units) for key, data in zip(_ARRAYS, packed, strict=True)}
-            scalars = {"gradient_squares": squares, "gradients": gradients, "examples": examples}
-            layer.add(Evidence(samples, (first, last), **arrays, **scalars), mode)
+            arrays: dict[str, Any] = {
+                key: _unpacked(data, _ARRAYS[key], units) for key, data in zip(_ARRAYS, packed, strict=True)
+            }
+            evidence = Evidence(
+                samples, (first, last), **arrays, gradient_squares=squares, gradients=gradients, examples=examples
+            )
+            layer.add(evidence, mode)
     return run
 
 

@@ -116,7 +116,7 @@ def _which(verdict: Verdict) -> Iterator[str]:
     unseen = verdict.of(UNSEEN)
     if unseen.size:
         yield f"saw nothing but NaN: {_short(unseen)}"
-    back = np.flatnonzero(verdict.came_back >= 0)
+    back = np.flatnonzero((verdict.came_back >= 0) & (verdict.state != DEAD))
     if back.size:
         yield f"died and came back: {_short(back)}"
 

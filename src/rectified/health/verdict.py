@@ -280,7 +280,7 @@ def likelihood(share: NDArray[np.float64], firings: NDArray[np.int64]) -> NDArra
 def _firings(window: Evidence) -> NDArray[np.int64]:
     """For each unit the least number of examples on which it fired: one may fire at each of its positions."""
     examples = window.examples or window.steps[1] - window.steps[0] + 1
-    return np.ceil(window.fired * (examples / max(1, window.samples))).astype(np.int64)
+    return np.asarray(np.ceil(window.fired * (examples / max(1, window.samples))), np.int64)
 
 
 class _Shape:
