@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+        if isinstance(stream, io.TextIOWrapper) and given[:1] != ["run"]:
             stream.reconfigure(errors="replace")  # a terminal without µ shows ?
     try:
         code = app(given or ["--help"], prog_name="rectified", standalone_mode=False)
@@ -87,7 +87,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not hasattr(error, "format_message"):  # what typer finds wrong, wherever it keeps its click
             raise
         return _refuse(error.format_message())
-    return code or 0
+    return _run_program(code) if callable(code) else code or 0
+
+
+def _run_program(program: Callable[[], int]) -> int:
+    """Let a program end as it does, with all its errors."""
+    try:
+        return program()
+    except Mistake as mistake:
+        return _refuse(str(mistake), mistake.code)
 
 
 def _refuse(message: str, code: int = 2) -> int:
@@ -264,6 +272,23 @@ def tour(
     with _progress() as report, _writing(out):
         page = write_tour(out, quick=quick, report=report)
     print(f"The tour is at {page.resolve().as_uri()}")
+
+
+@app.command(context_settings={"allow_interspersed_args": False})
+def run(
+    arguments: Annotated[
+        list[str], typer.Argument(metavar="SCRIPT [ARGUMENT]...", help="A Python program that uses PyTorch.")
+    ],
+    module: Annotated[bool, typer.Option("-m", help="SCRIPT is the name of a module.")] = False,
+    every: Annotated[int, typer.Option(min=1, help="Look at one step of the optimizer of so many.")] = 1,
+    data_file: health.DataFile = Path(".rectified"),
+    parallel: Annotated[bool, typer.Option("--parallel", help="Write a file of its own, for rectified combine.")] = False,
+) -> Callable[[], int]:
+    """Run a program as python does, and write what the units of its networks did."""
+    _require("torch", "torch")
+    from rectified.torch.run import run as run_program
+
+    return lambda: run_program(arguments, module=module, every=every, data_file=data_file, parallel=parallel)
 
 
 for _command in (health.report, health.html, health.diff, health.combine, health.erase, health.debug):

@@ -1,0 +1,117 @@
+"""What looking at a network costs: steps with and without, in turns, and the ratio of their medians.
+
+Run it on a machine that does nothing else: ``python benchmarks/overhead.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from rectified.torch import watch
+
+
+class Calls(nn.Module):
+    """Linear layers with an activation that is called as a function."""
+
+    def __init__(self, layers: int, units: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(units, units) for _ in range(layers))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = F.relu(layer(x))
+        return x
+
+
+class ConvolutionCalls(nn.Module):
+    """The convolutional network, with its activations called as functions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList([nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 32, 3, padding=1)])
+        self.norms = nn.ModuleList([nn.BatchNorm2d(16), nn.BatchNorm2d(32)])
+        self.hidden, self.output = nn.Linear(32 * 16, 128), nn.Linear(128, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            x = F.max_pool2d(F.relu(norm(convolution(x))), 2)
+        return self.output(F.relu(self.hidden(F.adaptive_avg_pool2d(x, 4).flatten(1))))
+
+
+def convolutions() -> nn.Module:
+    """The same with modules."""
+    return nn.Sequential(
+        *(nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(32 * 16, 128), nn.ReLU(), nn.Linear(128, 10)),
+    )
+
+
+def stepping(model: nn.Module, x: Tensor) -> Callable[[], None]:
+    """A step of training."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+    target = torch.randint(0, 10, (len(x),))
+
+    def step() -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), target).backward()
+        optimizer.step()
+
+    return step
+
+
+def compare(model: nn.Module, x: Tensor, ways: dict[str, dict[str, Any]], rounds: int, steps: int) -> dict[str, float]:
+    """The median time of a step in each way. Each way is begun once, so that its windows are those of a long run."""
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    step = stepping(model, x)
+    for _ in range(20):
+        step()
+    for _ in range(rounds):
+        for way, options in ways.items():
+            context: AbstractContextManager[Any] = nullcontext() if way == "without" else watch(model, **options)
+            with context:
+                for number in range(steps):
+                    start = perf_counter()
+                    step()
+                    if number >= steps // 4:
+                        times[way].append(perf_counter() - start)
+    return {way: median(found) for way, found in times.items()}
+
+
+def main() -> None:
+    """Print a table."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rounds", type=int, default=10)
+    arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--only", default="")
+    given = arguments.parse_args()
+    torch.manual_seed(0)
+    torch.set_num_threads(given.threads)
+    image, numbers = torch.randn(32, 3, 32, 32), torch.randn(64, 32)
+    tiny = [layer for _ in range(25) for layer in (nn.Linear(32, 32), nn.ReLU())]
+    networks = {
+        "CNN, modules": (convolutions(), image, 40),
+        "CNN, functions": (ConvolutionCalls(), image, 40),
+        "25 tiny layers, modules": (nn.Sequential(*tiny), numbers, 200),
+        "25 tiny layers, functions": (Calls(25, 32), numbers, 200),
+    }
+    ways: dict[str, dict[str, Any]] = {"without": {}, "with": {}, "every 10": {"every": 10}}
+    print(f"{'network':28}{'step':>10}" + "".join(f"{way:>12}" for way in list(ways)[1:]))
+    for name, (model, x, steps) in networks.items():
+        if given.only in name:
+            found = compare(model, x, ways, given.rounds, steps)
+            ratios = "".join(f"{'×':>8}{found[way] / found['without']:.3f}" for way in list(ways)[1:])
+            print(f"{name:28}{found['without'] * 1e3:7.2f} ms{ratios}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
