@@ -385,12 +385,12 @@ the network told
 {percent(_accuracy(leaky), 0)} right. Maxout: {percent(_dead(maxout), 0)} dead, {percent(_accuracy(maxout), 0)} right.
 {_stayed(stayed, half)}</p>""",
         "<h3>Which units, and since when</h3>",
-        f"""<p>A unit learns only where the derivative is not 0: that is the whole rule of <code>rectified.health</code>, and
-it knows more than dead. <b>Saturated</b> is a unit whose derivative was at most 1% of the function's largest on every
-image, <b>linear</b> is one that never bent, and <b>alive</b> are the others. It works for any network, from the
-numbers that go into the activations. Here are its verdicts about the ReLU network with seed {plan.seeds[0]}. A step
-is an epoch, after which each unit saw all training images. A unit that fired rarely, and fell silent not long ago, is not
-called dead yet: its silence may be chance. So these are somewhat fewer than above.</p>""",
+        f"""<p>A unit learns only where the derivative is not 0: that is the whole rule of <code>rectified.health</code>,
+and it knows more than dead. <b>Saturated</b> is a unit whose derivative was at most 1% of the function's largest on
+every image, <b>linear</b> is one that never bent, and <b>alive</b> are the others. It works for any network, from the
+numbers that go into the activations. Here are its verdicts about the ReLU network with seed {plan.seeds[0]}. A step is
+an epoch, after which each unit saw all training images. A unit that fired rarely, and fell silent not long ago, is not
+called dead yet, for its silence may be chance: so these may be somewhat fewer than above.</p>""",
         f"<pre><code>{escape(as_text(Report.of([relu[0].health]), width=100))}</code></pre>",
         table(
             ("", "dead", "saturated", "linear", "alive"),
