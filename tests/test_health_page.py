@@ -20,6 +20,7 @@ from rectified.health import Evidence, Run
 from rectified.health.html import page
 from rectified.health.report import Report
 from rectified.health.store import Writer
+from rectified.health.text import as_text
 
 EVIL = """</script><img src=x onerror="document.title='broken'"><b title='"'>&lt;&amp;"""
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -299,3 +300,15 @@ def test_the_address_tells_the_view_and_darkness_is_heeded(browse: Callable[...,
 @in_browser
 def test_a_network_without_units_is_a_page_too(browse: Callable[..., Any]) -> None:
     assert browse(Run(), "return texts('.lead');") == ["0 units in 0 layers; nothing was seen."]
+
+
+def test_odd_layers_are_shown_too() -> None:
+    run = Run()
+    for name, x in (("no units", np.ones((3, 0))), ("nan", np.full((3, 2), np.nan)), ("none", np.ones((0, 2)))):
+        for function in ("relu", "squared_relu", "step"):
+            run.layer(f"{name} {function}", function, x.shape[1]).add(Evidence.of(rf.catalogue[function], x, gradient=x))
+    report = Report.of([run])
+    assert report.totals == (12, 0, 0, 0, 12)
+    assert not Page(page(report)).open
+    assert json.loads(report.as_json())["totals"]["alive_percent"] is None
+    assert as_text(report)

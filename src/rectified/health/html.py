@@ -156,7 +156,7 @@ def _layer(verdict: Verdict) -> dict[str, Any]:
     fired, slopes = np.array([window.fired for window in windows]), np.array([window.max_slope for window in windows])
     with np.errstate(divide="ignore", invalid="ignore"):
         firing = fired / seen
-        slope = slopes / np.nanmax(slopes, initial=verdict.steepest)
+        slope = slopes / (np.fmax.reduce(slopes, axis=None, initial=verdict.steepest) or 1.0)
     told = np.flatnonzero(verdict.came_back >= 0)
     return {
         "name": verdict.layer.name,

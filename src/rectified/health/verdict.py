@@ -236,7 +236,7 @@ class _Span:
         before = np.arange(count)[:, None] < start
         against = before & ~np.isnan(self.high) & ~condition(np.fmax(self.high, high), np.fmin(self.low, low))
         events = np.sum(against * (1 if firings is None else firings), axis=0)
-        share = np.sum(self.samples * before, axis=0) / self.samples.sum()
+        share = np.sum(self.samples * before, axis=0) / max(1, self.samples.sum())
         backwards = count - 1 - place
         with np.errstate(invalid="ignore"):
             sums = [np.cumsum(rows[::-1], axis=0)[backwards, column] for rows in (self.output, self.magnitude)]
@@ -257,7 +257,7 @@ class _Span:
             died, came_back = np.where(woke, started, died), np.where(woke, self.firsts[row], came_back)
             length = np.where(fires[row], 0, length)
         # There are about so many places at which a silence of this length could have been.
-        by_chance = count * likelihood(1 - longest / self.samples.sum(), self.firings.sum(axis=0))
+        by_chance = count * likelihood(1 - longest / max(1, self.samples.sum()), self.firings.sum(axis=0))
         found = (longest > 0) & (by_chance < chance)
         return np.where(found, died, -1), np.where(found, came_back, -1)
 
