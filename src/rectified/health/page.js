@@ -31,12 +31,15 @@ const percent = (number) => {
 const whole = (number) => number.toLocaleString("en");
 const brief = (number) => number === null ? "–" : String(Number(number.toPrecision(3))).replace("-", "−");
 
+const isSilent = (layer, unit) => states[layer.state[unit]] === "alive" && layer.share[unit] === 0;
+
 function fate(layer, unit) {
   const state = states[layer.state[unit]], back = layer.came_back.get(unit);
   let told = state;
   if (["dead", "saturated", "linear"].includes(state)) {
     told += layer.from_start[unit] ? " from the start" : ` since step ${layer.since[unit]}`;
   }
+  if (isSilent(layer, unit)) told += ", though silent of late: it fired too rarely before to be called dead";
   return back ? `${told}; silent from step ${back[0]}, came back at step ${back[1]}` : told;
 }
 
@@ -165,7 +168,7 @@ function drawList() {
     row.style.top = `${(first + place) * ROW}px`;
     const bar = element("div", "", {class: "strip"});
     bar.style.background = strip(layer, unit);
-    const word = state === "alive" && layer.came_back.has(unit) ? "came back" : state;
+    const word = isSilent(layer, unit) ? "silent" : state === "alive" && layer.came_back.has(unit) ? "came back" : state;
     const since = !["alive", "unseen"].includes(state) && !layer.from_start[unit] ? ` ${layer.since[unit]}` : "";
     row.append(
       element("span", unit), element("span", word + since, {class: `word ${state}`}), bar,
