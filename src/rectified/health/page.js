@@ -29,7 +29,11 @@ const percent = (number) => {
   return `${Math.min(Math.max(100 * number, 0.1), 99.9).toFixed(1)}%`;
 };
 const whole = (number) => number.toLocaleString("en");
-const brief = (number) => number === null ? "–" : String(Number(number.toPrecision(3))).replace("-", "−");
+const brief = (number) => {
+  if (number === null) return "–";
+  const isTiny = number !== 0 && Math.abs(number) < 0.001;
+  return (isTiny ? number.toExponential(1) : String(Number(number.toPrecision(3)))).replaceAll("-", "−");
+};
 
 const isSilent = (layer, unit) => states[layer.state[unit]] === "alive" && layer.share[unit] === 0;
 
@@ -157,6 +161,7 @@ function drawLayer() {
 
 function drawList() {
   const layer = layers[view.layer], list = $("list");
+  $("body").style.height = `min(32rem, 60vh, ${(Math.max(layer.units, 2) + 1) * ROW + 2}px)`;
   $("space").style.height = `${shown.length * ROW}px`;
   const first = Math.max(0, Math.floor(list.scrollTop / ROW) - 5);
   const last = Math.min(shown.length, Math.ceil((list.scrollTop + list.clientHeight) / ROW) + 5);
@@ -242,7 +247,7 @@ function drawChart(svg, layer, lines) {
   parts.push(make("text", {x: left, y: height - 5}, `step ${layer.windows[0][0]}`));
   parts.push(make("text", {x: right, y: height - 5, "text-anchor": "end"}, layer.windows.at(-1)[1]));
   parts.push(make("text", {class: "firing", x: left, y: 13}, "share of firing"));
-  parts.push(make("text", {class: "slope", x: left + 110, y: 13}, "largest slope, by the function's"));
+  parts.push(make("text", {class: "slope", x: left + 110, y: 13}, "largest slope, as a share of the function's"));
   lines.firing.forEach((number, i) => {
     const [from, to] = [x(layer.edges[i]), x(layer.edges[i + 1])];
     if (number === 0) parts.push(make("rect", {class: "silent", x: from, width: to - from, y: top, height: bottom - top}));
