@@ -45,7 +45,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
 
 def untrained() -> Run:
     run = Run()
-    for name, units in (("small", 3), ("large", 1000)):
+    for name, units in (("small", 3), ("large", 10_000)):
         x = np.tile([[1.0], [-1.0]], units)
         x[:, :1] = -1
         run.layer(name, "relu", units).add(Evidence.of(rf.relu, x))
