@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from statistics import median
-from time import perf_counter
-from typing import Any
+from statistics import mean
+from time import process_time
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from rectified.torch import watch
+from rectified.torch.collect import Collector
 
 
 class Calls(nn.Module):
@@ -69,22 +67,23 @@ def stepping(model: nn.Module, x: Tensor) -> Callable[[], None]:
     return step
 
 
-def compare(model: nn.Module, x: Tensor, ways: dict[str, dict[str, Any]], rounds: int, steps: int) -> dict[str, float]:
-    """The median time of a step in each way. Each way is begun once, so that its windows are those of a long run."""
-    times: dict[str, list[float]] = {way: [] for way in ways}
+def compare(model: nn.Module, x: Tensor, rounds: int, steps: int) -> dict[str, float]:
+    """The median time of a step in each way, in turns, after a beginning in which the units were found."""
     step = stepping(model, x)
-    for _ in range(20):
-        step()
-    for _ in range(rounds):
-        for way, options in ways.items():
-            context: AbstractContextManager[Any] = nullcontext() if way == "without" else watch(model, **options)
-            with context:
-                for number in range(steps):
-                    start = perf_counter()
-                    step()
-                    if number >= steps // 4:
-                        times[way].append(perf_counter() - start)
-    return {way: median(found) for way, found in times.items()}
+    ways: dict[str, Collector | None] = {"without": None, "with": Collector(model), "every 10": Collector(model, every=10)}
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    for number in range(1 + rounds):
+        for way, collector in ways.items():
+            if collector is not None:
+                collector.start()
+            for _ in range(steps if number else 300):
+                start = process_time()
+                step()
+                if number:
+                    times[way].append(process_time() - start)
+            if collector is not None:
+                collector.stop()
+    return {way: mean(sorted(found)[: len(found) * 9 // 10]) for way, found in times.items()}
 
 
 def main() -> None:
@@ -104,12 +103,11 @@ def main() -> None:
         "25 tiny layers, modules": (nn.Sequential(*tiny), numbers, 200),
         "25 tiny layers, functions": (Calls(25, 32), numbers, 200),
     }
-    ways: dict[str, dict[str, Any]] = {"without": {}, "with": {}, "every 10": {"every": 10}}
-    print(f"{'network':28}{'step':>10}" + "".join(f"{way:>12}" for way in list(ways)[1:]))
+    print(f"{'network':28}{'step':>10}{'with':>10}{'every 10':>10}")
     for name, (model, x, steps) in networks.items():
         if given.only in name:
-            found = compare(model, x, ways, given.rounds, steps)
-            ratios = "".join(f"{'×':>8}{found[way] / found['without']:.3f}" for way in list(ways)[1:])
+            found = compare(model, x, given.rounds, steps)
+            ratios = "".join(f"{'×' + format(found[way] / found['without'], '.3f'):>10}" for way in ("with", "every 10"))
             print(f"{name:28}{found['without'] * 1e3:7.2f} ms{ratios}", flush=True)
 
 

@@ -22,7 +22,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.overrides import TorchFunctionMode
 
-from rectified.health.record import Mode, Run
+from rectified.health.record import Run
 from rectified.torch.functions import FUNCTIONS, LOSSES, activation_of, call_again, output_of, plain_name
 from rectified.torch.site import Site, caller, is_activation, place
 from rectified.torch.units import Call, Origin, origin_of
@@ -66,6 +66,7 @@ class Collector:
         self._step = 0
         self._window = 0
         self._width = _WINDOW * every
+        self._measures_gradients = True
 
         self._mode = _FunctionMode(self)
         self._mode_is_on = False
@@ -83,10 +84,11 @@ class Collector:
         self._hidden: nn.Module | None = None
         self._kinds: dict[type, str] = {}
 
+        self._modules: dict[int, list[Site]] = {}
         self._sites: dict[tuple[Any, ...], list[Site]] = {}
         self._named: dict[str, Site] = {}
         self._claimed: set[str] = set()
-        self._uses: dict[tuple[Any, ...], int] = {}
+        self._uses: dict[Any, int] = {}
         self._origins: dict[int, tuple[weakref.ref[Tensor], Origin]] = {}
 
     # ---- from start to stop ----------------------------------------------------------------------------------------------
@@ -150,6 +152,7 @@ class Collector:
         if self._step >= self._settles_at:
             self._is_everywhere = self._stays_everywhere
         self._is_tracking = self._step < self._settles_at
+        self._measures_gradients = self._step % self._width < self._every
         self._switch(self._is_everywhere and self._hidden is None)
 
     def _close_window(self) -> None:
@@ -192,7 +195,7 @@ class Collector:
         if stack and (stack[-1] is module or module in stack):
             while stack.pop() is not module:
                 pass
-            if not self._mode_is_on and self._sites:
+            if not self._mode_is_on:
                 self._see_module(module, args, output)
             if not stack:
                 self._end()
@@ -232,8 +235,9 @@ class Collector:
         root = self._roots.get(id(module))
         if root is None or root.module() is not module:
             for key in [key for key, other in self._roots.items() if other.module() is None]:
-                for site_key in self._roots.pop(key).keys:
-                    self._sites.pop(site_key, None)
+                for used in self._roots.pop(key).keys:
+                    self._sites.pop(used, None)
+                    self._modules.pop(used, None)
             root = self._roots[id(module)] = _Root(module)
         return root
 
@@ -272,12 +276,14 @@ class Collector:
 
     def _see_module(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Count a module that is known as an activation, where the mode is off."""
-        if is_activation(module) and args and isinstance(args[0], Tensor) and isinstance(output, Tensor):
-            key = id(module), None, 0, args[0].dim()
-            sites = self._sites.get(key)
-            use = self._use(key)
-            if sites is not None and use < len(sites):
-                self._see(sites[use], args[0].detach(), output, module.training)
+        key = id(module)
+        sites = self._modules.get(key)
+        if sites is None or not args:
+            return
+        use = self._uses.get(key, 0)
+        self._uses[key] = use + 1
+        if use < len(sites):
+            self._see(sites[use], args[0], output, module.training)
 
     def observe(self, function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call of what may be an activation, and count it."""
@@ -306,19 +312,12 @@ class Collector:
         return result
 
     def _see(self, site: Site, x: Tensor, y: Tensor, training: bool) -> None:
-        if site.axis is None:
+        counter = site.counter(training)
+        if counter is None:
             return
-        mode: Mode = "train" if training else "eval"
-        counter = site.counter(mode)
-        counter.see(x, y.detach(), site.axis, self._step, site.again)
-        if self._step % self._width < self._every and y.requires_grad:
+        counter.see(x, y, self._step)
+        if self._measures_gradients and y.requires_grad:
             y.register_hook(counter.see_gradient)  # type: ignore[no-untyped-call]
-
-    def _use(self, key: tuple[Any, ...]) -> int:
-        """How often an activation was used before in this forward pass."""
-        use = self._uses.get(key, 0)
-        self._uses[key] = use + 1
-        return min(use, _MOST_USES - 1)
 
     def _site(self, function: Any, name: str, x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site | None:
         """The site of a call, a new one where it was not seen before; None for a call that is no activation."""
@@ -326,13 +325,17 @@ class Collector:
         module = stack[-1] if len(stack) > 1 or (stack and not is_activation(stack[0])) else None
         if module is not None and is_activation(module):
             code = None
-            key: tuple[Any, ...] = id(module), None, 0, x.dim()
+            key: Any = id(module)
+            sites = self._modules.setdefault(key, [])
         else:
             frame = caller()
             code, line = frame.f_code, frame.f_lineno
-            key = id(module), code, frame.f_lasti, x.dim()
-        use = self._use(key) if module is not None else 0
-        sites = self._sites.setdefault(key, [])
+            key = id(module), code, frame.f_lasti
+            sites = self._sites.setdefault(key, [])
+        use = 0
+        if module is not None:
+            use = min(self._uses.get(key, 0), _MOST_USES - 1)
+            self._uses[key] = use + 1
         if use < len(sites):
             return sites[use]
         if activation_of(name, args, kwargs) is None:
@@ -457,7 +460,7 @@ class _Root:
         self.prefix: str | None = None
         self.looks = {True: 0, False: 0}
         self.needs_mode = False
-        self.keys: list[tuple[Any, ...]] = []
+        self.keys: list[Any] = []
         self._paths: dict[int, str] = {}
 
     def path(self, module: nn.Module) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 import re
+import sys
 from functools import wraps
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from rectified.torch.functions import FUNCTIONS, activation_of, plain_name
 from rectified.torch.imports import after_import
 from rectified.torch.site import Site, is_activation, is_passed_through
 from rectified.torch.slopes import Slopes
-from rectified.torch.tally import Tally
+from rectified.torch.tally import Measure, Tally
 from rectified.torch.units import Call, Origin, origin_of
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ _collectors: list[Collector] = []
 
 
 def _count(sums: Tensor, low: Tensor, high: Tensor, x: Tensor, y: Tensor, axis: int, slopes: int) -> None:
-    Tally(sums, low, high).see(x.detach().unsqueeze(0), y.detach().unsqueeze(0), axis + 1, _slopes[slopes])
+    x, y = x.detach().unsqueeze(0), y.detach().unsqueeze(0)
+    Tally(sums, low, high).add(Measure.of(x, y, axis + 1, _slopes[slopes]))
 
 
 _library.impl("count", _count, "CompositeExplicitAutograd")
@@ -48,13 +50,24 @@ class _Watching:
 
     def remove(self) -> None:
         _collectors.remove(self._collector)
+        _forget_graphs()
 
 
 def watch_compiler(collector: Collector) -> _Watching:
-    """Let a collector see every graph that is compiled from now on, until the result is removed."""
+    """Let a collector see every graph that runs from now on, until the result is removed.
+
+    Graphs that were compiled before or during that time do the wrong counting outside of it, so they are compiled again.
+    """
     _collectors.append(collector)
     after_import("torch._dynamo.output_graph", _patch)
+    _forget_graphs()
     return _Watching(collector)
+
+
+def _forget_graphs() -> None:
+    dynamo: Any = sys.modules.get("torch._dynamo")
+    if dynamo is not None and hasattr(dynamo, "reset"):
+        dynamo.reset()
 
 
 def _patch(dynamo: ModuleType) -> None:
@@ -159,8 +172,7 @@ class _Graph:
         graph, module = self._module.graph, self._module
         like = _value(node)
         units = _sizes(like)[axis]
-        device = like.device
-        tally = Tally.new(units, site.slopes, torch.empty(0, dtype=like.dtype, device=device))
+        tally = Tally.new(units, site.slopes, like.dtype, like.device)
         site.tallies.append((self._mode, tally))
         _slopes.append(site.slopes)
         names = [f"rectified_{len(_slopes)}_{field}" for field in Tally._fields]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -10,10 +10,11 @@ from torch import Tensor
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence
 from rectified.torch.slopes import Slopes
-from rectified.torch.tally import Tally
+from rectified.torch.tally import Measure, Tally
 
-_MOST_ELEMENTS = 2**17
+_MOST_ELEMENTS = 2**17  # that wait
 _MOST_BATCHES = 32
+_MOST_MEASURES = 64
 
 
 class Counter:
@@ -23,69 +24,83 @@ class Counter:
     ----------
     slopes : Slopes
         Of the layer's function.
+    axis : int
+        Of the units.
+    again : callable
+        Gives the outputs of other inputs.
     """
 
-    def __init__(self, slopes: Slopes) -> None:
+    def __init__(self, slopes: Slopes, axis: int, again: Callable[[Tensor], Tensor]) -> None:
         self._slopes = slopes
-        self._waiting: list[Tensor] = []
-        self._elements = 0
-        self._axis = 0
-        self._again: Callable[[Tensor], Tensor] = torch.clone
-        self._steps: tuple[int, int] | None = None
-        self._gradients: list[Tensor] = []
+        self._is_told_by_output = slopes.idempotent
+        self._axis = axis
+        self._again = again
+        self._form: tuple[torch.Size, torch.dtype] | None = None
+        self._room: Tensor | None = None
+        self._places: Sequence[Tensor] = ()
+        self._waiting = 0
+        self._first = self._last = -1
+        self._measures: list[Measure] = []
         self._tally: Tally | None = None
+        self._gradients: list[Tensor] = []
 
-    def see(self, x: Tensor, y: Tensor, axis: int, step: int, again: Callable[[Tensor], Tensor]) -> None:
-        """Count a batch. Afterwards its tensors may change.
-
-        Parameters
-        ----------
-        x, y : Tensor
-            Inputs and outputs, which need no gradient. Where the output tells all, `x` is not looked at.
-        axis : int
-            Of the units.
-        step : int
-            Of the optimizer.
-        again : callable
-            Gives the outputs of other inputs.
-        """
-        self._steps = (self._steps[0] if self._steps else step, step)
-        if self._slopes.idempotent:
-            x = y
-        waiting = self._waiting
-        if waiting and waiting[0].shape != x.shape:
-            self._count_waiting()
-        self._axis, self._again = axis, again
-        elements = x.numel()
-        if 2 * elements > _MOST_ELEMENTS:
-            self._count(x.unsqueeze(0), y.unsqueeze(0))
+    def see(self, x: Tensor, y: Tensor, step: int) -> None:
+        """Count a batch of inputs and outputs. Afterwards the tensors may change."""
+        if self._first < 0:
+            self._first = step
+        self._last = step
+        kept = (y if self._is_told_by_output else x).detach()
+        if (kept.shape, kept.dtype) != self._form:
+            self._make_room(kept)
+        if not self._places:
+            self._measure(kept.unsqueeze(0), y.detach().unsqueeze(0))
             return
-        waiting.append(x.clone())
-        self._elements += elements
-        if self._elements + elements > _MOST_ELEMENTS or len(waiting) == _MOST_BATCHES:
-            self._count_waiting()
+        self._places[self._waiting].copy_(kept)
+        self._waiting += 1
+        if self._waiting == len(self._places):
+            self._measure_waiting()
 
     def see_gradient(self, gradient: Tensor) -> None:
         """Count the gradient of the loss by the output."""
         self._gradients.append(gradient.detach().float().square().sum())
 
-    def evidence(self, activation: Ridge, steps: tuple[int, int]) -> Evidence | None:
+    def evidence(self, activation: Ridge) -> Evidence | None:
         """What was counted since the last time; None for nothing. Only here the device is waited for."""
-        self._count_waiting()
-        if self._tally is None or self._steps is None:
+        if self._first < 0:
             return None
-        found = self._tally.evidence(activation, self._slopes, self._steps, self._gradients)
-        self._steps, self._gradients = None, []
+        self._measure_waiting()
+        counted = [measure.counted() for measure in self._measures]
+        if self._tally is not None:
+            counted.append(self._tally.take())
+        steps, gradients = (self._first, self._last), self._gradients
+        self._first, self._measures, self._gradients = -1, [], []
+        found = counted[0].evidence(activation, self._slopes, steps, gradients)
+        for other in counted[1:]:
+            found += other.evidence(activation, self._slopes, steps)
         return found
 
-    def _count_waiting(self) -> None:
-        if self._waiting:
-            x = torch.stack(self._waiting)
-            self._waiting.clear()
-            self._elements = 0
-            self._count(x, x if self._slopes.idempotent else self._again(x.flatten(0, 1)).view_as(x))
+    def _make_room(self, like: Tensor) -> None:
+        """Room for batches like this one to wait in; none for large ones."""
+        self._measure_waiting()
+        self._form = like.shape, like.dtype
+        batches = min(_MOST_BATCHES, _MOST_ELEMENTS // max(1, like.numel()))
+        self._room, self._places = None, ()
+        if batches > 1:
+            with torch.inference_mode(False):  # or it could not change outside of it
+                self._room = torch.empty((batches, *like.shape), dtype=like.dtype, device=like.device)
+                self._places = self._room.unbind()
 
-    def _count(self, x: Tensor, y: Tensor) -> None:
-        if self._tally is None:
-            self._tally = Tally.new(x.shape[self._axis + 1], self._slopes, x)
-        self._tally.see(x, y, self._axis + 1, self._slopes)
+    def _measure_waiting(self) -> None:
+        if self._waiting and self._room is not None:
+            x = self._room[: self._waiting]
+            self._waiting = 0
+            self._measure(x, x if self._is_told_by_output else self._again(x.flatten(0, 1)).view_as(x))
+
+    def _measure(self, x: Tensor, y: Tensor) -> None:
+        self._measures.append(Measure.of(x, y, self._axis + 1, self._slopes))
+        if len(self._measures) == _MOST_MEASURES:
+            if self._tally is None:
+                self._tally = Tally.new(x.shape[self._axis + 1], self._slopes, x.dtype, x.device)
+            for measure in self._measures:
+                self._tally.add(measure)
+            self._measures.clear()

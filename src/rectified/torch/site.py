@@ -58,7 +58,7 @@ class Site:
         activation = self.activation
         self.function = activation.name
         self.slopes = slopes_of(activation)
-        self._counters: dict[Mode, Counter] = {}
+        self._counters: dict[bool, Counter] = {}
         self.tallies: list[tuple[Mode, Tally]] = []
 
     @property
@@ -68,18 +68,19 @@ class Site:
         assert found is not None
         return found
 
-    def counter(self, mode: Mode) -> Counter:
-        """The counter of a mode."""
-        found = self._counters.get(mode)
-        if found is None:
-            found = self._counters[mode] = Counter(self.slopes)
+    def counter(self, training: bool) -> Counter | None:
+        """The counter of a mode; None where the units are not known."""
+        found = self._counters.get(training)
+        if found is None and self.axis is not None:
+            found = self._counters[training] = Counter(self.slopes, self.axis, self.again)
         return found
 
     def write(self, run: Run, steps: tuple[int, int]) -> None:
-        """Put what was counted since the last time into a run's record."""
+        """Put what was counted since the last time into a run's record; `steps` are those of compiled code."""
         activation = self.activation
-        counted = [(mode, counter.evidence(activation, steps)) for mode, counter in self._counters.items()]
-        counted += [(mode, tally.evidence(activation, self.slopes, steps)) for mode, tally in self.tallies]
+        modes: dict[bool, Mode] = {True: "train", False: "eval"}
+        counted = [(modes[training], counter.evidence(activation)) for training, counter in self._counters.items()]
+        counted += [(mode, tally.take().evidence(activation, self.slopes, steps)) for mode, tally in self.tallies]
         for mode, evidence in counted:
             if evidence is None or not evidence.samples:
                 continue

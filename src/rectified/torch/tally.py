@@ -1,9 +1,13 @@
-"""Counting in tensors: a fixed number of operations a batch, on any device, in eager and in compiled code."""
+"""Counting in tensors: a fixed number of operations a batch, on any device, in eager and in compiled code.
+
+A batch in which a unit got NaN, or outputs of both infinities, is passed over for this unit.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf
+from dataclasses import dataclass
+from math import inf, isfinite
 from typing import NamedTuple
 
 import numpy as np
@@ -15,17 +19,140 @@ from rectified.activation import Ridge
 from rectified.health.evidence import Evidence
 from rectified.torch.slopes import Slopes
 
+_ALL = ((-inf, inf),)
+_NONE = np.empty((0, 0))
+
+
+class Measure(NamedTuple):
+    """What was measured of some batches of one shape: tensors with a row for each batch and a column for each unit.
+
+    Attributes
+    ----------
+    values : int
+        How many values of each unit a batch has.
+    total : Tensor
+        The sum of the outputs.
+    magnitude : Tensor
+        The sum of their magnitudes.
+    fired : Tensor or None
+        How many values fired; None where all do.
+    low, high : sequence of Tensor
+        The smallest input above, and the largest up to, each turn of the slope; last, the smallest and the largest of all.
+    """
+
+    values: int
+    total: Tensor
+    magnitude: Tensor
+    fired: Tensor | None
+    low: Sequence[Tensor]
+    high: Sequence[Tensor]
+
+    @classmethod
+    def of(cls, x: Tensor, y: Tensor, axis: int, slopes: Slopes) -> Measure:
+        """Measure batches, which the first axis counts.
+
+        Parameters
+        ----------
+        x, y : Tensor
+            Inputs and outputs.
+        axis : int
+            The axis of the units.
+        slopes : Slopes
+            The function's.
+        """
+        x, y = _wide(x), _wide(y)
+        total = _sum(y, axis)
+        magnitude = total if slopes.nonnegative else _sum(y.abs(), axis)
+        if slopes.firing == _ALL:
+            fired = None
+        elif slopes.idempotent and slopes.firing == ((0.0, inf),):  # the input is the output, which is never negative
+            fired = _sum(y.sign(), axis)
+        else:
+            fired = _fired(x, axis, slopes.firing)
+        low: list[Tensor] = []
+        high: list[Tensor] = []
+        if not slopes.constant:
+            others = [other for other in range(1, x.ndim) if other != axis]
+            for turn in slopes.turns:
+                above = x > (_downwards(turn) if x.dtype == torch.float32 else turn)
+                low.append(_extreme(torch.where(above, x, inf), others, torch.amin))
+                high.append(_extreme(torch.where(above, -inf, x), others, torch.amax))
+            low.append(_extreme(x, others, torch.amin))
+            high.append(_extreme(x, others, torch.amax))
+        return cls(x[:1].numel() // x.shape[axis], total, magnitude, fired, low, high)
+
+    def counted(self) -> Counted:
+        """The same as arrays. Here the device is waited for."""
+        total = _array(self.total)
+        skipped = np.isnan(total)
+        fired = np.full_like(total, self.values) if self.fired is None else _array(self.fired)
+        magnitude = total if self.magnitude is self.total else _array(self.magnitude)
+        low, high = (np.array([_array(row) for row in rows]) if rows else None for rows in (self.low, self.high))
+        if skipped.any():
+            total, magnitude, fired = (np.where(skipped, 0, rows) for rows in (total, magnitude, fired))
+            if low is not None and high is not None:
+                low, high = np.where(skipped, inf, low), np.where(skipped, -inf, high)
+        output = np.add.reduce(total, 0, np.float64)
+        return Counted(
+            samples=self.values * len(total),
+            nans=self.values * np.add.reduce(skipped, 0, np.int64),
+            fired=np.add.reduce(fired, 0, np.float64),
+            total=output,
+            magnitude=output if magnitude is total else np.add.reduce(magnitude, 0, np.float64),
+            low=_NONE if low is None else low.min(1),
+            high=_NONE if high is None else high.max(1),
+        )
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Counters in arrays, with a column for each unit."""
+
+    samples: int
+    nans: NDArray[np.int64]
+    fired: NDArray[np.float64]
+    total: NDArray[np.float64]
+    magnitude: NDArray[np.float64]
+    low: NDArray[np.floating]
+    high: NDArray[np.floating]
+
+    def evidence(
+        self, activation: Ridge, slopes: Slopes, steps: tuple[int, int], gradients: Sequence[Tensor] = ()
+    ) -> Evidence:
+        """What the counters say, with the catalogue's derivative of the inputs that were kept."""
+        seen, fired = self.samples - self.nans, self.fired
+        if slopes.constant:
+            steepest, flattest = slopes.constant * (fired > 0), slopes.constant * (fired == seen)
+            if not seen.all():
+                steepest[seen == 0] = flattest[seen == 0] = np.nan
+        else:
+            steepest, flattest = _extremes(activation, np.concatenate([self.low, self.high]))
+            if slopes.firing == _ALL:
+                fired = np.where(steepest > 0, seen, 0)
+        squares = [square for square in map(float, gradients) if isfinite(square)]
+        return Evidence(
+            samples=self.samples,
+            steps=steps,
+            max_slope=steepest,
+            min_slope=flattest,
+            fired=fired.astype(np.int64),
+            nans=self.nans.astype(np.int64),
+            sum_output=self.total,
+            sum_abs_output=self.magnitude,
+            gradient_squares=sum(squares),
+            gradients=len(squares),
+        )
+
 
 class Tally(NamedTuple):
-    """The counters of one layer, with a column for each unit.
+    """Counters in tensors that stay where they are, so that compiled code can hold on to them.
 
     Attributes
     ----------
     sums : Tensor
-        Rows: how many values fired, the sum of the outputs, that of their magnitudes, how many values were passed over
-        because of NaN, how many there were.
+        Rows: how many values were seen, passed over, and fired; the sum of the outputs, and that of their magnitudes.
     low, high : Tensor
-        The smallest input above, and the largest up to, each turn of the slope; last, the smallest and the largest of all.
+        As of a `Measure`.
     """
 
     sums: Tensor
@@ -33,104 +160,70 @@ class Tally(NamedTuple):
     high: Tensor
 
     @classmethod
-    def new(cls, units: int, slopes: Slopes, like: Tensor) -> Tally:
-        """Nothing seen so far, on the device of a tensor."""
-        exact = torch.float32 if like.device.type == "mps" else torch.float64
+    def new(cls, units: int, slopes: Slopes, dtype: torch.dtype, device: torch.device) -> Tally:
+        """Nothing counted so far."""
         kept = 0 if slopes.constant else 1 + len(slopes.turns)
+        exact = torch.float32 if device.type == "mps" else torch.float64
         with torch.inference_mode(False):  # or they could not change outside of it
-            limits = torch.full((kept, units), inf, dtype=_working(like.dtype), device=like.device)
-            return cls(torch.zeros((5, units), dtype=exact, device=like.device), limits, -limits)
+            limits = torch.full((kept, units), inf, dtype=_working(dtype), device=device)
+            return cls(torch.zeros((5, units), dtype=exact, device=device), limits, -limits)
 
-    def see(self, x: Tensor, y: Tensor, axis: int, slopes: Slopes) -> None:
-        """Count batches of one shape.
-
-        A batch in which a unit got NaN, or outputs of both infinities, is passed over for this unit.
-
-        Parameters
-        ----------
-        x, y : Tensor
-            Inputs and outputs; the first axis counts the batches.
-        axis : int
-            The axis of the units.
-        slopes : Slopes
-            The function's.
-        """
-        x, y = _by_unit(x, axis), _by_unit(y, axis)
-        values = x.shape[1] * x.shape[3]
-        total = _sum(y)
+    def add(self, measure: Measure) -> None:
+        """Count what was measured, without waiting for the device."""
+        values, total = measure.values, measure.total
         skipped = total.isnan()
-        fired = _fired(x, slopes.firing) if slopes.firing != ((-inf, inf),) else torch.zeros_like(total)
-        absolute = total if slopes.nonnegative else _sum(y.abs())
-        nans = values * skipped.to(total.dtype)
-        counted = torch.stack((fired, total, absolute)).masked_fill_(skipped, 0)
         every = torch.full_like(total, values)
-        self.sums.add_(torch.cat((counted, torch.stack((nans, every)))).sum(1))
-        if slopes.constant:
-            return
-        low, high = [], []
-        for turn in slopes.turns:
-            above = x > (_downwards(turn) if x.dtype == torch.float32 else turn)
-            low.append(torch.where(above, x, inf).amin((1, 3)))
-            high.append(torch.where(above, -inf, x).amax((1, 3)))
-        low.append(x.amin((1, 3)))
-        high.append(x.amax((1, 3)))
-        torch.minimum(self.low, torch.stack(low).masked_fill_(skipped, inf).amin(1), out=self.low)
-        torch.maximum(self.high, torch.stack(high).masked_fill_(skipped, -inf).amax(1), out=self.high)
+        fired = every if measure.fired is None else measure.fired
+        rows = torch.stack((every, every, fired, total, measure.magnitude))
+        rows[1].masked_fill_(~skipped, 0)
+        rows[2:].masked_fill_(skipped, 0)
+        self.sums.add_(rows.sum(1))
+        if measure.low:
+            low, high = torch.stack(list(measure.low)), torch.stack(list(measure.high))
+            self.low.copy_(torch.minimum(self.low, low.masked_fill_(skipped, inf).amin(1)))
+            self.high.copy_(torch.maximum(self.high, high.masked_fill_(skipped, -inf).amax(1)))
 
-    def evidence(
-        self, activation: Ridge, slopes: Slopes, steps: tuple[int, int], gradients: Sequence[Tensor] = ()
-    ) -> Evidence:
-        """What was counted; the counters begin again. Here, and only here, the device is waited for."""
-        fired, output, magnitude, nans, samples = self.sums.cpu().double().numpy()
-        low, high = self.low.cpu().numpy(), self.high.cpu().numpy()
-        squares = torch.stack(list(gradients)).cpu().double().numpy() if gradients else np.zeros(0)
-        squares = squares[np.isfinite(squares)]
-        seen = samples - nans
-        if slopes.constant:
-            steepest = np.where(fired > 0, slopes.constant, 0.0)
-            flattest = np.where(fired == seen, slopes.constant, 0.0)
-            steepest, flattest = (np.where(seen > 0, slope, np.nan) for slope in (steepest, flattest))
-        else:
-            steepest, flattest = _extremes(activation, np.concatenate([low, high]))
-            if slopes.firing == ((-inf, inf),):
-                fired = np.where(steepest > 0, seen, 0)
-        found = Evidence(
-            samples=int(samples.max(initial=0)),
-            steps=steps,
-            max_slope=steepest,
-            min_slope=flattest,
-            fired=fired.astype(np.int64),
-            nans=nans.astype(np.int64),
-            sum_output=output.copy(),
-            sum_abs_output=magnitude.copy(),
-            gradient_squares=float(squares.sum()),
-            gradients=squares.size,
-        )
+    def take(self) -> Counted:
+        """What was counted; the counters begin again. Here the device is waited for."""
+        samples, nans, fired, total, magnitude = _array(self.sums).astype(np.float64)
+        low, high = _array(self.low).copy(), _array(self.high).copy()
         self.sums.zero_()
         self.low.fill_(inf)
         self.high.fill_(-inf)
-        return found
+        return Counted(int(samples.max(initial=0)), nans.astype(np.int64), fired, total, magnitude, low, high)
 
 
-def _by_unit(values: Tensor, axis: int) -> Tensor:
-    """As batches, values before the units, units, values after them; half precision is widened."""
-    if not values.is_contiguous():
-        values, axis = values.movedim(axis, -1), values.ndim - 1
-    values = values.flatten(1, axis - 1) if axis > 1 else values.unsqueeze(1)
-    values = values.flatten(3) if values.ndim > 3 else values.unsqueeze(3)
-    return values.to(_working(values.dtype))
+def _array(tensor: Tensor) -> NDArray[np.floating]:
+    found: NDArray[np.floating] = tensor.cpu().numpy()
+    return found
 
 
 def _working(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def _sum(values: Tensor) -> Tensor:
-    """For each batch and unit. One axis after the other is faster than both together."""
-    return (values.squeeze(3) if values.shape[3] == 1 else values.sum(3)).sum(1)
+def _wide(values: Tensor) -> Tensor:
+    """Half precision is too narrow to add up in."""
+    return values if values.dtype == torch.float32 else values.to(_working(values.dtype))
 
 
-def _fired(x: Tensor, firing: Sequence[tuple[float, float]]) -> Tensor:
+def _sum(values: Tensor, axis: int) -> Tensor:
+    """Over all but the batches and the units. What follows the units goes first, which is faster than all together."""
+    if values.ndim > axis + 1:
+        if values.is_contiguous():
+            values = values.flatten(axis + 1).sum(-1)
+        else:
+            values = values.sum(list(range(axis + 1, values.ndim)))
+    if axis == 1:
+        return values
+    return values.sum(1) if axis == 2 else values.sum(list(range(1, axis)))
+
+
+def _extreme(values: Tensor, others: list[int], extreme: object) -> Tensor:
+    return extreme(values, others) if others else values  # type: ignore[operator, no-any-return]
+
+
+def _fired(x: Tensor, axis: int, firing: Sequence[tuple[float, float]]) -> Tensor:
     """How many values lie in one of the open intervals. Marks that are floats are made and summed faster than bools."""
     counts = []
     for low, high in firing:
@@ -141,7 +234,7 @@ def _fired(x: Tensor, firing: Sequence[tuple[float, float]]) -> Tensor:
             torch.gt(x, low, out=marks)
             if high != inf:
                 marks.mul_(x < high)
-        counts.append(_sum(marks))
+        counts.append(_sum(marks, axis))
     return counts[0] if len(counts) == 1 else torch.stack(counts).sum(0)
 
 

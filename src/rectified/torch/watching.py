@@ -80,6 +80,8 @@ def watch(model: nn.Module | None = None, *, every: int = 1) -> Iterator[Health]
     >>> [(verdict.layer.name, verdict.state_of(1)) for verdict in health.report().layers]
     [('1', 'dead')]
     """
+    if every < 1:
+        raise ValueError(f"every is 1 or more, not {every}")
     collector = Collector(model, every=every, run=Run(started=datetime.now(UTC).isoformat(timespec="seconds")))
     collector.start()
     try:
