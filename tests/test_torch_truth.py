@@ -3,6 +3,7 @@
 import copy
 import io
 import sys
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,13 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
-from torch_networks import NETWORKS, Convolutions, Healthy, Network, Residual, Sigmoidal, built, compare, train  # noqa: E402
 
 import rectified as rf  # noqa: E402
 from rectified.health import Evidence  # noqa: E402
 from rectified.health.report import Report  # noqa: E402
 from rectified.health.verdict import DEAD, LINEAR, SATURATED  # noqa: E402
 from rectified.torch import watch  # noqa: E402
+from torch_networks import NETWORKS, Convolutions, Healthy, Network, Residual, Sigmoidal, built, compare, train  # noqa: E402
 
 
 def told(report: Report, state: int) -> tuple[tuple[int, ...], ...]:
@@ -382,10 +383,8 @@ def test_an_error_in_the_network_is_survived() -> None:
     with watch(outer) as health:
         for number in range(10):
             network.fails = number % 2 == 1
-            try:
+            with suppress(ArithmeticError):
                 outer(torch.randn(2, 3))
-            except ArithmeticError:
-                pass
     assert health.layers["0.act"].histories["train"].total.samples == 10
 
 

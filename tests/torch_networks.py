@@ -18,7 +18,6 @@ from torch.utils.checkpoint import checkpoint
 import rectified as rf
 from rectified.health import Evidence, Layer
 
-
 LEAKY = rf.leaky_relu.bind(slope=0.2)
 
 

@@ -330,7 +330,7 @@ class Collector:
         else:
             frame = caller()
             code, line = frame.f_code, frame.f_lineno
-            key = id(module), code, frame.f_lasti
+            key = id(stack[-1]) if stack else 0, code, frame.f_lasti
             sites = self._sites.setdefault(key, [])
         use = 0
         if module is not None:

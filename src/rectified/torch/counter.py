@@ -28,6 +28,11 @@ class Counter:
         Of the units.
     again : callable
         Gives the outputs of other inputs.
+
+    Attributes
+    ----------
+    units_changed : bool
+        Whether batches were left out because they had another number of units.
     """
 
     def __init__(self, slopes: Slopes, axis: int, again: Callable[[Tensor], Tensor]) -> None:
@@ -35,6 +40,8 @@ class Counter:
         self._is_told_by_output = slopes.idempotent
         self._axis = axis
         self._again = again
+        self.units_changed = False
+        self._units: int | None = None
         self._form: tuple[torch.Size, torch.dtype] | None = None
         self._room: Tensor | None = None
         self._places: Sequence[Tensor] = ()
@@ -46,12 +53,12 @@ class Counter:
 
     def see(self, x: Tensor, y: Tensor, step: int) -> None:
         """Count a batch of inputs and outputs. Afterwards the tensors may change."""
+        kept = (y if self._is_told_by_output else x).detach()
+        if (kept.shape, kept.dtype) != self._form and not self._fits(kept):
+            return
         if self._first < 0:
             self._first = step
         self._last = step
-        kept = (y if self._is_told_by_output else x).detach()
-        if (kept.shape, kept.dtype) != self._form:
-            self._make_room(kept)
         if not self._places:
             self._measure(kept.unsqueeze(0), y.detach().unsqueeze(0))
             return
@@ -79,16 +86,21 @@ class Counter:
             found += other.evidence(activation, self._slopes, steps)
         return found
 
-    def _make_room(self, like: Tensor) -> None:
-        """Room for batches like this one to wait in; none for large ones."""
+    def _fits(self, like: Tensor) -> bool:
+        """Make room for batches like this one to wait in, none for large ones. Whether it has the units of those before."""
+        units = like.shape[self._axis] if like.dim() > self._axis else -1
+        if self._units not in (None, units):
+            self.units_changed = True
+            return False
         self._measure_waiting()
-        self._form = like.shape, like.dtype
+        self._form, self._units = (like.shape, like.dtype), units
         batches = min(_MOST_BATCHES, _MOST_ELEMENTS // max(1, like.numel()))
         self._room, self._places = None, ()
         if batches > 1:
             with torch.inference_mode(False):  # or it could not change outside of it
                 self._room = torch.empty((batches, *like.shape), dtype=like.dtype, device=like.device)
                 self._places = self._room.unbind()
+        return True
 
     def _measure_waiting(self) -> None:
         if self._waiting and self._room is not None:

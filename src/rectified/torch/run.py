@@ -117,8 +117,8 @@ class _Program:
         except OSError as error:
             raise Mistake(f"cannot run {path}: {error.strerror}") from None
         with _without_own_frames():
-            code = compile(source, str(path), "exec", dont_inherit=True)
-        return cls(code, arguments, str(path.resolve().parent), {"__file__": str(path)})
+            code = compile(source, path.absolute(), "exec", dont_inherit=True)
+        return cls(code, arguments, str(path.resolve().parent), {"__file__": str(path.absolute())})
 
     @classmethod
     def of_module(cls, arguments: Sequence[str]) -> _Program:

@@ -86,10 +86,11 @@ class Site:
                 continue
             layer = run.layer(self.name, self.function, evidence.units, _own_parameters(activation))
             layer.feeds_loss = self.feeds_loss
+            has_changed = layer.units != evidence.units or any(each.units_changed for each in self._counters.values())
+            if has_changed:
+                layer.note = "its number of units changed, and only the first number was counted"
             if layer.units == evidence.units:
                 layer.add(evidence, mode)
-            else:
-                layer.note = "its number of units changed, and only the first number was counted"
 
 
 def slopes_of(activation: Ridge) -> Slopes:

@@ -5,7 +5,7 @@ A batch in which a unit got NaN, or outputs of both infinities, is passed over f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 from typing import NamedTuple
@@ -122,7 +122,7 @@ class Counted:
         """What the counters say, with the catalogue's derivative of the inputs that were kept."""
         seen, fired = self.samples - self.nans, self.fired
         if slopes.constant:
-            steepest, flattest = slopes.constant * (fired > 0), slopes.constant * (fired == seen)
+            steepest, flattest = (np.where(mark, slopes.constant, 0.0) for mark in (fired > 0, fired == seen))
             if not seen.all():
                 steepest[seen == 0] = flattest[seen == 0] = np.nan
         else:
@@ -219,8 +219,8 @@ def _sum(values: Tensor, axis: int) -> Tensor:
     return values.sum(1) if axis == 2 else values.sum(list(range(1, axis)))
 
 
-def _extreme(values: Tensor, others: list[int], extreme: object) -> Tensor:
-    return extreme(values, others) if others else values  # type: ignore[operator, no-any-return]
+def _extreme(values: Tensor, others: list[int], extreme: Callable[..., Tensor]) -> Tensor:
+    return extreme(values, others) if others else values
 
 
 def _fired(x: Tensor, axis: int, firing: Sequence[tuple[float, float]]) -> Tensor:
