@@ -1,13 +1,13 @@
-"""What looking at a network costs: steps with and without, in turns, and the ratio of their medians.
+"""What looking at a network costs: the time that a step of training takes with it and without, and the ratio.
 
-Run it on a machine that does nothing else: ``python benchmarks/overhead.py``.
+Times are the processor's, of one thread, so that other programs disturb them little.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from statistics import mean
+from statistics import median
 from time import process_time
 
 import torch
@@ -68,7 +68,10 @@ def stepping(model: nn.Module, x: Tensor) -> Callable[[], None]:
 
 
 def compare(model: nn.Module, x: Tensor, rounds: int, steps: int) -> dict[str, float]:
-    """The median time of a step in each way, in turns, after a beginning in which the units were found."""
+    """The seconds of a step in each way: the median over rounds of short runs that take turns.
+
+    Each way first runs for 300 steps, in which the units are found and the windows are short.
+    """
     step = stepping(model, x)
     ways: dict[str, Collector | None] = {"without": None, "with": Collector(model), "every 10": Collector(model, every=10)}
     times: dict[str, list[float]] = {way: [] for way in ways}
@@ -76,14 +79,17 @@ def compare(model: nn.Module, x: Tensor, rounds: int, steps: int) -> dict[str, f
         for way, collector in ways.items():
             if collector is not None:
                 collector.start()
-            for _ in range(steps if number else 300):
-                start = process_time()
+            for _ in range(2 if number else 300):
                 step()
-                if number:
-                    times[way].append(process_time() - start)
+            start = process_time()
+            for _ in range(steps):
+                step()
+            seconds = (process_time() - start) / steps
+            if number:
+                times[way].append(seconds)
             if collector is not None:
                 collector.stop()
-    return {way: mean(sorted(found)[: len(found) * 9 // 10]) for way, found in times.items()}
+    return {way: median(found) for way, found in times.items()}
 
 
 def main() -> None:

@@ -431,6 +431,18 @@ def test_workers_that_load_data_do_no_harm() -> None:
     assert health.layers["1"].histories["train"].total.samples == 32
 
 
+def test_outputs_that_are_overwritten_without_training() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+    with watch(network) as health:
+        network(torch.randn(2, 3))
+        with torch.no_grad():
+            network(torch.randn(2, 3)).fill_(5.0)  # this one was copied
+        network(torch.randn(2, 3)).detach().fill_(5.0)
+    layer = health.layers["1"]
+    assert layer.histories["train"].total.samples == 4
+    assert layer.note == "1 batches were not counted, because they were overwritten"
+
+
 def test_a_learned_slope() -> None:
     network = nn.Sequential(nn.Conv1d(2, 3, 1), nn.PReLU(3))
     with torch.no_grad():

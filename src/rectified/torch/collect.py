@@ -72,7 +72,7 @@ class Collector:
         self._mode_is_on = False
         self._is_everywhere = True
         self._stays_everywhere = False
-        self._is_tracking = True
+        self.is_tracking = True
         self._settles_at = _LOOKS
 
         self._stack: list[nn.Module] = []
@@ -151,7 +151,7 @@ class Collector:
             self._close_window()
         if self._step >= self._settles_at:
             self._is_everywhere = self._stays_everywhere
-        self._is_tracking = self._step < self._settles_at
+        self.is_tracking = self._step < self._settles_at
         self._measures_gradients = self._step % self._width < self._every
         self._switch(self._is_everywhere and self._hidden is None)
 
@@ -224,7 +224,7 @@ class Collector:
             self._is_everywhere = self._stays_everywhere
         self._root = root
         self._uses.clear()
-        self._is_tracking = is_look or self._step < self._settles_at
+        self.is_tracking = is_look or self._step < self._settles_at
         self._switch((is_look or root.needs_mode or self._is_everywhere) and self._hidden is None)
         if len(self._origins) > _MOST_ORIGINS:
             self._origins = {key: found for key, found in self._origins.items() if found[0]() is not None}
@@ -244,7 +244,7 @@ class Collector:
     def _end(self) -> None:
         self._stack.clear()
         self._root = None
-        self._is_tracking = self._step < self._settles_at
+        self.is_tracking = self._step < self._settles_at
         self._switch(self._is_everywhere and self._hidden is None)
 
     def _special(self, kind: str, module: nn.Module) -> None:
@@ -280,7 +280,7 @@ class Collector:
         sites = self._modules.get(key)
         if sites is None or not args:
             return
-        use = self._uses.get(key, 0)
+        use = min(self._uses.get(key, 0), _MOST_USES - 1)
         self._uses[key] = use + 1
         if use < len(sites):
             self._see(sites[use], args[0], output, module.training)
@@ -292,7 +292,6 @@ class Collector:
         if (
             self._skipped is not None
             or not isinstance(x, Tensor)
-            or not x.is_floating_point()
             or gradients_are_computed()
             or (not stack and (self._only is not None or self._is_left_out(torch.is_grad_enabled())))
         ):
@@ -300,10 +299,11 @@ class Collector:
         site = self._site(function, name, x, args, kwargs)
         if site is None:
             return self.follow(function, args, kwargs)
-        x = x.detach().clone() if site.is_overwritten else x.detach()
+        if site.is_overwritten:
+            x = x.detach().clone()
         result = function(*args, **kwargs)
         y = output_of(name, result)
-        if self._is_tracking:
+        if self.is_tracking:
             axis = origin_of(self._call(name, args, kwargs, y)).axis
             if site.axis is None:
                 site.axis = axis
@@ -338,7 +338,7 @@ class Collector:
             self._uses[key] = use + 1
         if use < len(sites):
             return sites[use]
-        if activation_of(name, args, kwargs) is None:
+        if not x.is_floating_point() or activation_of(name, args, kwargs) is None:
             return None
         path = self.path(module)
         if code is not None:
@@ -353,7 +353,7 @@ class Collector:
         elif self._root is not None:
             self._root.keys.append(key)
             self._root.needs_mode |= code is not None or site.is_overwritten or not args
-        if not self._is_tracking:  # look where the units are the next time
+        if not self.is_tracking:  # look where the units are the next time
             self._settles_at = self._step + 2
             if self._root is not None:
                 self._root.looks = {True: 0, False: 0}
@@ -386,15 +386,6 @@ class Collector:
         return site
 
     # ---- where tensors come from -----------------------------------------------------------------------------------------
-
-    def intercept(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Make any call of PyTorch's functions."""
-        name = FUNCTIONS.get(function)
-        if name is not None:
-            return self.observe(function, name, args, kwargs)
-        if self._is_tracking:
-            return self.follow(function, args, kwargs)
-        return function(*args, **kwargs)
 
     def follow(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call, and remember which axis of its result counts the units."""
@@ -444,12 +435,17 @@ class _FunctionMode(TorchFunctionMode):
 
     def __init__(self, collector: Collector) -> None:
         super().__init__()
-        self._intercept = collector.intercept
+        self._collector = collector
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         if torch.compiler.is_compiling():
             return func(*args, **(kwargs or {}))
-        return self._intercept(func, args, kwargs or {})
+        name = FUNCTIONS.get(func)
+        if name is not None:
+            return self._collector.observe(func, name, args, kwargs or {})
+        if self._collector.is_tracking:
+            return self._collector.follow(func, args, kwargs or {})
+        return func(*args, **kwargs) if kwargs else func(*args)
 
 
 class _Root:
@@ -508,9 +504,9 @@ def _unseen_in(module: Any) -> str:
     return "only the last of its layers is seen" if module.num_layers > 1 else ""
 
 
-def gradients_are_computed() -> bool:
+def gradients_are_computed(task: Callable[[], int] = torch._C._current_graph_task_id) -> bool:
     """Whether this runs inside of a backward pass."""
-    return bool(torch._C._current_graph_task_id() != -1)
+    return task() != -1
 
 
 def _needs_gradients(module: nn.Module) -> bool:

@@ -28,19 +28,26 @@ class Counter:
         Of the units.
     again : callable
         Gives the outputs of other inputs.
+    is_saved : bool
+        Whether PyTorch saves the outputs for the backward pass, and so refuses to change them: then they need no copy.
 
     Attributes
     ----------
     units_changed : bool
         Whether batches were left out because they had another number of units.
+    overwritten : int
+        How many batches were left out because they were overwritten after all, which no training does.
     """
 
-    def __init__(self, slopes: Slopes, axis: int, again: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, slopes: Slopes, axis: int, again: Callable[[Tensor], Tensor], *, is_saved: bool = False) -> None:
         self._slopes = slopes
+        self._is_saved = is_saved
+        self._saved: list[tuple[Tensor, int]] = []
         self._is_told_by_output = slopes.idempotent
         self._axis = axis
         self._again = again
         self.units_changed = False
+        self.overwritten = 0
         self._units: int | None = None
         self._form: tuple[torch.Size, torch.dtype] | None = None
         self._room: Tensor | None = None
@@ -61,11 +68,15 @@ class Counter:
         self._last = step
         if not self._places:
             self._measure(kept.unsqueeze(0), y.detach().unsqueeze(0))
-            return
-        self._places[self._waiting].copy_(kept)
-        self._waiting += 1
-        if self._waiting == len(self._places):
-            self._measure_waiting()
+        elif self._is_saved and y.requires_grad:
+            self._saved.append((kept, kept._version))
+            if len(self._saved) == len(self._places):
+                self._measure_saved()
+        else:
+            self._places[self._waiting].copy_(kept)
+            self._waiting += 1
+            if self._waiting == len(self._places):
+                self._measure_waiting()
 
     def see_gradient(self, gradient: Tensor) -> None:
         """Count the gradient of the loss by the output."""
@@ -76,11 +87,14 @@ class Counter:
         if self._first < 0:
             return None
         self._measure_waiting()
+        self._measure_saved()
         counted = [measure.counted() for measure in self._measures]
         if self._tally is not None:
             counted.append(self._tally.take())
         steps, gradients = (self._first, self._last), self._gradients
         self._first, self._measures, self._gradients = -1, [], []
+        if not counted:
+            return None
         found = counted[0].evidence(activation, self._slopes, steps, gradients)
         for other in counted[1:]:
             found += other.evidence(activation, self._slopes, steps)
@@ -89,10 +103,11 @@ class Counter:
     def _fits(self, like: Tensor) -> bool:
         """Make room for batches like this one to wait in, none for large ones. Whether it has the units of those before."""
         units = like.shape[self._axis] if like.dim() > self._axis else -1
-        if self._units not in (None, units):
+        if self._units not in (None, units) or not like.is_floating_point():
             self.units_changed = True
             return False
         self._measure_waiting()
+        self._measure_saved()
         self._form, self._units = (like.shape, like.dtype), units
         batches = min(_MOST_BATCHES, _MOST_ELEMENTS // max(1, like.numel()))
         self._room, self._places = None, ()
@@ -107,6 +122,14 @@ class Counter:
             x = self._room[: self._waiting]
             self._waiting = 0
             self._measure(x, x if self._is_told_by_output else self._again(x.flatten(0, 1)).view_as(x))
+
+    def _measure_saved(self) -> None:
+        same = [kept for kept, version in self._saved if kept._version == version]
+        self.overwritten += len(self._saved) - len(same)
+        self._saved.clear()
+        if same:
+            x = torch.stack(same)
+            self._measure(x, x)
 
     def _measure(self, x: Tensor, y: Tensor) -> None:
         self._measures.append(Measure.of(x, y, self._axis + 1, self._slopes))

@@ -72,7 +72,7 @@ class Site:
         """The counter of a mode; None where the units are not known."""
         found = self._counters.get(training)
         if found is None and self.axis is not None:
-            found = self._counters[training] = Counter(self.slopes, self.axis, self.again)
+            found = self._counters[training] = Counter(self.slopes, self.axis, self.again, is_saved=self._call[0] == "relu")
         return found
 
     def write(self, run: Run, steps: tuple[int, int]) -> None:
@@ -86,9 +86,11 @@ class Site:
                 continue
             layer = run.layer(self.name, self.function, evidence.units, _own_parameters(activation))
             layer.feeds_loss = self.feeds_loss
-            has_changed = layer.units != evidence.units or any(each.units_changed for each in self._counters.values())
-            if has_changed:
+            counters = self._counters.values()
+            if layer.units != evidence.units or any(counter.units_changed for counter in counters):
                 layer.note = "its number of units changed, and only the first number was counted"
+            elif overwritten := sum(counter.overwritten for counter in counters):
+                layer.note = f"{overwritten} batches were not counted, because they were overwritten"
             if layer.units == evidence.units:
                 layer.add(evidence, mode)
 
@@ -108,7 +110,7 @@ def slopes_of(activation: Ridge) -> Slopes:
 
 def caller() -> FrameType:
     """The frame of the code that called one of PyTorch's functions."""
-    frame = sys._getframe(1)
+    frame = sys._getframe(4)  # nearer ones are the collector's
     while frame.f_code.co_filename in _PASSED_THROUGH and frame.f_back is not None:
         frame = frame.f_back
     return frame
