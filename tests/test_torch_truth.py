@@ -431,6 +431,20 @@ def test_workers_that_load_data_do_no_harm() -> None:
     assert health.layers["1"].histories["train"].total.samples == 32
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_transformed_and_traced_code_is_left_alone() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+    x = torch.randn(5, 3)
+    with watch(network) as health:
+        network(x)
+        assert torch.func.vmap(network)(x).shape == (5, 4)
+        torch.func.grad(lambda x: network(x).sum())(x)
+        traced = torch.jit.trace(network, x, check_trace=False)
+    assert health.layers["1"].histories["train"].total.samples == 5
+    assert "copy_" not in str(traced.inlined_graph)
+    assert "torch.func" in health.report().notes[0]
+
+
 def test_outputs_that_are_overwritten_without_training() -> None:
     network = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
     with watch(network) as health:

@@ -349,7 +349,7 @@ def compare(layers: Iterator[Layer] | Any, truth: list[Evidence], mode: Any = "t
     seen = [layer.histories[mode].total for layer in layers if mode in layer.histories]
     assert len(seen) == len(truth)
     for found, expected in zip(seen, truth, strict=True):
-        assert found.samples == expected.samples
+        assert (found.samples, found.examples) == (expected.samples, expected.examples)
         np.testing.assert_array_equal(found.nans, expected.nans)
         if exact:
             np.testing.assert_array_equal(found.fired, expected.fired)

@@ -315,6 +315,9 @@ class Collector:
         counter = site.counter(training)
         if counter is None:
             return
+        if type(y) is not Tensor or y.is_meta or _is_transformed():
+            self.note(f"{site.name}: what ran on tensors of another kind, or under torch.func or a trace, was not seen")
+            return
         counter.see(x, y, self._step)
         if self._measures_gradients and y.requires_grad:
             y.register_hook(counter.see_gradient)  # type: ignore[no-untyped-call]
@@ -507,6 +510,15 @@ def _unseen_in(module: Any) -> str:
 def gradients_are_computed(task: Callable[[], int] = torch._C._current_graph_task_id) -> bool:
     """Whether this runs inside of a backward pass."""
     return task() != -1
+
+
+def _is_transformed() -> bool:
+    """Whether what runs is traced, or transformed by torch.func: then more operations would be in the result."""
+    return bool(
+        torch._C._len_torch_dispatch_stack()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or torch._C._get_tracing_state() is not None
+    )
 
 
 def _needs_gradients(module: nn.Module) -> bool:

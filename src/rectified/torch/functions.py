@@ -71,6 +71,8 @@ def activation_of(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     if name == _RECURRENT:
         return _row("relu")
     row = _row("gelu_tanh" if name == "gelu" and kwargs.get("approximate") == "tanh" else NAMES[name])
+    if row is None:
+        return None
     given = dict(zip(_parameters(name), args[1:], strict=False)) | dict(kwargs)
     known = {_RENAMED.get(key, key): value for key, value in given.items()}
     numbers = {key: _number(value) for key, value in known.items() if key in row.parameters}
@@ -78,10 +80,9 @@ def activation_of(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     return row.bind(**numbers) if any(numbers[key] is not usual[key] for key in numbers) else row
 
 
-def _row(name: str) -> Ridge:
-    found = catalogue[name]
-    assert isinstance(found, Ridge)
-    return found
+def _row(name: str) -> Ridge | None:
+    found = catalogue.get(name)
+    return found if isinstance(found, Ridge) else None
 
 
 def _number(value: Any) -> Any:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf, isfinite, prod
+from threading import local
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from rectified.torch.slopes import Slopes
 
 _ALL = ((-inf, inf),)
 _NONE = np.empty((0, 0))
+_rooms = local()
 
 
 class Measure(NamedTuple):
@@ -28,8 +30,8 @@ class Measure(NamedTuple):
 
     Attributes
     ----------
-    values : int
-        How many values of each unit a batch has.
+    values, examples : int
+        How many values of each unit a batch has, and how many rows they are in.
     total : Tensor
         The sum of the outputs.
     magnitude : Tensor
@@ -41,6 +43,7 @@ class Measure(NamedTuple):
     """
 
     values: int
+    examples: int
     total: Tensor
     magnitude: Tensor
     fired: Tensor | None
@@ -61,25 +64,26 @@ class Measure(NamedTuple):
             The function's.
         """
         x, y = _wide(x), _wide(y)
+        others = [other for other in range(1, x.ndim) if other != axis]
         total = _sum(y, axis)
         magnitude = total if slopes.nonnegative else _sum(y.abs(), axis)
         if slopes.firing == _ALL:
             fired = None
         elif slopes.idempotent and slopes.firing == ((0.0, inf),):  # the input is the output, which is never negative
-            fired = _sum(y.sign(), axis)
+            fired = _sum(torch.sign(y, out=_scratch(y)), axis)
         else:
             fired = _fired(x, axis, slopes.firing)
         low: list[Tensor] = []
         high: list[Tensor] = []
         if not slopes.constant:
-            others = [other for other in range(1, x.ndim) if other != axis]
             for turn in slopes.turns:
                 above = x > (_downwards(turn) if x.dtype == torch.float32 else turn)
                 low.append(_extreme(torch.where(above, x, inf), others, torch.amin))
                 high.append(_extreme(torch.where(above, -inf, x), others, torch.amax))
             low.append(_extreme(x, others, torch.amin))
             high.append(_extreme(x, others, torch.amax))
-        return cls(x[:1].numel() // x.shape[axis], total, magnitude, fired, low, high)
+        values, examples = prod(x.shape[other] for other in others), x.shape[others[0]] if others else 1
+        return cls(values, examples, total, magnitude, fired, low, high)
 
     def counted(self) -> Counted:
         """The same as arrays. Here the device is waited for."""
@@ -95,6 +99,7 @@ class Measure(NamedTuple):
         output = np.add.reduce(total, 0, np.float64)
         return Counted(
             samples=self.values * len(total),
+            examples=self.examples * len(total),
             nans=self.values * np.add.reduce(skipped, 0, np.int64),
             fired=np.add.reduce(fired, 0, np.float64),
             total=output,
@@ -109,6 +114,7 @@ class Counted:
     """Counters in arrays, with a column for each unit."""
 
     samples: int
+    examples: int
     nans: NDArray[np.int64]
     fired: NDArray[np.float64]
     total: NDArray[np.float64]
@@ -141,6 +147,7 @@ class Counted:
             sum_abs_output=self.magnitude,
             gradient_squares=sum(squares),
             gradients=len(squares),
+            examples=self.examples,
         )
 
 
@@ -150,7 +157,8 @@ class Tally(NamedTuple):
     Attributes
     ----------
     sums : Tensor
-        Rows: how many values were seen, passed over, and fired; the sum of the outputs, and that of their magnitudes.
+        Rows: how many values were seen, in how many rows of batches, and how many were passed over, and fired; the sum of
+        the outputs, and that of their magnitudes.
     low, high : Tensor
         As of a `Measure`.
     """
@@ -166,7 +174,7 @@ class Tally(NamedTuple):
         exact = torch.float32 if device.type == "mps" else torch.float64
         with torch.inference_mode(False):  # or they could not change outside of it
             limits = torch.full((kept, units), inf, dtype=_working(dtype), device=device)
-            return cls(torch.zeros((5, units), dtype=exact, device=device), limits, -limits)
+            return cls(torch.zeros((6, units), dtype=exact, device=device), limits, -limits)
 
     def add(self, measure: Measure) -> None:
         """Count what was measured, without waiting for the device."""
@@ -174,9 +182,10 @@ class Tally(NamedTuple):
         skipped = total.isnan()
         every = torch.full_like(total, values)
         fired = every if measure.fired is None else measure.fired
-        rows = torch.stack((every, every, fired, total, measure.magnitude))
-        rows[1].masked_fill_(~skipped, 0)
-        rows[2:].masked_fill_(skipped, 0)
+        examples = torch.full_like(total, measure.examples)
+        rows = torch.stack((every, examples, every, fired, total, measure.magnitude))
+        rows[2].masked_fill_(~skipped, 0)
+        rows[3:].masked_fill_(skipped, 0)
         self.sums.add_(rows.sum(1))
         if measure.low:
             low, high = torch.stack(list(measure.low)), torch.stack(list(measure.high))
@@ -185,12 +194,13 @@ class Tally(NamedTuple):
 
     def take(self) -> Counted:
         """What was counted; the counters begin again. Here the device is waited for."""
-        samples, nans, fired, total, magnitude = _array(self.sums).astype(np.float64)
+        samples, examples, nans, fired, total, magnitude = _array(self.sums).astype(np.float64)
         low, high = _array(self.low).copy(), _array(self.high).copy()
         self.sums.zero_()
         self.low.fill_(inf)
         self.high.fill_(-inf)
-        return Counted(int(samples.max(initial=0)), nans.astype(np.int64), fired, total, magnitude, low, high)
+        numbers = (int(samples.max(initial=0)), int(examples.max(initial=0)), nans.astype(np.int64))
+        return Counted(*numbers, fired, total, magnitude, low, high)
 
 
 def _array(tensor: Tensor) -> NDArray[np.floating]:
@@ -227,7 +237,7 @@ def _fired(x: Tensor, axis: int, firing: Sequence[tuple[float, float]]) -> Tenso
     """How many values lie in one of the open intervals. Marks that are floats are made and summed faster than bools."""
     counts = []
     for low, high in firing:
-        marks = torch.empty_like(x)
+        marks = _scratch(x)
         if low == -inf:
             torch.lt(x, high, out=marks)
         else:
@@ -236,6 +246,18 @@ def _fired(x: Tensor, axis: int, firing: Sequence[tuple[float, float]]) -> Tenso
                 marks.mul_(x < high)
         counts.append(_sum(marks, axis))
     return counts[0] if len(counts) == 1 else torch.stack(counts).sum(0)
+
+
+def _scratch(like: Tensor) -> Tensor:
+    """Room for marks that are soon forgotten. On a CPU, large room that is new each time costs more than the marks."""
+    if like.device.type != "cpu" or not like.is_contiguous():
+        return torch.empty_like(like)
+    room: Tensor | None = getattr(_rooms, str(like.dtype), None)
+    if room is None or room.numel() < like.numel():
+        with torch.inference_mode(False):
+            room = torch.empty(like.numel(), dtype=like.dtype)
+        setattr(_rooms, str(like.dtype), room)
+    return room[: like.numel()].view(like.shape)
 
 
 def _downwards(number: float) -> float:
