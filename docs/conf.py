@@ -34,7 +34,16 @@ html_title = f"rectified {version}"
 html_static_path = ["_static"]
 html_css_files = ["rectified.css"]
 html_show_sourcelink = False
-html_sidebars = {"index": [], "tutorial": [], "conventions": [], "speed": [], "accuracy": [], "how_it_works": []}
+html_sidebars = {
+    "index": [],
+    "tutorial": [],
+    "conventions": [],
+    "is_it_relu": [],
+    "health": [],
+    "speed": [],
+    "accuracy": [],
+    "how_it_works": [],
+}
 html_theme_options = {
     "logo": {"text": "rectified"},
     "header_links_before_dropdown": 7,

@@ -3,6 +3,7 @@
 import re
 import sys
 import xml.etree.ElementTree as ET
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import rectified as rf
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 
+from rectified.health.report import Report
+from rectified.health.text import as_text
 from rectified.tour import digits, experiments, page, sections, write_tour
 from rectified.tour.network import Network, cross_entropy, train
 
@@ -73,35 +76,39 @@ def test_a_clipped_step_is_no_longer_than_allowed() -> None:
     assert np.linalg.norm(after - before) == pytest.approx(0.5 * 0.01)
 
 
+def _dead(network: Network, x: np.ndarray) -> list[np.ndarray]:
+    return [seen.max_slope == 0 for seen in network.evidence(x)]
+
+
 def test_planted_dead_units_are_found() -> None:
     x, _ = _problem()
     network = Network([5, 40, 30, 3], rf.relu, seed=1, dtype=np.float64)
-    assert not any(dead.any() for dead in network.dead(x))
+    assert not any(dead.any() for dead in _dead(network, x))
     network.layers[0].bias[[3, 7]] = -1e3
     network.layers[1].bias[[0, 4, 29]] = -1e5
-    first, second = network.dead(x)
+    first, second = _dead(network, x)
     assert np.flatnonzero(first).tolist() == [3, 7]
     assert np.flatnonzero(second).tolist() == [0, 4, 29]
     network.activation = rf.leaky_relu
-    assert not any(dead.any() for dead in network.dead(x))
+    assert not any(dead.any() for dead in _dead(network, x))
 
 
 def test_one_living_image_keeps_a_unit_alive() -> None:
     network = Network([1, 1, 2], rf.relu, seed=0)
     network.layers[0].weights[:] = 1.0
     x = np.full((100, 1), -1.0, np.float32)
-    assert network.dead(x)[0].all()
+    assert _dead(network, x)[0].all()
     x[42] = 1.0
-    assert not network.dead(x)[0].any()
+    assert not _dead(network, x)[0].any()
 
 
 def test_planted_dead_pieces_of_maxout_are_found() -> None:
     x, _ = _problem()
     network = Network([5, 4, 3], rf.maxout, seed=1, dtype=np.float64)
-    before = network.dead(x)[0]
+    before = _dead(network, x)[0]
     assert before.shape == (8,)
     network.layers[0].bias[[2, 5]] = -1e3
-    after = network.dead(x)[0]
+    after = _dead(network, x)[0]
     assert after[[2, 5]].all()
     assert not after[[3, 4]].any()  # a group always has a piece that lives
 
@@ -234,7 +241,8 @@ def test_the_page_is_complete_and_needs_nothing_else(tour: tuple[Path, list[tupl
 
 
 def test_the_page_states_what_was_measured(tour: tuple[Path, list[tuple[str, float]]]) -> None:
-    text = _Page(tour[0].read_text(encoding="utf-8")).text
+    html = tour[0].read_text(encoding="utf-8")
+    text = _Page(html).text
     assert not re.search(r"\b(nan|inf|None)\b", text)
     assert set(re.findall(r".?\{.?", text)) <= {"={1"}  # no field that nobody filled in, only a formula's brace
     for number in range(-10, 11):
@@ -244,6 +252,12 @@ def test_the_page_states_what_was_measured(tour: tuple[Path, list[tuple[str, flo
     for runs in again.clipped.values():
         assert sections.spread([run.accuracy for run in runs]) in text
         assert sections.percent(float(np.mean([run.dead[-1].mean() for run in runs]))) in text
+    assert escape(as_text(Report.of([again.clipped["relu"][0].health]), width=100)) in html
+    for runs in again.clipped.values():
+        totals = [Report.of([run.health]).totals for run in runs]
+        dead, alive = (sum(getattr(each, state) for each in totals) for state in ("dead", "alive"))
+        units = sum(each.units for each in totals)
+        assert re.search(f">{sections.percent(dead / units)}<.*>{sections.percent(alive / units)}<", html)
 
 
 def test_the_pictures_stand_beside_the_page(tour: tuple[Path, list[tuple[str, float]]]) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 from rectified.activation import Activation, Ridge
 from rectified.catalogue import catalogue
 from rectified.config import __version__
+from rectified.mistake import Mistake
 
 try:
     import typer
@@ -31,6 +32,8 @@ try:
 except ModuleNotFoundError as _missing:
     print(f'rectified: the command line needs {_missing.name}: pip install "rectified[cli]"', file=sys.stderr)
     raise SystemExit(2) from None
+
+from rectified.health import commands as health
 
 if TYPE_CHECKING:
     from rectified.benchmark import Overhead, Result
@@ -53,10 +56,6 @@ Function = Annotated[
 Functions = Annotated[list[str], typer.Argument(metavar="FUNCTION", help="Names, such as relu leaky_relu:slope=0.2")]
 
 
-class Mistake(Exception):  # noqa: N818 - the user's, not the program's
-    """What the user should do otherwise, in one line."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
@@ -68,11 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 0, or 2 after a mistake of the user, which one line on stderr explains.
+        The exit code: 0, or 2 after a mistake of the user, or 1 where a data file is to blame. One line on stderr explains.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+        if isinstance(stream, io.TextIOWrapper) and given[:1] != ["run"]:
             stream.reconfigure(errors="replace")  # a terminal without µ shows ?
     try:
         code = app(given or ["--help"], prog_name="rectified", standalone_mode=False)
@@ -83,17 +82,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except Mistake as mistake:
-        return _refuse(str(mistake))
+        return _refuse(str(mistake), mistake.code)
     except Exception as error:
         if not hasattr(error, "format_message"):  # what typer finds wrong, wherever it keeps its click
             raise
         return _refuse(error.format_message())
-    return code or 0
+    return _run_program(code) if callable(code) else code or 0
 
 
-def _refuse(message: str) -> int:
+def _run_program(program: Callable[[], int]) -> int:
+    """Let a program end as it does, with all its errors."""
+    try:
+        return program()
+    except Mistake as mistake:
+        return _refuse(str(mistake), mistake.code)
+
+
+def _refuse(message: str, code: int = 2) -> int:
     print("rectified:", " ".join(message.split()), file=sys.stderr)
-    return 2
+    return code
 
 
 def _version(wanted: bool) -> None:
@@ -269,6 +276,27 @@ def tour(
     with _progress() as report, _writing(out):
         page = write_tour(out, quick=quick, report=report)
     print(f"The tour is at {page.resolve().as_uri()}")
+
+
+@app.command(context_settings={"allow_interspersed_args": False})
+def run(
+    arguments: Annotated[
+        list[str], typer.Argument(metavar="SCRIPT [ARGUMENT]...", help="A Python program that uses PyTorch.")
+    ],
+    module: Annotated[bool, typer.Option("-m", help="SCRIPT is the name of a module.")] = False,
+    every: Annotated[int, typer.Option(min=1, help="Look at one step of the optimizer of so many.")] = 1,
+    data_file: health.DataFile = Path(".rectified"),
+    parallel: Annotated[bool, typer.Option("--parallel", help="Write a file of its own, for rectified combine.")] = False,
+) -> Callable[[], int]:
+    """Run a program as python does, and write what the units of its networks did."""
+    _require("torch", "torch")
+    from rectified.torch.run import run as run_program
+
+    return lambda: run_program(arguments, module=module, every=every, data_file=data_file, parallel=parallel)
+
+
+for _command in (health.report, health.html, health.diff, health.combine, health.erase, health.debug):
+    app.command()(_command)
 
 
 def _function(spec: str) -> Activation:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rectified as rf
+from rectified import health
 from rectified.tour.digits import Digits
 from rectified.tour.network import Network, train
 
@@ -48,8 +49,8 @@ class Run:
     losses: NDArray[np.float64]
     seconds: NDArray[np.float64]
     accuracies: NDArray[np.float64]
-    dead: NDArray[np.bool_]
-    """In the shape (epochs, units of all hidden layers)."""
+    health: health.Run
+    """What the hidden units did with the training images, after each epoch that was looked at."""
     mean_output: float
     validation_accuracy: float
 
@@ -57,6 +58,12 @@ class Run:
     def accuracy(self) -> float:
         """The share of the test images that it tells right in the end."""
         return float(self.accuracies[-1])
+
+    @property
+    def dead(self) -> NDArray[np.bool_]:
+        """Which units had a derivative of 0 on every image, in the shape (epochs looked at, units of all hidden layers)."""
+        windows = (layer.histories["train"].windows for layer in self.health.layers.values())
+        return np.array([np.concatenate([seen.max_slope == 0 for seen in epoch]) for epoch in zip(*windows, strict=True)])
 
     @property
     def overflowed(self) -> bool:
@@ -150,7 +157,7 @@ def kill(digits: Digits, plan: Plan, report: Report) -> Death:
 
     clips = (plan.clip, np.inf)
     jobs = [deadly(name, seed, clip) for clip in clips for seed in plan.seeds for name in plan.mortal]
-    done = _train_all(jobs, digits, plan, lambda step, share: report(f"a deadly rate: {step}", share))
+    done = _train_all(jobs, digits, plan, lambda step, share: report(f"a deadly rate: {step}", share), watched=True)
     return Death(
         *({name: [done[deadly(name, seed, clip)] for seed in plan.seeds] for name in plan.mortal} for clip in clips)
     )
@@ -178,15 +185,16 @@ def gradients_by_layer(digits: Digits, plan: Plan) -> dict[str, NDArray[np.float
     return found
 
 
-def _train_all(jobs: Sequence[_Job], digits: Digits, plan: Plan, report: Report) -> dict[_Job, Run]:
+def _train_all(jobs: Sequence[_Job], digits: Digits, plan: Plan, report: Report, watched: bool = False) -> dict[_Job, Run]:
     done: dict[_Job, Run] = {}
     for job in jobs:
         report(f"{job.name}, rate {job.rate:g}, seed {job.seed}", len(done) / len(jobs))
-        done[job] = _run(job, digits, plan)
+        done[job] = _run(job, digits, plan, watched)
     return done
 
 
-def _run(job: _Job, digits: Digits, plan: Plan) -> Run:
+def _run(job: _Job, digits: Digits, plan: Plan, watched: bool) -> Run:
+    """Train, and look at the units after each epoch, or only after the last."""
     network = Network(sizes(job.name, plan, job.hidden_layers), ACTIVATIONS[job.name], seed=job.seed)
     epochs = train(
         network,
@@ -198,15 +206,17 @@ def _run(job: _Job, digits: Digits, plan: Plan) -> Run:
         batch=plan.batch,
         clip=job.clip,
     )
-    losses, seconds, accuracies, dead = [], [], [], []
+    losses, seconds, accuracies, seen = [], [], [], health.Run()
     # Numbers that overflow at a rate that is too high are a result, which the page states.
     with one_thread(), np.errstate(over="ignore", invalid="ignore"):
         start = perf_counter()
-        for loss in epochs:
+        for epoch, loss in enumerate(epochs, start=1):
             seconds.append(perf_counter() - start)
             losses.append(loss)
             accuracies.append(network.accuracy(*digits.test))
-            dead.append(np.concatenate(network.dead(digits.train.images)))
+            if watched or epoch == plan.epochs:
+                for place, evidence in enumerate(network.evidence(digits.train.images, step=epoch), start=1):
+                    seen.layer(f"hidden {place}", job.name, evidence.units).add(evidence)
             start = perf_counter()
         outputs = network.forward(digits.train.images)[1][1:]
         return Run(
@@ -214,7 +224,7 @@ def _run(job: _Job, digits: Digits, plan: Plan) -> Run:
             losses=np.array(losses),
             seconds=np.array(seconds),
             accuracies=np.array(accuracies),
-            dead=np.array(dead),
+            health=seen,
             mean_output=float(np.mean([layer.mean() for layer in outputs])),
             validation_accuracy=network.accuracy(*digits.validation),
         )

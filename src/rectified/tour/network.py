@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 import rectified as rf
+from rectified.health import Evidence
 
 Array = NDArray[Any]
 
@@ -95,13 +96,9 @@ class Network:
         """The share of `x` that it puts into the right class."""
         return float(np.mean(self.forward(x)[0][-1].argmax(axis=1) == labels))
 
-    def dead(self, x: Array) -> list[NDArray[np.bool_]]:
-        """Of each hidden layer, which units can not learn: those whose derivative is zero on every row of `x`.
-
-        For a fold these are the pieces that never are the largest.
-        """
-        hidden = self.forward(x)[0][:-1]
-        return [np.all(self.activation.derivative(sums) == 0, axis=0) for sums in hidden]
+    def evidence(self, x: Array, step: int = 0) -> list[Evidence]:
+        """What the units of each hidden layer do with `x`, for `rectified.health` to judge; of a fold, its pieces."""
+        return [Evidence.of(self.activation, sums, step=step) for sums in self.forward(x)[0][:-1]]
 
 
 def cross_entropy(scores: Array, labels: Array) -> tuple[float, Array]:

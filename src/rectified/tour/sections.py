@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 import rectified as rf
 from rectified import benchmark
 from rectified.formula import mathml
+from rectified.health.report import Report
+from rectified.health.text import as_text
 from rectified.tour import network, pictures
 from rectified.tour.digits import SPLIT_SEED, Digits
 from rectified.tour.experiments import ACTIVATIONS, Death, Learning, Plan, Run, Runs, sizes
@@ -397,6 +399,22 @@ the network told
 <b>{percent(_accuracy(relu), 0)}</b> of the test images right. Leaky ReLU at the same rate: {percent(_dead(leaky), 0)} dead,
 {percent(_accuracy(leaky), 0)} right. Maxout: {percent(_dead(maxout), 0)} dead, {percent(_accuracy(maxout), 0)} right.
 {_stayed(stayed, half)}</p>""",
+        "<h3>Which units, and since when</h3>",
+        f"""<p>A unit learns only where the derivative is not 0: that is the whole rule of <code>rectified.health</code>,
+and it knows more than dead. <b>Saturated</b> is a unit whose derivative was at most 1% of the function's largest on
+every image, <b>linear</b> is one that never bent, and <b>alive</b> are the others. It works for any network, from the
+numbers that go into the activations. Here are its verdicts about the ReLU network with seed {plan.seeds[0]}. A step is
+an epoch, after which each unit saw all training images. A unit that fired rarely, and fell silent not long ago, is not
+called dead yet, for its silence may be chance: so these may be somewhat fewer than above.</p>""",
+        f"<pre><code>{escape(as_text(Report.of([relu[0].health]), width=100))}</code></pre>",
+        table(
+            ("", "dead", "saturated", "linear", "alive"),
+            [(name, *_verdicts(runs)) for name, runs in found.clipped.items()],
+            caption=f"At {plan.deadly_rate:g}: the share of the hidden units in each state; mean of the seeds",
+        ),
+        """<p>Leaky ReLU's units are not dead, but many may be saturated: where all inputs are negative they learn a
+hundred times more slowly. For PyTorch, <code>rectified run train.py</code> and <code>rectified report</code> tell the
+same of any script.</p>""",
         """<p><b>What is counted.</b> For relu and leaky_relu a unit. Leaky ReLU's derivative is its slope where
 ReLU's is 0, so that it can not be zero: that cure is by definition. For maxout it is a piece that is the largest for
 no image; the group it belongs to still passes a gradient, through another piece.</p>""",
@@ -422,6 +440,16 @@ def _stayed(still: NDArray[np.bool_], epoch: int) -> str:
         f"<b>{percent(float(still.mean()), 0)}</b> were dead in the end. "
         "Only a change in the layers before, or what is left of the momentum, can wake one."
     )
+
+
+def _verdicts(runs: Runs) -> list[str]:
+    """The share of units that are dead, saturated, linear and alive in the end."""
+    totals = [Report.of([run.health]).totals for run in runs]
+    units = sum(total.units for total in totals)
+    return [
+        percent(sum(getattr(total, state) for total in totals) / units)
+        for state in ("dead", "saturated", "linear", "alive")
+    ]
 
 
 def _dead(runs: Runs, epoch: int = -1) -> float:

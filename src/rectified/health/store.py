@@ -1,0 +1,288 @@
+"""The data file: an SQLite database that holds what was seen of a network.
+
+Every write is one transaction, so that a process that is killed while it writes loses nothing that was written before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from glob import escape
+from pathlib import Path
+from secrets import randbits
+from socket import gethostname
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rectified.catalogue import catalogue
+from rectified.health.evidence import Evidence
+from rectified.health.record import Layer, Mode, Run
+
+DEFAULT = Path(".rectified")
+VERSION = 1
+_APPLICATION = int.from_bytes(b"rctf", "big")
+_ARRAYS = {
+    "max_slope": "<f8",
+    "min_slope": "<f8",
+    "fired": "<i8",
+    "nans": "<i8",
+    "sum_output": "<f8",
+    "sum_abs_output": "<f8",
+}
+_COLUMNS = ("layer", "mode", "first_step", "last_step", "samples", "examples", "gradient_squares", "gradients", *_ARRAYS)
+_Windows = dict[tuple[int, str, Mode], dict[int, Evidence]]  # by run, layer and mode; then by the first step
+
+SCHEMA = """
+CREATE TABLE run (                  -- a process that trained or used the network
+    id INTEGER PRIMARY KEY,         -- random, so that runs of many files can stand in one
+    started TEXT NOT NULL,          -- ISO 8601
+    command TEXT NOT NULL,
+    notes TEXT NOT NULL             -- what could not be seen: a JSON list of sentences
+);
+CREATE TABLE layer (                -- an activation at its place in the network
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES run (id),
+    place INTEGER NOT NULL,         -- in the order of first execution, from 0
+    name TEXT NOT NULL,
+    function TEXT NOT NULL,         -- its name in rectified.catalogue
+    parameters TEXT NOT NULL,       -- those that are not the defaults: a JSON object of numbers
+    units INTEGER NOT NULL,
+    note TEXT NOT NULL,             -- why the units are not known for certain, or nothing
+    feeds_loss TEXT NOT NULL,       -- the loss that takes the outputs as they are, or nothing
+    UNIQUE (run, name)
+);
+CREATE TABLE evidence (             -- what was seen of a layer in one window of steps
+    layer INTEGER NOT NULL REFERENCES layer (id),
+    mode TEXT NOT NULL,             -- 'train' or 'eval'
+    first_step INTEGER NOT NULL,    -- of the optimizer
+    last_step INTEGER NOT NULL,
+    samples INTEGER NOT NULL,       -- values seen by each unit
+    examples INTEGER NOT NULL,      -- rows of the batches they came in, or 0
+    gradient_squares REAL NOT NULL, -- of the gradient by the layer's output: the sum of squared lengths
+    gradients INTEGER NOT NULL,     -- and the number of batches in that sum
+    max_slope BLOB NOT NULL,        -- a number for each unit, little-endian, compressed by zlib:
+    min_slope BLOB NOT NULL,        --   float64, the largest and the smallest |f'(x)|
+    fired BLOB NOT NULL,            --   int64, values with f'(x) != 0
+    nans BLOB NOT NULL,             --   int64, values that were NaN
+    sum_output BLOB NOT NULL,       --   float64, the sum of f(x)
+    sum_abs_output BLOB NOT NULL,   --   float64, the sum of |f(x)|
+    PRIMARY KEY (layer, mode, first_step)
+);
+"""
+
+
+class DataError(Exception):
+    """A data file that can not be read or written, in one line."""
+
+
+def read(path: Path) -> list[Run]:
+    """The runs that a data file holds.
+
+    Raises
+    ------
+    DataError
+        For a file that is missing, damaged, of another program or of a newer version. It stays as it is.
+    """
+    if not path.exists():
+        raise DataError(f"there is no data file {path}: rectified run script.py writes one")
+    _refuse_foreign(path)
+    with _open(path) as connection:
+        connection.execute("BEGIN")
+        if connection.execute("PRAGMA quick_check").fetchone() != ("ok",):
+            raise sqlite3.DatabaseError
+        is_new = connection.execute("PRAGMA user_version").fetchone() == (0,)
+        rows = [] if is_new else connection.execute("SELECT * FROM run ORDER BY started, id").fetchall()
+        if not rows:
+            raise DataError(f"{path} is empty: nothing has been written to it yet")
+        return [_read_run(connection, *row) for row in rows]
+
+
+class Writer:
+    """Writes runs to a data file, as often as you like: each time what has changed since.
+
+    What the file held before is replaced by the first write, and not sooner.
+
+    Parameters
+    ----------
+    path : Path
+        The data file.
+
+    Raises
+    ------
+    DataError
+        Where a file of another program, of a newer version, or a damaged one is there. It stays as it is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._written: _Windows = {}
+        if path.exists():
+            _refuse_foreign(path)
+            with _open(path) as connection:
+                connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+    def write(self, runs: Iterable[Run]) -> None:
+        """Write what is new in `runs`.
+
+        Raises
+        ------
+        DataError
+            Where the file can not be written.
+        """
+        _refuse_foreign(self._path)
+        with _open(self._path, create=True) as connection:
+            _create(connection)
+            connection.execute("BEGIN IMMEDIATE")
+            known = {row[0] for row in connection.execute("SELECT id FROM run")}
+            written = self._written if {run for run, _, _ in self._written} <= known else {}
+            if not written:
+                for table in ("evidence", "layer", "run"):
+                    connection.execute(f"DELETE FROM {table}")
+            now: _Windows = {}
+            for run in runs:
+                now |= _write_run(connection, run, written)
+            connection.execute("COMMIT")
+        self._written = now
+
+
+def part(path: Path) -> Path:
+    """A data file of its own for this process, beside `path`, for `rectified combine` to find.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> part(Path(".rectified")).name.startswith(".rectified.")
+    True
+    """
+    return path.with_name(f"{path.name}.{gethostname()}.{os.getpid()}.{randbits(32):08x}")
+
+
+def parts(path: Path) -> list[Path]:
+    """The data files that processes wrote beside `path`."""
+    beside = path.parent.glob(f"{escape(path.name)}.*")
+    return sorted(found for found in beside if not found.name.endswith("-journal"))
+
+
+def erase(path: Path) -> None:
+    """Delete a data file.
+
+    Raises
+    ------
+    DataError
+        Where there is none, or where the file is not a data file.
+    """
+    if not path.exists():
+        raise DataError(f"there is no data file {path}")
+    _refuse_foreign(path)
+    path.unlink()
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Let data files of this version pass, and empty files."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+    if head and (not head.startswith(b"SQLite format 3\0") or head[68:72] != _APPLICATION.to_bytes(4, "big")):
+        raise DataError(f"{path} is not a data file of rectified: it was left as it is; --data-file names another place")
+    version = int.from_bytes(head[60:64], "big")
+    if version > VERSION:
+        raise DataError(
+            f"{path} has the data format {version}, and this version of rectified reads {VERSION}: update rectified"
+        )
+
+
+@contextmanager
+def _open(path: Path, create: bool = False) -> Iterator[sqlite3.Connection]:
+    """A connection, whose errors are the user's to understand."""
+    address = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+    try:
+        with closing(sqlite3.connect(address, timeout=30, isolation_level=None, uri=True)) as connection:
+            yield connection
+    except sqlite3.OperationalError as error:
+        raise DataError(f"cannot use {path}: {error}") from None
+    except (sqlite3.Error, zlib.error, ValueError, TypeError):
+        raise DataError(f"{path} is damaged: rectified erase deletes it, rectified run writes a new one") from None
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    """Make the tables where they are missing, in a transaction so small that it does not reach the file in parts."""
+    connection.execute("PRAGMA auto_vacuum = FULL")
+    connection.execute("BEGIN IMMEDIATE")
+    if connection.execute("PRAGMA user_version").fetchone() == (0,):
+        connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        for statement in SCHEMA.split(";"):
+            connection.execute(statement)
+    connection.execute("COMMIT")
+
+
+def _write_run(connection: sqlite3.Connection, run: Run, written: _Windows) -> _Windows:
+    """Write what is not in `written`; what stands in the file then."""
+    connection.execute(
+        "INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?)", [run.id, run.started, run.command, json.dumps(run.notes)]
+    )
+    now: _Windows = {}
+    for place, layer in enumerate(run.layers.values()):
+        row = [run.id, place, layer.name, layer.function, json.dumps(dict(layer.parameters))]
+        (number,) = connection.execute(
+            "INSERT INTO layer (run, place, name, function, parameters, units, note, feeds_loss) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET place = excluded.place, "
+            "parameters = excluded.parameters, note = excluded.note, feeds_loss = excluded.feeds_loss RETURNING id",
+            [*row, layer.units, layer.note, layer.feeds_loss],
+        ).fetchone()
+        for mode, history in layer.histories.items():
+            key = run.id, layer.name, mode
+            before = written.get(key, {})
+            now[key] = {window.steps[0]: window for window in history.windows}
+            connection.executemany(
+                "DELETE FROM evidence WHERE layer = ? AND mode = ? AND first_step = ?",
+                [(number, mode, first) for first in before.keys() - now[key].keys()],
+            )
+            connection.executemany(
+                f"INSERT OR REPLACE INTO evidence VALUES ({', '.join('?' * len(_COLUMNS))})",
+                [_row(number, mode, window) for first, window in now[key].items() if before.get(first) is not window],
+            )
+    return now
+
+
+def _row(layer: int, mode: str, window: Evidence) -> list[Any]:
+    packed = [zlib.compress(getattr(window, name).astype(dtype).tobytes(), 1) for name, dtype in _ARRAYS.items()]
+    numbers = (window.samples, window.examples, window.gradient_squares, window.gradients)
+    return [layer, mode, *window.steps, *numbers, *packed]
+
+
+def _read_run(connection: sqlite3.Connection, id: int, started: str, command: str, notes: str) -> Run:
+    run = Run(command, started, notes=[str(note) for note in json.loads(notes)], id=id)
+    of_run = "SELECT id, name, function, units, parameters, note, feeds_loss FROM layer WHERE run = ? ORDER BY place"
+    of_layer = f"SELECT {', '.join(_COLUMNS[1:])} FROM evidence WHERE layer = ? ORDER BY first_step"
+    for number, name, function, units, parameters, note, feeds_loss in connection.execute(of_run, [id]).fetchall():
+        if function not in catalogue:
+            raise DataError(f"{name} has the function {function!r}, which this version of rectified does not know")
+        known = {str(key): float(number) for key, number in json.loads(parameters).items()}
+        layer = run.layers[name] = Layer(name, function, units, known, note, feeds_loss)
+        for mode, first, last, samples, examples, squares, gradients, *packed in connection.execute(of_layer, [number]):
+            arrays: dict[str, Any] = {
+                key: _unpacked(data, _ARRAYS[key], units) for key, data in zip(_ARRAYS, packed, strict=True)
+            }
+            evidence = Evidence(
+                samples, (first, last), **arrays, gradient_squares=squares, gradients=gradients, examples=examples
+            )
+            layer.add(evidence, mode)
+    return run
+
+
+def _unpacked(data: bytes, dtype: str, units: int) -> NDArray[Any]:
+    numbers = np.frombuffer(zlib.decompressobj().decompress(data, 8 * units + 1), dtype)
+    if numbers.size != units:
+        raise ValueError
+    return numbers

@@ -1,0 +1,136 @@
+"""The report as text for a terminal, and as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import zip_longest
+from textwrap import wrap
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rectified.health.report import Count, Report, count, percent, ranges
+from rectified.health.verdict import DEAD, LINEAR, SATURATED, STATES, UNSEEN, Verdict
+
+_HEADINGS = ("layer", "function", "units", "samples", "steps", "dead", "saturated", "linear", "alive", "which")
+_TEXTS = (0, 1, 9)  # the other columns are numbers
+_MOST_RANGES = 20
+_MOST_STEPS = 4
+
+
+def as_text(report: Report, width: int | None = None) -> str:
+    """The report for a terminal.
+
+    Parameters
+    ----------
+    report : Report
+        What to show.
+    width : int, optional
+        How wide the terminal is; by default lines are as long as they are.
+
+    Returns
+    -------
+    str
+    """
+    rows = [_HEADINGS, *_rows(report), _total(report)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
+    left = sum(widths) + 2 * len(widths)
+    lines = []
+    for row in rows:
+        *cells, last = row
+        which = last.split("\n")
+        first = "  ".join(
+            cell.ljust(size) if column in _TEXTS else cell.rjust(size)
+            for column, (cell, size) in enumerate(zip(cells, widths, strict=True))
+        )
+        if width and width < left + 30:  # there is room below
+            below = which if row is not _HEADINGS else []
+            lines += [first, *(f"  {part}" for line in below for part in wrap(line, max(20, width - 2)))]
+            continue
+        folded = [part for line in which for part in (wrap(line, width - left) if width else [line])]
+        lines += [f"{start:{left}}{part}".rstrip() for start, part in zip_longest([first], folded, fillvalue="")]
+    lines.insert(1, "-" * max(map(len, lines)))
+    lines.insert(-1, lines[1])
+    for title, items in _sections(report):
+        lines += ["", title, *(f"  {printable(item)}" for item in items)]
+    return "\n".join([f"{report.mode} mode", "", *lines])
+
+
+def as_markdown(report: Report) -> str:
+    """The report in GitHub's Markdown."""
+    rows = [_HEADINGS, tuple("---" if column in _TEXTS else "--:" for column in range(len(_HEADINGS)))]
+    rows += [
+        tuple("<br>".join(map(_escaped, cell.split("\n"))) for cell in row) for row in (*_rows(report), _total(report))
+    ]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    for title, items in _sections(report):
+        lines += ["", f"**{title}**", "", *(f"- {_escaped(item)}" for item in items)]
+    return "\n".join(lines)
+
+
+def _rows(report: Report) -> Iterator[tuple[str, ...]]:
+    for verdict in report.layers:
+        layer, total = verdict.layer, verdict.history.total
+        function = ", ".join([layer.function, *(f"{name}={value:g}" for name, value in layer.parameters.items())])
+        seen = f"{total.samples:,}", f"{total.steps[0]}-{total.steps[1]}"
+        yield (
+            printable(layer.name),
+            function,
+            f"{layer.units:,}",
+            *seen,
+            *_counts(count(verdict)),
+            "\n".join(_which(verdict)),
+        )
+
+
+def _total(report: Report) -> tuple[str, ...]:
+    totals = report.totals
+    return "total", "", f"{totals.units:,}", "", "", *_counts(totals), ""
+
+
+def _counts(counted: Count) -> tuple[str, ...]:
+    return f"{counted.dead:,}", f"{counted.saturated:,}", f"{counted.linear:,}", percent(counted.alive_percent)
+
+
+def _sections(report: Report) -> Iterator[tuple[str, list[str]]]:
+    if report.findings:
+        yield "findings", [f"{found.layer}: {found.message} ({found.kind})" for found in report.findings]
+    if report.notes:
+        yield "notes", list(report.notes)
+
+
+def _which(verdict: Verdict) -> Iterator[str]:
+    """Which units are in which state, and since when."""
+    for state in (DEAD, SATURATED, LINEAR):
+        units = verdict.of(state)
+        from_start = verdict.from_start[units]
+        if from_start.any():
+            yield f"{STATES[state]} from the start: {_short(units[from_start])}"
+        units = units[~from_start]
+        since = np.unique(verdict.since[units])
+        for step in since if len(since) <= _MOST_STEPS else ():
+            yield f"{STATES[state]} since step {step}: {_short(units[verdict.since[units] == step])}"
+        if len(since) > _MOST_STEPS:
+            yield f"{STATES[state]} since steps {since[0]} to {since[-1]}: {_short(units)}"
+    unseen = verdict.of(UNSEEN)
+    if unseen.size:
+        yield f"saw nothing but NaN: {_short(unseen)}"
+    back = np.flatnonzero((verdict.came_back >= 0) & (verdict.state != DEAD))
+    if back.size:
+        yield f"died and came back: {_short(back)}"
+
+
+def _short(units: NDArray[np.int64]) -> str:
+    parts = ranges(units.tolist()).split(", ")
+    more = f", and {len(parts) - _MOST_RANGES} more ranges" if len(parts) > _MOST_RANGES else ""
+    return ", ".join(parts[:_MOST_RANGES]) + more
+
+
+def printable(text: str) -> str:
+    """Text whose control characters do nothing to a terminal."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>|#&~])", r"\\\1", printable(text))

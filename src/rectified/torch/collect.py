@@ -1,0 +1,536 @@
+"""Sees the activations of a network while it runs: hooks on all modules, and a function mode for what is no module.
+
+The mode sees every call of PyTorch's functions, and so costs more than the hooks. At first it is on everywhere, to find the
+activations and the axes of their units. Afterwards it stays on in networks that call activations as functions; in others
+the hooks are enough, and it comes back from time to time to look whether that is still so.
+
+Nothing here changes a tensor of the network or waits for a device, and nothing is counted while gradients are computed,
+when checkpointing repeats a part of the forward pass.
+"""
+
+from __future__ import annotations
+
+import warnings
+import weakref
+from collections.abc import Callable
+from threading import get_ident
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.overrides import TorchFunctionMode
+
+from rectified.health.record import Run
+from rectified.torch.functions import FUNCTIONS, LOSSES, activation_of, call_again, output_of, plain_name
+from rectified.torch.site import Site, caller, is_activation, place
+from rectified.torch.units import Call, Origin, origin_of
+
+_LOOKS = 3  # forward passes of a network, and steps, in which the mode is on at first
+_LOOK_AGAIN = 64  # forward passes later
+_WINDOW = 8  # steps, at first
+_MOST_USES = 16  # of one activation in one forward pass; later ones count as the last
+_MOST_ORIGINS = 4096
+
+
+class Collector:
+    """Sees every activation that runs between `start` and `stop`.
+
+    Parameters
+    ----------
+    only : Module, optional
+        The network to look at; by default all that run.
+    every : int
+        Looks at one step of so many.
+    run : Run, optional
+        The record to fill.
+    after_window : callable, optional
+        Called whenever a window of steps is complete, after the record was brought up to date.
+    """
+
+    def __init__(
+        self,
+        only: nn.Module | None = None,
+        *,
+        every: int = 1,
+        run: Run | None = None,
+        after_window: Callable[[], None] | None = None,
+    ) -> None:
+        self.run = Run() if run is None else run
+        self._only = None if only is None else _unwrapped(only)
+        self._every = every
+        self._after_window = after_window
+        self._handles: list[Any] = []
+        self._thread = get_ident()
+        self._step = 0
+        self._window = 0
+        self._width = _WINDOW * every
+        self._measures_gradients = True
+
+        self._mode = _FunctionMode(self)
+        self._mode_is_on = False
+        self._is_everywhere = True
+        self._stays_everywhere = False
+        self.is_tracking = True
+        self._settles_at = _LOOKS
+
+        self._stack: list[nn.Module] = []
+        self._root: _Root | None = None
+        self._roots: dict[int, _Root] = {}
+        self._networks = 0
+        self._forwards = 0
+        self._skipped: nn.Module | None = None
+        self._hidden: nn.Module | None = None
+        self._kinds: dict[type, str] = {}
+
+        self._modules: dict[int, list[Site]] = {}
+        self._sites: dict[tuple[Any, ...], list[Site]] = {}
+        self._named: dict[str, Site] = {}
+        self._claimed: set[str] = set()
+        self._uses: dict[Any, int] = {}
+        self._origins: dict[int, tuple[weakref.ref[Tensor], Origin]] = {}
+
+    # ---- from start to stop ----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to look."""
+        from rectified.torch.compiled import watch_compiler
+
+        warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are global hooks")
+        self._handles = [
+            register_module_forward_pre_hook(self._enter),
+            register_module_forward_hook(self._leave, always_call=True),
+            register_optimizer_step_pre_hook(self._before_step),
+            register_optimizer_step_post_hook(self._after_step),
+            watch_compiler(self),
+        ]
+        self._switch(True)
+
+    def stop(self) -> None:
+        """Look no longer, and bring the record up to date."""
+        self._switch(False)
+        while self._handles:
+            self._handles.pop().remove()
+        self.update()
+
+    def update(self) -> Run:
+        """The record, with all that was seen until now."""
+        for site in self._named.values():
+            if site.axis is None:
+                self.note(f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted")
+            else:
+                site.write(self.run, (self._window, max(self._window, self._step - 1)))
+        return self.run
+
+    def note(self, text: str) -> None:
+        """Say, once, what could not be seen."""
+        if text not in self.run.notes:
+            self.run.notes.append(text)
+
+    def _switch(self, on: bool) -> None:
+        if on is not self._mode_is_on:
+            self._mode_is_on = on
+            if on:
+                self._mode.__enter__()  # type: ignore[no-untyped-call]
+            else:
+                self._mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+
+    # ---- steps -----------------------------------------------------------------------------------------------------------
+
+    def _before_step(self, *_: Any) -> None:
+        if not torch.compiler.is_compiling() and not self._stays_everywhere:
+            self._switch(False)
+
+    def _after_step(self, *_: Any) -> None:
+        if torch.compiler.is_compiling():
+            return
+        self._step += 1
+        self._uses.clear()
+        if self._step % self._width == 0:
+            self._close_window()
+        if self._step >= self._settles_at:
+            self._is_everywhere = self._stays_everywhere
+        self.is_tracking = self._step < self._settles_at
+        self._measures_gradients = self._step % self._width < self._every
+        self._switch(self._is_everywhere and self._hidden is None)
+
+    def _close_window(self) -> None:
+        self.update()
+        histories = (history for layer in self.run.layers.values() for history in layer.histories.values())
+        self._width = max([self._width, *(history.width for history in histories)])
+        self._window = self._step
+        if self._after_window is not None:
+            self._after_window()
+
+    def _is_left_out(self, training: bool) -> bool:
+        """Whether this step, or without training this forward pass, is one of those between."""
+        return self._every > 1 and (self._step if training else self._forwards) % self._every != 0
+
+    # ---- modules ---------------------------------------------------------------------------------------------------------
+
+    def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        if torch.compiler.is_compiling():
+            return
+        if get_ident() != self._thread:
+            self.note("what ran in other threads than the first was not seen")
+            return
+        stack = self._stack
+        if stack and module is stack[0]:  # an interrupt, which no hook hears of, left the stack as it was
+            self._end()
+        kind = self._kinds.get(type(module))
+        if kind is None:
+            kind = self._kinds[type(module)] = _kind(module)
+        if kind:
+            self._special(kind, module)
+            if kind in ("compiled", "wrapper"):
+                return
+        if stack or self._begin(module):
+            stack.append(module)
+
+    def _leave(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if torch.compiler.is_compiling() or get_ident() != self._thread:
+            return
+        stack = self._stack
+        if stack and (stack[-1] is module or module in stack):
+            while stack.pop() is not module:
+                pass
+            if not self._mode_is_on:
+                self._see_module(module, args, output)
+            if not stack:
+                self._end()
+        if module is self._skipped:
+            self._skipped = None
+            self._switch(self._is_everywhere)
+        if module is self._hidden:
+            self._hidden = None
+            self._switch(self._is_everywhere or (self._root is not None and self._root.needs_mode))
+
+    def _begin(self, module: nn.Module) -> bool:
+        """Whether to look at a network that begins to run."""
+        if self._skipped is not None or gradients_are_computed() or self._only not in (None, module):
+            return False
+        self._forwards += 1
+        if self._is_left_out(module.training):
+            self._skipped = module
+            self._switch(self._stays_everywhere)
+            return False
+        root = self._network(module)
+        looks = root.looks[module.training]
+        root.looks[module.training] += 1
+        is_look = looks < _LOOKS or looks % _LOOK_AGAIN == 0
+        if self._forwards > _LOOK_AGAIN and not self._step:
+            self._settles_at = 0
+            self._is_everywhere = self._stays_everywhere
+        self._root = root
+        self._uses.clear()
+        self.is_tracking = is_look or self._step < self._settles_at
+        self._switch((is_look or root.needs_mode or self._is_everywhere) and self._hidden is None)
+        if len(self._origins) > _MOST_ORIGINS:
+            self._origins = {key: found for key, found in self._origins.items() if found[0]() is not None}
+        return True
+
+    def _network(self, module: nn.Module) -> _Root:
+        """What is known of a network. What is known of those that are gone is forgotten, for others may get their ids."""
+        root = self._roots.get(id(module))
+        if root is None or root.module() is not module:
+            for key in [key for key, other in self._roots.items() if other.module() is None]:
+                for used in self._roots.pop(key).keys:
+                    self._sites.pop(used, None)
+                    self._modules.pop(used, None)
+            root = self._roots[id(module)] = _Root(module)
+        return root
+
+    def _end(self) -> None:
+        self._stack.clear()
+        self._root = None
+        self.is_tracking = self._step < self._settles_at
+        self._switch(self._is_everywhere and self._hidden is None)
+
+    def _special(self, kind: str, module: nn.Module) -> None:
+        """Do what a module of some kind needs, and say what can not be seen in it."""
+        path = self._root.path(module) if self._root else ""
+        where = path or type(module).__name__
+        if kind == "script":
+            self.note(f"{where}: what runs in torch.jit was not seen")
+        elif kind == "threads":
+            self.note(f"{where}: what DataParallel runs in threads was not seen; DistributedDataParallel is")
+        elif kind == "recurrent":
+            unseen = _unseen_in(module)
+            if unseen:
+                self.note(f"{where}: {unseen}")
+        elif kind == "compiled":
+            self._hide(module)
+        elif kind in ("fused", "attention") and not module.training and not _needs_gradients(module):
+            if kind == "fused" and self._hidden is None:
+                self.note(f"{where}: in eval mode without gradients it takes PyTorch's fused path, where nothing was seen")
+            self._hide(module)
+
+    def _hide(self, module: nn.Module) -> None:
+        """Keep the mode off in a module that would compute in another way if it were on."""
+        if self._hidden is None:
+            self._hidden = module
+            self._switch(False)
+
+    # ---- activations -----------------------------------------------------------------------------------------------------
+
+    def _see_module(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        """Count a module that is known as an activation, where the mode is off."""
+        key = id(module)
+        sites = self._modules.get(key)
+        if sites is None or not args:
+            return
+        use = min(self._uses.get(key, 0), _MOST_USES - 1)
+        self._uses[key] = use + 1
+        if use < len(sites):
+            self._see(sites[use], args[0], output, module.training)
+
+    def observe(self, function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make a call of what may be an activation, and count it."""
+        x = args[0] if args else kwargs.get("input")
+        stack = self._stack
+        if (
+            self._skipped is not None
+            or not isinstance(x, Tensor)
+            or gradients_are_computed()
+            or (not stack and (self._only is not None or self._is_left_out(torch.is_grad_enabled())))
+        ):
+            return function(*args, **kwargs)
+        site = self._site(function, name, x, args, kwargs)
+        if site is None:
+            return self.follow(function, args, kwargs)
+        if site.is_overwritten:
+            x = x.detach().clone()
+        result = function(*args, **kwargs)
+        y = output_of(name, result)
+        if self.is_tracking:
+            axis = origin_of(self._call(name, args, kwargs, y)).axis
+            if site.axis is None:
+                site.axis = axis
+            self._remember(y, Origin(axis, site))
+        self._see(site, x, y, stack[-1].training if stack else torch.is_grad_enabled())
+        return result
+
+    def _see(self, site: Site, x: Tensor, y: Tensor, training: bool) -> None:
+        counter = site.counter(training)
+        if counter is None:
+            return
+        if type(y) is not Tensor or y.is_meta or _is_transformed():
+            self.note(f"{site.name}: what ran on tensors of another kind, or under torch.func or a trace, was not seen")
+            return
+        counter.see(x, y, self._step)
+        if self._measures_gradients and y.requires_grad:
+            y.register_hook(counter.see_gradient)  # type: ignore[no-untyped-call]
+
+    def _site(self, function: Any, name: str, x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site | None:
+        """The site of a call, a new one where it was not seen before; None for a call that is no activation."""
+        stack = self._stack
+        module = stack[-1] if len(stack) > 1 or (stack and not is_activation(stack[0])) else None
+        if module is not None and is_activation(module):
+            code = None
+            key: Any = id(module)
+            sites = self._modules.setdefault(key, [])
+        else:
+            frame = caller()
+            code, line = frame.f_code, frame.f_lineno
+            key = id(stack[-1]) if stack else 0, code, frame.f_lasti
+            sites = self._sites.setdefault(key, [])
+        use = 0
+        if module is not None:
+            use = min(self._uses.get(key, 0), _MOST_USES - 1)
+            self._uses[key] = use + 1
+        if use < len(sites):
+            return sites[use]
+        if not x.is_floating_point() or activation_of(name, args, kwargs) is None:
+            return None
+        path = self.path(module)
+        if code is not None:
+            path = f"{path}: {place(code, line)}" if path else place(code, line)
+        site = self.claim(path, name, args, kwargs)
+        site.again = call_again(function, args, kwargs)
+        is_in_place = function.__name__.endswith("_") or bool(kwargs.get("inplace")) or any(each is True for each in args)
+        site.is_overwritten = is_in_place and not site.slopes.idempotent
+        sites.append(site)
+        if module is None:
+            self._stays_everywhere = self._is_everywhere = True
+        elif self._root is not None:
+            self._root.keys.append(key)
+            self._root.needs_mode |= code is not None or site.is_overwritten or not args
+        if not self.is_tracking:  # look where the units are the next time
+            self._settles_at = self._step + 2
+            if self._root is not None:
+                self._root.looks = {True: 0, False: 0}
+        return site
+
+    def path(self, module: nn.Module | None, root: _Root | None = None) -> str:
+        """Where a module is in the network that runs. Names of a second network begin with its class."""
+        root = root or self._root
+        if root is None or module is None:
+            return ""
+        if root.prefix is None:
+            self._networks += 1
+            root.prefix = f"{type(root.module()).__name__}#{self._networks}" if self._networks > 1 else ""
+        path = root.path(module)
+        return f"{root.prefix}.{path}".strip(".")
+
+    def claim(self, path: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site:
+        """A site with a name that no other call has. One that is known from compiled code is taken over."""
+        use = 1
+        while (found := path if use == 1 else f"{path} (use {use})") in self._claimed:
+            use += 1
+        self._claimed.add(found)
+        return self.named(found, name, args, kwargs)
+
+    def named(self, path: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site:
+        """The site of a name."""
+        site = self._named.get(path)
+        if site is None:
+            site = self._named[path] = Site(path, name, args, kwargs)
+        return site
+
+    # ---- where tensors come from -----------------------------------------------------------------------------------------
+
+    def follow(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make a call, and remember which axis of its result counts the units."""
+        result = function(*args, **kwargs)
+        name = plain_name(function)
+        if name in LOSSES:
+            origin = self._origin(args[0] if args else kwargs.get("input"))
+            if origin is not None and origin.activation is not None:
+                origin.activation.feeds_loss = name
+        parts = result if isinstance(result, tuple | list) else (result,)
+        if parts and isinstance(parts[0], Tensor):
+            origin = origin_of(self._call(name, args, kwargs, parts[0]))
+            for part in parts:
+                if isinstance(part, Tensor):
+                    self._remember(part, origin)
+        return result
+
+    def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> Call:
+        return Call(name, args, kwargs, tuple(out.shape), self._origin, _shape, _is_weight)
+
+    def _origin(self, value: Any) -> Origin | None:
+        found = self._origins.get(id(value))
+        return found[1] if found is not None and found[0]() is value else None
+
+    def _remember(self, tensor: Tensor, origin: Origin) -> None:
+        if origin.axis is None and origin.activation is None:
+            self._origins.pop(id(tensor), None)
+        else:
+            self._origins[id(tensor)] = weakref.ref(tensor), origin
+
+    # ---- compiled code ---------------------------------------------------------------------------------------------------
+
+    def network_compiled(self, local: Any) -> _Root | None:
+        """The network whose code is compiled, given the object whose method that is; None for code of no network."""
+        if self._mode_is_on:  # a mode that comes and goes would compile the code again each time
+            self._stays_everywhere = self._is_everywhere = True
+        outer = self._stack[0] if self._stack else local if self._hidden is None else _unwrapped(self._hidden)
+        return self._network(outer) if isinstance(outer, nn.Module) else None
+
+    def wants(self, network: _Root | None) -> bool:
+        """Whether to look at a network."""
+        return self._only is None or (network is not None and network.module() is self._only)
+
+
+class _FunctionMode(TorchFunctionMode):
+    """Hands all calls to the collector; what is compiled goes past it."""
+
+    def __init__(self, collector: Collector) -> None:
+        super().__init__()
+        self._collector = collector
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        if torch.compiler.is_compiling():
+            return func(*args, **(kwargs or {}))
+        name = FUNCTIONS.get(func)
+        if name is not None:
+            return self._collector.observe(func, name, args, kwargs or {})
+        if self._collector.is_tracking:
+            return self._collector.follow(func, args, kwargs or {})
+        return func(*args, **kwargs) if kwargs else func(*args)
+
+
+class _Root:
+    """A network: a module that is called from outside of any other."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = weakref.ref(module)
+        self.prefix: str | None = None
+        self.looks = {True: 0, False: 0}
+        self.needs_mode = False
+        self.keys: list[Any] = []
+        self._paths: dict[int, str] = {}
+
+    def path(self, module: nn.Module) -> str:
+        """Where a module is in the network; its class, where it is not a part of it."""
+        root = self.module()
+        if id(module) not in self._paths and root is not None:
+            self._paths = {id(part): path for path, part in root.named_modules()}
+        return self._paths.get(id(module), type(module).__name__)
+
+
+_KINDS = {
+    "ScriptModule": "script",
+    "OptimizedModule": "compiled",
+    "DataParallel": "threads",
+    "DistributedDataParallel": "wrapper",
+    "TransformerEncoder": "fused",
+    "TransformerEncoderLayer": "fused",
+    "MultiheadAttention": "attention",
+    "RNN": "recurrent",
+    "LSTM": "recurrent",
+    "GRU": "recurrent",
+}
+
+
+def _kind(module: nn.Module) -> str:
+    """Which modules are special; nothing for others."""
+    for cls in type(module).__mro__:
+        if cls.__module__.startswith("torch.") and cls.__name__ in _KINDS:
+            return _KINDS[cls.__name__]
+    return ""
+
+
+def _unwrapped(module: nn.Module) -> nn.Module:
+    """The network inside of what compiles or distributes it."""
+    while _kind(module) in ("compiled", "wrapper", "threads"):
+        inner = getattr(module, "_orig_mod", None) or module.module
+        assert isinstance(inner, nn.Module)
+        module = inner
+    return module
+
+
+def _unseen_in(module: Any) -> str:
+    if module.mode != "RNN_RELU":
+        return f"the functions inside {type(module).__name__} are not seen"
+    return "only the last of its layers is seen" if module.num_layers > 1 else ""
+
+
+def gradients_are_computed(task: Callable[[], int] = torch._C._current_graph_task_id) -> bool:
+    """Whether this runs inside of a backward pass."""
+    return task() != -1
+
+
+def _is_transformed() -> bool:
+    """Whether what runs is traced, or transformed by torch.func: then more operations would be in the result."""
+    return bool(
+        torch._C._len_torch_dispatch_stack()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or torch._C._get_tracing_state() is not None
+    )
+
+
+def _needs_gradients(module: nn.Module) -> bool:
+    return torch.is_grad_enabled() and any(parameter.requires_grad for parameter in module.parameters())
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    return tuple(value.shape) if isinstance(value, Tensor) else None
+
+
+def _is_weight(value: Any) -> bool:
+    if not isinstance(value, Tensor):
+        return False
+    owner = value if value._base is None else value._base
+    return isinstance(owner, nn.Parameter) or (owner.is_leaf and owner.requires_grad)

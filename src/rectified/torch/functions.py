@@ -1,0 +1,115 @@
+"""Which of PyTorch's functions are functions of the catalogue, and which are losses that expect logits."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rectified.activation import Ridge
+from rectified.catalogue import catalogue
+
+LOSSES = frozenset({"cross_entropy", "binary_cross_entropy_with_logits", "multilabel_soft_margin_loss", "soft_margin_loss"})
+
+_RENAMED = {"negative_slope": "slope", "weight": "slope"}
+_CLAMPS = ("clamp", "clamp_min", "clip")
+_RECURRENT = "rnn_relu"
+
+
+def plain_name(function: Any) -> str:
+    """What a function of PyTorch does: its name without what marks it as in place, or the name of a tensor's attribute.
+
+    Examples
+    --------
+    >>> import torch
+    >>> plain_name(torch.Tensor.add_), plain_name(torch.Tensor.T.__get__), plain_name("relu")
+    ('add', 'T', 'relu')
+    """
+    name: str = function if isinstance(function, str) else getattr(function, "__name__", "")
+    if name == "__get__":
+        return str(getattr(function.__self__, "__name__", ""))
+    return name if name.startswith("__") else name.rstrip("_")
+
+
+_ALIASES = {"prelu": "leaky_relu", _RECURRENT: "relu"}
+NAMES: Mapping[str, str] = {
+    **{name: name for name in catalogue.of("ridge") if hasattr(functional, name)},
+    **_ALIASES,
+    **dict.fromkeys(_CLAMPS, "relu"),
+}
+"""The functions that are looked at, by their plain names, and their names in the catalogue."""
+
+FUNCTIONS: Mapping[Any, str] = {
+    found: name
+    for name in NAMES
+    for owner in (functional, torch, Tensor)
+    for found in (getattr(owner, name, None), getattr(owner, f"{name}_", None))
+    if found is not None
+}
+"""The same by the functions themselves, which are faster to find."""
+
+
+def activation_of(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Ridge | None:
+    """The catalogue's function, with the parameters of a call; None for a call that is none, such as another clamp.
+
+    Parameters
+    ----------
+    name : str
+        A plain name of `NAMES`.
+    args, kwargs
+        Of the call: the input, then the parameters.
+    """
+    if name in _CLAMPS:
+        bounds = dict(zip(("min", "max"), args[1:], strict=False)) | dict(kwargs)
+        zero = isinstance(bounds.get("min"), int | float) and bounds["min"] == 0
+        return _row("relu") if zero and bounds.get("max") is None else None
+    if name == _RECURRENT:
+        return _row("relu")
+    row = _row("gelu_tanh" if name == "gelu" and kwargs.get("approximate") == "tanh" else NAMES[name])
+    if row is None:
+        return None
+    given = dict(zip(_parameters(name), args[1:], strict=False)) | dict(kwargs)
+    known = {_RENAMED.get(key, key): value for key, value in given.items()}
+    numbers = {key: _number(value) for key, value in known.items() if key in row.parameters}
+    usual = {key: parameter.default for key, parameter in row.parameters.items()}
+    return row.bind(**numbers) if any(numbers[key] is not usual[key] for key in numbers) else row
+
+
+def _row(name: str) -> Ridge | None:
+    found = catalogue.get(name)
+    return found if isinstance(found, Ridge) else None
+
+
+def _number(value: Any) -> Any:
+    """A parameter as NumPy has it; a learned one as an array."""
+    return value.detach().cpu().double().numpy() if isinstance(value, Tensor) else value
+
+
+@lru_cache
+def _parameters(name: str) -> tuple[str, ...]:
+    """The names of the parameters after the input, in PyTorch's order where it tells it."""
+    try:
+        return tuple(inspect.signature(getattr(functional, name)).parameters)[1:]
+    except (TypeError, ValueError, AttributeError):
+        return tuple(catalogue[NAMES[name]].parameters)
+
+
+def output_of(name: str, result: Any) -> Tensor:
+    """The tensor of outputs in what a function returns."""
+    found: Tensor = result[0] if name == _RECURRENT else result
+    return found
+
+
+def call_again(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Callable[[Tensor], Tensor]:
+    """The same call on another input, never in place."""
+    rest = tuple(value.detach() if isinstance(value, Tensor) else value for value in args[1:])
+    kept = {key: value for key, value in kwargs.items() if key not in ("inplace", "input")}
+    plain = getattr(functional, plain_name(function), function)
+    return lambda x: plain(x, *rest, **kept)

@@ -1,0 +1,170 @@
+"""Running a Python program as python does, and writing what its networks' units did, whatever way it ends."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from types import CodeType, ModuleType
+from typing import Any
+
+from rectified.health.record import Run
+from rectified.health.store import DataError, Writer, part
+from rectified.mistake import Mistake
+from rectified.torch.imports import after_import
+
+_SECONDS_BETWEEN_WRITES = 60
+
+
+def run(arguments: Sequence[str], *, module: bool = False, every: int = 1, data_file: Path, parallel: bool = False) -> int:
+    """Run a program in this process.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        The script, or the module's name, and what follows it.
+    module : bool
+        Whether it is a module's name.
+    every : int
+        Look at one step of the optimizer of so many.
+    data_file : Path
+        Where to write what was seen. A process that torchrun started has a file of its own beside it.
+    parallel : bool
+        Write to a file that has a name of its own, for ``rectified combine``.
+
+    Returns
+    -------
+    int
+        0; a program that ends otherwise does so as if python ran it.
+
+    Raises
+    ------
+    Mistake
+        Where there is no such program, or the data file is none.
+    """
+    program = _Program.of_module(arguments) if module else _Program.of_script(arguments)
+    record = _Record(_own(data_file, parallel), every, shlex.join([*(["-m"] if module else []), *arguments]))
+    after_import("torch", record.start)
+    try:
+        program.execute()
+    finally:
+        record.finish()
+    return 0
+
+
+class _Record:
+    """Begins when PyTorch is imported, and is written from time to time and at the end."""
+
+    def __init__(self, path: Path, every: int, command: str) -> None:
+        try:
+            self._writer = Writer(path)
+        except DataError as error:
+            raise Mistake(str(error), code=1) from None
+        self._every = every
+        self._run = Run(command, datetime.now(UTC).isoformat(timespec="seconds"))
+        self._process = os.getpid()
+        self._written = monotonic()
+        self._collector: Any = None
+
+    def start(self, torch: ModuleType) -> None:
+        from rectified.torch.collect import Collector
+
+        self._collector = Collector(every=self._every, run=self._run, after_window=self._write_at_times)
+        self._collector.start()
+
+    def finish(self) -> None:
+        if os.getpid() != self._process:  # a fork of the program, which is not what was to be looked at
+            return
+        if self._collector is not None:
+            self._collector.stop()
+        if not self._run.layers:
+            print("rectified: no activation was seen", file=sys.stderr)
+        self._write()
+
+    def _write_at_times(self) -> None:
+        if monotonic() - self._written >= _SECONDS_BETWEEN_WRITES and os.getpid() == self._process:
+            self._write()
+
+    def _write(self) -> None:
+        try:
+            self._writer.write([self._run])
+        except DataError as error:
+            print(f"rectified: {error}", file=sys.stderr)
+        self._written = monotonic()
+
+
+class _Program:
+    """A program's code, and the names that python gives it."""
+
+    def __init__(self, code: CodeType, arguments: Sequence[str], folder: str, names: dict[str, Any]) -> None:
+        self._code = code
+        self._arguments = list(arguments)
+        self._folder = folder
+        self._names = names
+
+    @classmethod
+    def of_script(cls, arguments: Sequence[str]) -> _Program:
+        path = Path(arguments[0])
+        if path.is_dir():
+            path /= "__main__.py"
+        try:
+            source = path.read_bytes()
+        except OSError as error:
+            raise Mistake(f"cannot run {path}: {error.strerror}") from None
+        with _without_own_frames():
+            code = compile(source, path.absolute(), "exec", dont_inherit=True)
+        return cls(code, arguments, str(path.resolve().parent), {"__file__": str(path.absolute())})
+
+    @classmethod
+    def of_module(cls, arguments: Sequence[str]) -> _Program:
+        name = arguments[0]
+        sys.path[0] = os.getcwd()
+        try:
+            spec = importlib.util.find_spec(name)
+            if spec is not None and spec.submodule_search_locations is not None:
+                spec = importlib.util.find_spec(f"{name}.__main__")
+        except ModuleNotFoundError:
+            spec = None
+        loader: Any = spec and spec.loader
+        code = loader.get_code(spec.name) if spec and hasattr(loader, "get_code") else None
+        if spec is None or code is None:
+            raise Mistake(f"no module named {name} can be run")
+        names = {"__file__": spec.origin, "__spec__": spec, "__loader__": loader, "__package__": spec.parent}
+        return cls(code, [str(spec.origin), *arguments[1:]], os.getcwd(), names)
+
+    def execute(self) -> None:
+        main = ModuleType("__main__")
+        main.__dict__.update({"__builtins__": __builtins__, **self._names})
+        sys.modules["__main__"] = main
+        sys.argv = self._arguments
+        if not sys.flags.safe_path:
+            sys.path[0] = self._folder
+        with _without_own_frames():
+            exec(self._code, main.__dict__)
+
+
+class _without_own_frames:  # noqa: N801 - used as a statement
+    """Lets python show an error as if nothing stood between it and the program."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+            trace = trace.tb_next
+        if error is not None:
+            show = sys.excepthook
+            sys.excepthook = lambda kind, error, _: show(kind, error.with_traceback(trace), trace)
+
+
+def _own(data_file: Path, parallel: bool) -> Path:
+    """The data file of this process."""
+    rank = os.environ.get("RANK")
+    if parallel:
+        return part(data_file)
+    return data_file.with_name(f"{data_file.name}.rank{rank}") if rank and rank.isdecimal() else data_file

@@ -1,0 +1,141 @@
+"""An activation at one place of a network, as it is seen while the network runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rectified.activation import Ridge
+from rectified.catalogue import catalogue
+from rectified.health.record import Mode, Run
+from rectified.torch.counter import Counter
+from rectified.torch.functions import activation_of
+from rectified.torch.slopes import Slopes
+from rectified.torch.tally import Tally
+
+_SLOPES: dict[tuple[Any, ...], Slopes] = {}
+_TORCH = Path(torch.__file__).parent
+_PASSED_THROUGH = {
+    str(_TORCH / file)
+    for file in (
+        "_tensor.py",
+        "overrides.py",
+        "nn/functional.py",
+        "nn/modules/activation.py",
+        "nn/modules/container.py",
+        "nn/modules/module.py",
+    )
+} | {str(path) for path in Path(__file__).parent.glob("*.py")}
+
+
+class Site:
+    """An activation at one place: its name, its function, and its counters.
+
+    Parameters
+    ----------
+    name : str
+        Where it is.
+    function : str
+        The plain name of PyTorch's function.
+    args, kwargs
+        Of the call that was seen first.
+    """
+
+    def __init__(self, name: str, function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        self.name = name
+        self.axis: int | None = None
+        self.feeds_loss = ""
+        self.is_overwritten = False
+        self.again: Callable[[Tensor], Tensor] = torch.clone
+        self._call = function, (None, *args[1:]), {key: value for key, value in kwargs.items() if key != "input"}
+        activation = self.activation
+        self.function = activation.name
+        self.slopes = slopes_of(activation)
+        self._counters: dict[bool, Counter] = {}
+        self.tallies: list[tuple[Mode, Tally]] = []
+
+    @property
+    def activation(self) -> Ridge:
+        """The catalogue's function, with what its parameters are now."""
+        found = activation_of(*self._call)
+        assert found is not None
+        return found
+
+    def counter(self, training: bool) -> Counter | None:
+        """The counter of a mode; None where the units are not known."""
+        found = self._counters.get(training)
+        if found is None and self.axis is not None:
+            found = self._counters[training] = Counter(self.slopes, self.axis, self.again, is_saved=self._call[0] == "relu")
+        return found
+
+    def write(self, run: Run, steps: tuple[int, int]) -> None:
+        """Put what was counted since the last time into a run's record; `steps` are those of compiled code."""
+        activation = self.activation
+        modes: dict[bool, Mode] = {True: "train", False: "eval"}
+        counted = [(modes[training], counter.evidence(activation)) for training, counter in self._counters.items()]
+        counted += [(mode, tally.take().evidence(activation, self.slopes, steps)) for mode, tally in self.tallies]
+        for mode, evidence in counted:
+            if evidence is None or not evidence.samples:
+                continue
+            layer = run.layer(self.name, self.function, evidence.units, _own_parameters(activation))
+            layer.feeds_loss = self.feeds_loss
+            counters = self._counters.values()
+            if layer.units != evidence.units or any(counter.units_changed for counter in counters):
+                layer.note = "its number of units changed, and only the first number was counted"
+            elif overwritten := sum(counter.overwritten for counter in counters):
+                layer.note = f"{overwritten} batches were not counted, because they were overwritten"
+            if layer.units == evidence.units:
+                layer.add(evidence, mode)
+
+
+def slopes_of(activation: Ridge) -> Slopes:
+    """The slopes of a function, found once; of one whose parameters are learned those at their defaults."""
+    parameters = {name: parameter.default for name, parameter in activation.parameters.items()}
+    if any(np.ndim(value) for value in parameters.values()):
+        found = catalogue[activation.name]
+        assert isinstance(found, Ridge)
+        return slopes_of(found)
+    key = activation.name, *parameters.items()
+    if key not in _SLOPES:
+        _SLOPES[key] = Slopes.of(activation)
+    return _SLOPES[key]
+
+
+def caller() -> FrameType:
+    """The frame of the code that called one of PyTorch's functions."""
+    frame = sys._getframe(4)  # nearer ones are the collector's
+    while frame.f_code.co_filename in _PASSED_THROUGH and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
+
+
+def is_passed_through(file: str) -> bool:
+    """Whether a file of code is only on the way from a network to its functions."""
+    return file in _PASSED_THROUGH
+
+
+def is_activation(module: nn.Module) -> bool:
+    """Whether a module is one of PyTorch's activations."""
+    return type(module).__module__ == "torch.nn.modules.activation"
+
+
+def place(code: CodeType, line: int) -> str:
+    """A place in a program: ``net.py:42 in Net.forward``."""
+    return f"{Path(code.co_filename).name}:{line} in {code.co_qualname}"
+
+
+def _own_parameters(activation: Ridge) -> dict[str, float]:
+    """The parameters that are numbers, and not the defaults."""
+    usual = catalogue[activation.name].parameters
+    return {
+        name: float(parameter.default)
+        for name, parameter in activation.parameters.items()
+        if np.ndim(parameter.default) == 0 and parameter.default != usual[name].default
+    }

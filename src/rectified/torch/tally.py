@@ -1,0 +1,273 @@
+"""Counting in tensors: a fixed number of operations a batch, on any device, in eager and in compiled code.
+
+A batch in which a unit got NaN, or outputs of both infinities, is passed over for this unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf, isfinite, prod
+from threading import local
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rectified.activation import Ridge
+from rectified.health.evidence import Evidence
+from rectified.torch.slopes import Slopes
+
+_ALL = ((-inf, inf),)
+_NONE = np.empty((0, 0))
+_rooms = local()
+
+
+class Measure(NamedTuple):
+    """What was measured of some batches of one shape: tensors with a row for each batch and a column for each unit.
+
+    Attributes
+    ----------
+    values, examples : int
+        How many values of each unit a batch has, and how many rows they are in.
+    total : Tensor
+        The sum of the outputs.
+    magnitude : Tensor
+        The sum of their magnitudes.
+    fired : Tensor or None
+        How many values fired; None where all do.
+    low, high : sequence of Tensor
+        The smallest input above, and the largest up to, each turn of the slope; last, the smallest and the largest of all.
+    """
+
+    values: int
+    examples: int
+    total: Tensor
+    magnitude: Tensor
+    fired: Tensor | None
+    low: Sequence[Tensor]
+    high: Sequence[Tensor]
+
+    @classmethod
+    def of(cls, x: Tensor, y: Tensor, axis: int, slopes: Slopes) -> Measure:
+        """Measure batches, which the first axis counts.
+
+        Parameters
+        ----------
+        x, y : Tensor
+            Inputs and outputs.
+        axis : int
+            The axis of the units.
+        slopes : Slopes
+            The function's.
+        """
+        x, y = _wide(x), _wide(y)
+        others = [other for other in range(1, x.ndim) if other != axis]
+        total = _sum(y, axis)
+        magnitude = total if slopes.nonnegative else _sum(y.abs(), axis)
+        if slopes.firing == _ALL:
+            fired = None
+        elif slopes.idempotent and slopes.firing == ((0.0, inf),):  # the input is the output, which is never negative
+            fired = _sum(torch.sign(y, out=_scratch(y)), axis)
+        else:
+            fired = _fired(x, axis, slopes.firing)
+        low: list[Tensor] = []
+        high: list[Tensor] = []
+        if not slopes.constant:
+            for turn in slopes.turns:
+                above = x > (_downwards(turn) if x.dtype == torch.float32 else turn)
+                low.append(_extreme(torch.where(above, x, inf), others, torch.amin))
+                high.append(_extreme(torch.where(above, -inf, x), others, torch.amax))
+            low.append(_extreme(x, others, torch.amin))
+            high.append(_extreme(x, others, torch.amax))
+        values, examples = prod(x.shape[other] for other in others), x.shape[others[0]] if others else 1
+        return cls(values, examples, total, magnitude, fired, low, high)
+
+    def counted(self) -> Counted:
+        """The same as arrays. Here the device is waited for."""
+        total = _array(self.total)
+        skipped = np.isnan(total)
+        fired = np.full_like(total, self.values) if self.fired is None else _array(self.fired)
+        magnitude = total if self.magnitude is self.total else _array(self.magnitude)
+        low, high = (np.array([_array(row) for row in rows]) if rows else None for rows in (self.low, self.high))
+        if skipped.any():
+            total, magnitude, fired = (np.where(skipped, 0, rows) for rows in (total, magnitude, fired))
+            if low is not None and high is not None:
+                low, high = np.where(skipped, inf, low), np.where(skipped, -inf, high)
+        output = np.add.reduce(total, 0, np.float64)
+        return Counted(
+            samples=self.values * len(total),
+            examples=self.examples * len(total),
+            nans=self.values * np.add.reduce(skipped, 0, np.int64),
+            fired=np.add.reduce(fired, 0, np.float64),
+            total=output,
+            magnitude=output if magnitude is total else np.add.reduce(magnitude, 0, np.float64),
+            low=_NONE if low is None else low.min(1),
+            high=_NONE if high is None else high.max(1),
+        )
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Counters in arrays, with a column for each unit."""
+
+    samples: int
+    examples: int
+    nans: NDArray[np.int64]
+    fired: NDArray[np.float64]
+    total: NDArray[np.float64]
+    magnitude: NDArray[np.float64]
+    low: NDArray[np.floating]
+    high: NDArray[np.floating]
+
+    def evidence(
+        self, activation: Ridge, slopes: Slopes, steps: tuple[int, int], gradients: Sequence[Tensor] = ()
+    ) -> Evidence:
+        """What the counters say, with the catalogue's derivative of the inputs that were kept."""
+        seen, fired = self.samples - self.nans, self.fired
+        if slopes.constant:
+            steepest, flattest = (np.where(mark, slopes.constant, 0.0) for mark in (fired > 0, fired == seen))
+            if not seen.all():
+                steepest[seen == 0] = flattest[seen == 0] = np.nan
+        else:
+            steepest, flattest = _extremes(activation, np.concatenate([self.low, self.high]))
+            if slopes.firing == _ALL:
+                fired = np.where(steepest > 0, seen, 0)
+        squares = [square for square in map(float, gradients) if isfinite(square)]
+        return Evidence(
+            samples=self.samples,
+            steps=steps,
+            max_slope=steepest,
+            min_slope=flattest,
+            fired=fired.astype(np.int64),
+            nans=self.nans.astype(np.int64),
+            sum_output=self.total,
+            sum_abs_output=self.magnitude,
+            gradient_squares=sum(squares),
+            gradients=len(squares),
+            examples=self.examples,
+        )
+
+
+class Tally(NamedTuple):
+    """Counters in tensors that stay where they are, so that compiled code can hold on to them.
+
+    Attributes
+    ----------
+    sums : Tensor
+        Rows: how many values were seen, in how many rows of batches, and how many were passed over, and fired; the sum of
+        the outputs, and that of their magnitudes.
+    low, high : Tensor
+        As of a `Measure`.
+    """
+
+    sums: Tensor
+    low: Tensor
+    high: Tensor
+
+    @classmethod
+    def new(cls, units: int, slopes: Slopes, dtype: torch.dtype, device: torch.device) -> Tally:
+        """Nothing counted so far."""
+        kept = 0 if slopes.constant else 1 + len(slopes.turns)
+        exact = torch.float32 if device.type == "mps" else torch.float64
+        with torch.inference_mode(False):  # or they could not change outside of it
+            limits = torch.full((kept, units), inf, dtype=_working(dtype), device=device)
+            return cls(torch.zeros((6, units), dtype=exact, device=device), limits, -limits)
+
+    def add(self, measure: Measure) -> None:
+        """Count what was measured, without waiting for the device."""
+        values, total = measure.values, measure.total
+        skipped = total.isnan()
+        every = torch.full_like(total, values)
+        fired = every if measure.fired is None else measure.fired
+        examples = torch.full_like(total, measure.examples)
+        rows = torch.stack((every, examples, every, fired, total, measure.magnitude))
+        rows[2].masked_fill_(~skipped, 0)
+        rows[3:].masked_fill_(skipped, 0)
+        self.sums.add_(rows.sum(1))
+        if measure.low:
+            low, high = torch.stack(list(measure.low)), torch.stack(list(measure.high))
+            self.low.copy_(torch.minimum(self.low, low.masked_fill_(skipped, inf).amin(1)))
+            self.high.copy_(torch.maximum(self.high, high.masked_fill_(skipped, -inf).amax(1)))
+
+    def take(self) -> Counted:
+        """What was counted; the counters begin again. Here the device is waited for."""
+        samples, examples, nans, fired, total, magnitude = _array(self.sums).astype(np.float64)
+        low, high = _array(self.low).copy(), _array(self.high).copy()
+        self.sums.zero_()
+        self.low.fill_(inf)
+        self.high.fill_(-inf)
+        numbers = (int(samples.max(initial=0)), int(examples.max(initial=0)), nans.astype(np.int64))
+        return Counted(*numbers, fired, total, magnitude, low, high)
+
+
+def _array(tensor: Tensor) -> NDArray[np.floating]:
+    found: NDArray[np.floating] = tensor.cpu().numpy()
+    return found
+
+
+def _working(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def _wide(values: Tensor) -> Tensor:
+    """Half precision is too narrow to add up in."""
+    return values if values.dtype == torch.float32 else values.to(_working(values.dtype))
+
+
+def _sum(values: Tensor, axis: int) -> Tensor:
+    """Over all but the batches and the units. What follows the units goes first, which is faster than all together."""
+    if values.ndim > axis + 1:
+        if values.is_contiguous():
+            values = values.flatten(axis + 1).sum(-1)
+        else:
+            values = values.sum(list(range(axis + 1, values.ndim)))
+    if axis == 1:
+        return values
+    return values.sum(1) if axis == 2 else values.sum(list(range(1, axis)))
+
+
+def _extreme(values: Tensor, others: list[int], extreme: Callable[..., Tensor]) -> Tensor:
+    return extreme(values, others) if others else values
+
+
+def _fired(x: Tensor, axis: int, firing: Sequence[tuple[float, float]]) -> Tensor:
+    """How many values lie in one of the open intervals. Marks that are floats are made and summed faster than bools."""
+    counts = []
+    for low, high in firing:
+        marks = _scratch(x)
+        if low == -inf:
+            torch.lt(x, high, out=marks)
+        else:
+            torch.gt(x, low, out=marks)
+            if high != inf:
+                marks.mul_(x < high)
+        counts.append(_sum(marks, axis))
+    return counts[0] if len(counts) == 1 else torch.stack(counts).sum(0)
+
+
+def _scratch(like: Tensor) -> Tensor:
+    """Room for marks that are soon forgotten. On a CPU, large room that is new each time costs more than the marks."""
+    if like.device.type != "cpu" or not like.is_contiguous():
+        return torch.empty_like(like)
+    room: Tensor | None = getattr(_rooms, str(like.dtype), None)
+    if room is None or room.numel() < like.numel():
+        with torch.inference_mode(False):
+            room = torch.empty(like.numel(), dtype=like.dtype)
+        setattr(_rooms, str(like.dtype), room)
+    return room[: like.numel()].view(like.shape)
+
+
+def _downwards(number: float) -> float:
+    """The largest float32 that is not above a number."""
+    near = np.float32(number)
+    return float(near if float(near) <= number else np.nextafter(near, np.float32(-inf)))
+
+
+def _extremes(activation: Ridge, x: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The largest and the smallest slope in each column; infinite inputs stand for none."""
+    slope = np.abs(np.asarray(activation.derivative(x), np.float64))
+    slope[np.isinf(x)] = np.nan
+    return np.fmax.reduce(slope, axis=0), np.fmin.reduce(slope, axis=0)

@@ -1,0 +1,289 @@
+"""The verdicts, against units that were planted and against a pass over the same data by hand."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rectified as rf
+from planted import ALWAYS_ON, BACK, DEAD, DIED, SATURATED, planted
+from rectified.health import Evidence, Layer, Run
+from rectified.health import verdict as verdicts
+from rectified.health.report import Report
+from rectified.health.verdict import STATES, Rule, Verdict, judge
+
+RIDGES = list(rf.catalogue.of("ridge").values())
+
+
+def layer(activation: Any, batches: Iterable[Any], name: str = "layer", **parameters: float) -> Layer:
+    made: Layer | None = None
+    for step, batch in enumerate(batches):
+        evidence = Evidence.of(activation.bind(**parameters), batch, step=step)
+        made = made or Layer(name, activation.name, evidence.units, parameters)
+        made.add(evidence)
+    assert made is not None
+    return made
+
+
+def states(*layers: Layer, rule: Rule = verdicts.RULE) -> list[str]:
+    return [STATES[state] for state in judge(layers, "train", rule).state]
+
+
+def named(found: Verdict, state: str) -> list[int]:
+    return found.of(STATES.index(state)).tolist()
+
+
+def by_hand(activation: rf.Ridge, columns: Sequence[np.ndarray], steepest: float) -> list[str]:
+    """The rule as it is written down, for all the inputs of each unit."""
+    found = []
+    for column in columns:
+        slopes = np.abs(activation.derivative(column))
+        if not slopes.any():
+            found.append("dead")
+        elif slopes.max() <= 0.01 * steepest:
+            found.append("saturated")
+        else:
+            found.append("alive")
+    return found
+
+
+@pytest.mark.parametrize("activation", RIDGES, ids=lambda found: found.name)
+def test_dead_and_saturated_units_of_every_function(activation: rf.Ridge) -> None:
+    rng = np.random.default_rng(0)
+    grid = np.concatenate([np.linspace(-60, 60, 24_001), [-1e4, 1e4]])
+    slopes = np.abs(activation.derivative(grid))
+    steepest = 0.0 if slopes[-1] > 1e3 else slopes.max()  # without bound no slope is small beside the largest
+    pools = {"dead": grid[slopes == 0], "saturated": grid[(slopes > 0) & (slopes < 0.009 * steepest)], "alive": grid}
+    planted = [name for name in ("dead", "saturated", "alive") if pools[name].size for _ in range(5)]
+    columns = [rng.choice(pools[name], 600) for name in planted]
+    found = [name.replace("linear", "alive") for name in states(layer(activation, np.split(np.array(columns).T, 20)))]
+    assert found == by_hand(activation, columns, steepest)
+    if activation.name != "step":
+        assert found == planted
+
+
+@pytest.mark.parametrize("activation", RIDGES, ids=lambda found: found.name)
+def test_a_unit_on_one_straight_piece_is_linear_and_no_other(activation: rf.Ridge) -> None:
+    bounds = [-40.0, *activation.kinks, 40.0]
+    rng = np.random.default_rng(1)
+    pieces = [rng.uniform(low + 0.01, high - 0.01, 400) for low, high in pairwise(bounds)]
+    for piece, found in zip(pieces, states(layer(activation, np.split(np.array(pieces).T, 10))), strict=True):
+        slopes = np.abs(activation.derivative(piece))
+        if np.ptp(slopes) == 0 and slopes[0] > 0.01 * np.abs(activation.derivative(np.linspace(-40, 40, 8001))).max():
+            assert found == "linear"
+        elif np.ptp(slopes) > 0.05 * slopes.max() and slopes.max() > 0.1:
+            assert found == "alive"
+    assert states(layer(activation, [rng.uniform(-40, 40, (50, 3)) for _ in range(10)])) == (
+        3 * [{"identity": "linear", "step": "dead"}.get(activation.name, "alive")]
+    )
+
+
+@pytest.mark.parametrize(
+    ("activation", "inputs", "expected"),
+    [
+        (rf.softshrink, [2.0, 3.0], "linear"),
+        (rf.softshrink, [-2.0, 3.0], "alive"),  # the slope is 1 on both sides, and 0 between
+        (rf.hardshrink, [-2.0, 3.0], "alive"),
+        (rf.tanh, [-0.05, 0.05], "linear"),
+        (rf.tanh, [-1.0, 1.0], "alive"),  # the slopes are equal, and the piece between is not straight
+        (rf.tanh, [1.0, 1.001], "linear"),
+        (rf.squared_relu, [1.0, 1.001], "linear"),
+        (rf.squared_relu, [0.001, 0.002], "alive"),
+        (rf.leaky_relu, [-1.0, -3.0], "saturated"),  # its slope there is 1 %
+        (rf.leaky_relu, [1.0, 3.0], "linear"),
+        (rf.relu, [0.0, -1.0], "dead"),
+        (rf.relu, [5e-324, -1.0], "alive"),
+        (rf.sigmoid, [2000.0, -2000.0], "dead"),
+        (rf.sigmoid, [20.0, -20.0], "saturated"),
+        (rf.relu, [np.nan, np.nan], "unseen"),
+        (rf.relu, [np.nan, -1.0], "dead"),
+        (rf.relu, [np.inf, 1.0], "linear"),
+    ],
+    ids=lambda given: getattr(given, "name", str(given)),
+)
+def test_corners(activation: rf.Ridge, inputs: list[float], expected: str) -> None:
+    assert states(layer(activation, [np.array(inputs)[:, None]])) == [expected]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_a_slope_of_one_percent_is_saturated_in_every_precision(dtype: str) -> None:
+    assert states(layer(rf.leaky_relu, [np.full((5, 1), -1.0, dtype)])) == ["saturated"]
+    assert states(layer(rf.leaky_relu, [np.full((5, 1), -1.0, dtype)], slope=0.02)) == ["linear"]
+
+
+def test_parameters_count() -> None:
+    x = np.full((5, 1), 10.0)
+    assert states(layer(rf.clipped_relu, [x])) == ["dead"]
+    assert states(layer(rf.clipped_relu, [x], ceiling=20.0)) == ["linear"]
+    assert states(layer(rf.maxout, [np.array([[1.0, 2.0, 3.0], [3.0, 1.0, 5.0]])], pieces=3)) == ["dead", "dead", "linear"]
+
+
+def test_thresholds_are_options() -> None:
+    tail = layer(rf.sigmoid, [[[4.0], [4.1]]])
+    assert states(tail) == ["linear"]
+    assert states(tail, rule=Rule(linear=1e-3)) == ["alive"]
+    assert states(tail, rule=Rule(saturated=0.1)) == ["saturated"]
+
+
+def test_planted_units_are_found_and_dated() -> None:
+    relu, sigmoid = Report.of([planted()]).layers
+    assert named(relu, "dead") == sorted(DEAD + DIED)
+    assert named(relu, "linear") == ALWAYS_ON
+    assert named(relu, "saturated") == named(sigmoid, "dead") == named(sigmoid, "linear") == []
+    assert named(sigmoid, "saturated") == SATURATED
+    assert relu.from_start[DEAD].all()
+    assert not relu.from_start[DIED].any()
+    assert relu.since[DEAD].tolist() == 4 * [0]
+    assert relu.since[DIED].tolist() == [120, 120]
+    assert np.flatnonzero(relu.came_back >= 0).tolist() == BACK
+    assert (relu.died[BACK], relu.came_back[BACK]) == (60, 100)
+
+
+def test_one_value_keeps_a_unit_from_being_dead_from_the_start() -> None:
+    batches = [np.full((10, 1), -1.0) for _ in range(100)]
+    assert states(layer(rf.relu, batches)) == ["dead"]
+    batches[99][4] = 1e-30
+    assert states(layer(rf.relu, batches)) == ["alive"]
+
+
+def test_a_unit_that_died_in_the_first_steps_is_dead_since_then() -> None:
+    rng = np.random.default_rng(0)
+    batches = [rng.normal(size=(32, 5)) - 100 * (step >= 3) for step in range(800)]
+    found = judge([layer(rf.relu, batches)], "train")
+    assert named(found, "dead") == [0, 1, 2, 3, 4]
+    assert set(found.since) == {16}  # the first window that it was silent in
+    assert not found.from_start.any()
+
+
+@pytest.mark.parametrize(("steps", "batch"), [(30, 64), (100, 32), (400, 16)])
+def test_rarely_firing_units_are_not_dead(steps: int, batch: int) -> None:
+    rng = np.random.default_rng(steps)
+    rates = 10 ** rng.uniform(-4.5, -1, 3000)
+    batches = [np.where(rng.random((batch, 3000)) < rates, 1.0, -1.0) for _ in range(steps)]
+    found = judge([layer(rf.relu, batches)], "train")
+    fired = (np.array(batches) > 0).any(axis=(0, 1))
+    assert 0 < fired.sum() < 3000
+    np.testing.assert_array_equal(found.state == STATES.index("dead"), ~fired)
+    assert not (found.came_back >= 0).any()
+
+
+def test_positions_of_one_image_are_not_as_many_images() -> None:
+    x = np.full((100, 2, 8, 8), -1.0)
+    x[0, 0] = 1.0  # one image out of 100, at all its 64 positions
+    x[:60, 1] = 1.0
+    found = judge([layer_of_images(x)], "train")
+    assert [STATES[state] for state in found.state] == ["alive", "dead"]
+
+
+def layer_of_images(x: np.ndarray) -> Layer:
+    made = Layer("conv", "relu", x.shape[1])
+    for step, image in enumerate(x):
+        made.add(Evidence.of(rf.relu, image[None], unit_axis=1, step=step))
+    return made
+
+
+def test_a_unit_is_dead_only_if_it_is_dead_in_every_run() -> None:
+    rng = np.random.default_rng(0)
+    runs = []
+    for dead, died in (([1, 2], [5]), ([2, 3], [4, 5])):
+        batches = [rng.normal(size=(16, 8)) for _ in range(100)]
+        for step, batch in enumerate(batches):
+            batch[:, dead] = -1
+            batch[:, died if step >= 50 else []] = -1
+        runs.append(layer(rf.relu, batches))
+    found = judge(runs, "train")
+    assert named(found, "dead") == [2, 5]
+    assert found.since[[2, 5]].tolist() == [0, 50]
+    short = layer(rf.relu, [rng.normal(size=(16, 8)) for _ in range(10)])  # alive, in a run that was over sooner
+    assert named(judge([*runs, short], "train"), "dead") == []
+
+
+def test_train_and_eval_are_counted_apart() -> None:
+    run = Run()
+    hidden = run.layer("hidden", "relu", 1)
+    hidden.add(Evidence.of(rf.relu, [[1.0], [-1.0]]), "train")
+    hidden.add(Evidence.of(rf.relu, [[-1.0]]), "eval")
+    assert [Report.of([run], mode).totals.dead for mode in (None, "train", "eval")] == [0, 0, 1]
+    only_eval = run.layer("other", "relu", 1)
+    only_eval.add(Evidence.of(rf.relu, [[-1.0]]), "eval")
+    assert Report.of([run]).notes == ["other: it did not run in train mode"]
+    assert [verdict.layer.name for verdict in Report.of([run], "eval").layers] == ["hidden", "other"]
+    del run.layers["hidden"]
+    assert Report.of([run]).mode == "eval"
+
+
+def test_the_scores_are_those_of_the_last_quarter() -> None:
+    batches = [np.array([[1.0, 3.0], [-1.0, -1.0]]) * (100 if step < 6 else 1) for step in range(8)]
+    found = judge([layer(rf.relu, batches)], "train")
+    assert found.recent.steps == (6, 7)
+    assert found.firing.tolist() == [0.5, 0.5]
+    assert found.mean_output.tolist() == [0.5, 1.5]
+    assert found.dormant_score.tolist() == [0.5, 1.5]
+    assert np.isnan(found.gradient_norm)
+    seen = Layer("layer", "relu", 1)
+    for gradient in (3.0, 4.0):
+        seen.add(Evidence.of(rf.relu, [[1.0]], gradient=[[gradient]]))
+    assert judge([seen], "train").gradient_norm == pytest.approx(np.sqrt(12.5))
+
+
+# ---- findings --------------------------------------------------------------------------------------------------------
+
+
+def findings(*layers: Layer) -> list[tuple[str, str]]:
+    run = Run(layers={each.name: each for each in layers})
+    return [(found.kind, found.layer) for found in Report.of([run]).findings]
+
+
+def test_a_healthy_network_has_no_findings() -> None:
+    rng = np.random.default_rng(0)
+    names = ("relu", "leaky_relu", "tanh", "sigmoid", "hardswish")
+    layers = [layer(rf.catalogue[name], [rng.normal(size=(32, 20)) for _ in range(20)], name) for name in names]
+    layers[1].feeds_loss = "cross_entropy"  # it gives every number
+    assert findings(*layers) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("relu", "cross_entropy expects logits, which are any numbers, and relu gives none below 0: leave it out"),
+        (
+            "sigmoid",
+            "cross_entropy expects logits, which are any numbers, and sigmoid gives none below 0 or above 1: leave it out",
+        ),
+    ],
+)
+def test_an_activation_on_the_output_is_found(name: str, message: str) -> None:
+    last = layer(rf.catalogue[name], [np.random.default_rng(0).normal(size=(32, 10))])
+    last.feeds_loss = "cross_entropy"
+    assert Report.of([Run(layers={"layer": last})]).findings == [(f"{name}_on_output", "layer", message)]
+
+
+@pytest.mark.parametrize(("dead", "expected"), [(5, []), (6, [("mostly_dead", "layer")])])
+def test_more_than_half_of_a_layer_dead_is_found(dead: int, expected: list[tuple[str, str]]) -> None:
+    x = np.tile([[1.0], [-1.0]], 10)
+    x[:, :dead] = -1
+    assert findings(layer(rf.relu, [x])) == expected
+
+
+def with_gradients(name: str, size: float) -> Layer:
+    made = Layer(name, "tanh", 1)
+    made.add(Evidence.of(rf.tanh, [[1.0], [-2.0]], gradient=[[size]]))
+    return made
+
+
+def test_a_vanishing_gradient_is_found() -> None:
+    assert findings(with_gradients("first", 1e-3), with_gradients("last", 1.0)) == []
+    assert findings(with_gradients("first", 1e-5), with_gradients("last", 1.0)) == [("vanishing_gradient", "first")]
+    assert findings(with_gradients("first", 0.0), with_gradients("last", 1.0)) == [("vanishing_gradient", "first")]
+    assert findings(with_gradients("first", 0.0), with_gradients("last", 0.0)) == []
+    assert findings(with_gradients("first", np.nan), with_gradients("last", np.inf)) == []
+
+
+def test_nan_is_found_and_is_neither_dead_nor_alive() -> None:
+    x = np.array([[np.nan, 1.0], [np.nan, -1.0]])
+    run = Run(layers={"layer": layer(rf.relu, [x])})
+    report = Report.of([run])
+    assert report.findings == [("nan_inputs", "layer", "2 of 4 inputs were NaN, which count for nothing here")]
+    assert (report.totals.unseen, report.totals.alive, report.totals.alive_percent) == (1, 1, 100)

@@ -1,0 +1,227 @@
+"""`rectified run`: a program runs as python runs it, and what its networks did is written whatever way it ends."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rectified.health.store import read
+
+pytest.importorskip("torch")
+
+PROGRAM = """
+import os, sys, time
+print(sys.argv[1:], __name__, os.path.basename(__file__), os.path.basename(sys.path[0]), "torch" in sys.modules)
+import torch
+from torch import nn
+
+network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+with torch.no_grad():
+    network[0].bias[3] = -99
+optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+for _ in range(20):
+    optimizer.zero_grad()
+    network(torch.randn(5, 4)).sum().backward()
+    optimizer.step()
+"""
+ENDS = {
+    "to its end": ("", 0, ""),
+    "with a code": ("sys.exit(7)", 7, ""),
+    "with a word": ("sys.exit('a word')", 1, "a word\n"),
+    "with an error": ("def fails():\n    raise ValueError('no')\nfails()", 1, None),
+    "by Ctrl-C": ("os.kill(os.getpid(), 2); time.sleep(5)", -2, None),
+    "with a hook of its own": ("sys.excepthook = lambda *error: print('mine', file=sys.stderr)\n1 / 0", 1, "mine\n"),
+}
+
+
+def python(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={**os.environ, **environment},
+    )
+
+
+def rectified(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return python("-m", "rectified", *arguments, folder=folder, **environment)
+
+
+@pytest.mark.parametrize(("end", "code", "said"), ENDS.values(), ids=ENDS)
+def test_a_program_ends_as_with_python(end: str, code: int, said: str | None, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM + end)
+    plain = python("program.py", "a", "--b", "-c", folder=tmp_path)
+    ran = rectified("run", "program.py", "a", "--b", "-c", folder=tmp_path)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (plain.returncode, plain.stdout, plain.stderr)
+    assert ran.returncode == code
+    if said is not None:
+        assert ran.stderr == said
+    (run,) = read(tmp_path / ".rectified")
+    (layer,) = run.layers.values()
+    assert (layer.name, layer.units, layer.histories["train"].total.samples) == ("1", 8, 100)
+    assert run.command == "program.py a --b -c"
+
+
+def test_a_module_runs_as_with_python(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "part.py").write_text("print(__package__, __spec__.name)\n" + PROGRAM)
+    (package / "__main__.py").write_text("from package import part\nprint(__name__)")
+    for name in ("package.part", "package"):
+        plain = python("-m", name, "a", folder=tmp_path)
+        ran = rectified("run", "--every", "2", "-m", name, "a", folder=tmp_path)
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, plain.stdout, plain.stderr)
+        (run,) = read(tmp_path / ".rectified")
+        assert run.layers["1"].histories["train"].total.samples == 50
+
+
+def test_options_and_mistakes(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    assert rectified("run", "--data-file", "data", "program.py", folder=tmp_path).returncode == 0
+    assert read(tmp_path / "data")[0].layers["1"].units == 8
+    for _ in range(2):
+        assert rectified("run", "--parallel", "program.py", folder=tmp_path).returncode == 0
+    assert len(list(tmp_path.glob(".rectified.*"))) == 2
+    (tmp_path / "foreign").write_text("not a data file, and longer than nothing")
+    for arguments, code, line in (
+        (["missing.py"], 2, "rectified: cannot run missing.py: No such file or directory\n"),
+        (["-m", "no.such"], 2, "rectified: no module named no.such can be run\n"),
+        (["--data-file", "foreign", "program.py"], 1, "rectified: foreign is not a data file of rectified"),
+    ):
+        ran = rectified("run", *arguments, folder=tmp_path)
+        assert (ran.returncode, ran.stdout) == (code, "")
+        assert ran.stderr.startswith(line)
+
+
+def test_a_program_that_does_not_compile(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("a = (\n")
+    plain = python("program.py", folder=tmp_path)
+    ran = rectified("run", "program.py", folder=tmp_path)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.splitlines()[-3:] == plain.stderr.splitlines()[-3:]
+
+
+def test_without_torch_it_says_that_nothing_was_seen(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("import sys; print('torch' in sys.modules)")
+    ran = rectified("run", "program.py", folder=tmp_path)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "False\n", "rectified: no activation was seen\n")
+
+
+def test_children_do_not_write(tmp_path: Path) -> None:
+    fork = "\nif os.fork() == 0:\n    network(torch.randn(5, 4))\nelse:\n    os.wait()"
+    (tmp_path / "program.py").write_text(PROGRAM + fork)
+    assert rectified("run", "program.py", folder=tmp_path).returncode == 0
+    (run,) = read(tmp_path / ".rectified")
+    assert run.layers["1"].histories["train"].total.samples == 100
+
+
+def test_what_was_written_before_a_kill_stays(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM + "\nos.kill(os.getpid(), 9)")
+    program = (
+        "import rectified.torch.run as run, sys; run._SECONDS_BETWEEN_WRITES = 0; "
+        "from rectified.cli import main; main(['run', 'program.py'])"
+    )
+    assert python("-c", program, folder=tmp_path).returncode == -9
+    (run,) = read(tmp_path / ".rectified")
+    assert run.layers["1"].histories["train"].total.samples == 80
+
+
+RANKS = """
+import os, torch
+import torch.distributed as distributed
+from torch import nn
+
+distributed.init_process_group("gloo")
+torch.manual_seed(0)
+network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+with torch.no_grad():
+    network[0].weight.fill_(1)
+    network[0].bias.copy_(torch.tensor([-99.0, -9, 9, 0, 0, 0, 0, 0]))
+network = nn.parallel.DistributedDataParallel(network)
+optimizer = torch.optim.SGD(network.parameters(), lr=1e-6)
+for _ in range(10):
+    optimizer.zero_grad()
+    x = torch.rand(16, 4) + (10 if distributed.get_rank() else -1)  # unit 1 fires on one rank, unit 2 on both
+    network(x).sum().backward()
+    optimizer.step()
+distributed.destroy_process_group()
+"""
+
+
+def test_two_ranks_are_a_union(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(RANKS)
+    command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29571", "-m", "rectified", "run"]
+    ran = python(*command, "program.py", folder=tmp_path, OMP_NUM_THREADS="1", MASTER_ADDR="127.0.0.1")
+    assert ran.returncode == 0, ran.stderr
+    dead = []
+    for rank in (0, 1):
+        reported = rectified("report", "--data-file", f".rectified.rank{rank}", "--format", "json", folder=tmp_path)
+        dead.append(json.loads(reported.stdout)["layers"][0]["dead"])
+    assert dead[0][:2] == [0, 1]
+    assert dead[1] == [0]
+    assert rectified("combine", folder=tmp_path).returncode == 0
+    layer = json.loads(rectified("report", "--format", "json", folder=tmp_path).stdout)["layers"][0]
+    assert (layer["name"], layer["dead"], layer["samples"]) == ("1", [0], 320)
+
+
+DIGITS = """
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.nn import functional as F
+
+torch.manual_seed(0)
+torch.set_num_threads(1)
+data = load_digits()
+images = torch.tensor(data.images, dtype=torch.float32)[:, None] / 16
+labels = torch.tensor(data.target)
+network = nn.Sequential(
+    nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+    nn.Flatten(), nn.Linear(512, 64), nn.ReLU(), nn.Linear(64, 10),
+)
+optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=0.9)
+for _ in range(EPOCHS):
+    for batch in torch.randperm(len(images)).split(64):
+        optimizer.zero_grad()
+        F.cross_entropy(network(images[batch]), labels[batch]).backward()
+        optimizer.step()
+torch.save(network.state_dict(), "network.pt")
+with torch.no_grad():
+    x = images
+    for module in network:
+        x = module(x)
+        if isinstance(module, nn.ReLU):
+            print((x.movedim(1, -1).flatten(0, -2) > 0).any(0).logical_not().nonzero().flatten().tolist())
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("sklearn") is None, reason="the digits come with scikit-learn")
+@pytest.mark.parametrize("rate", [0.001, 0.3])
+def test_real_digits(rate: float, tmp_path: Path) -> None:
+    program = DIGITS.replace("RATE", str(rate)).replace("EPOCHS", "4")
+    (tmp_path / "digits.py").write_text(program)
+    ran = rectified("run", "digits.py", folder=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    silent = [json.loads(line) for line in ran.stdout.splitlines()]
+    report: dict[str, Any] = json.loads(rectified("report", "--format", "json", folder=tmp_path).stdout)
+    trained, by_hand = report["layers"][:3], report["layers"][3:]
+    assert [layer["dead"] for layer in by_hand] == silent
+    assert [layer["units"] for layer in trained] == [16, 32, 64]
+    assert [layer["samples"] for layer in trained] == [1797 * 64 * 4, 1797 * 64 * 4, 1797 * 4]
+    assert [layer["steps"] for layer in trained] == [[0, 115]] * 3
+    lost = [unit for layer in trained for unit in layer["histories"] if unit["state"] == "dead" and not unit["from_start"]]
+    assert len(lost) > 50 if rate > 0.1 else len(lost) <= 1  # others never fired at all
+    (run,) = read(tmp_path / ".rectified")
+    for layer, told in zip(run.layers.values(), trained, strict=False):
+        for unit in told["histories"]:
+            if unit["state"] == "dead":
+                windows = layer.histories["train"].windows
+                assert not any(window.fired[unit["unit"]] for window in windows if window.steps[0] >= unit["since"])

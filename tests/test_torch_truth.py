@@ -1,0 +1,498 @@
+"""What is seen of networks in PyTorch, against what they wrote down themselves."""
+
+import copy
+import io
+import sys
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor, nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402, N812
+
+import rectified as rf  # noqa: E402
+from rectified.health import Evidence  # noqa: E402
+from rectified.health.report import Report  # noqa: E402
+from rectified.health.verdict import DEAD, LINEAR, SATURATED  # noqa: E402
+from rectified.torch import watch  # noqa: E402
+from torch_networks import NETWORKS, Convolutions, Healthy, Network, Residual, Sigmoidal, built, compare, train  # noqa: E402
+
+
+def told(report: Report, state: int) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(verdict.of(state).tolist()) for verdict in report.layers)
+
+
+def planted(network: Network, kind: str, layers: int) -> tuple[tuple[int, ...], ...]:
+    return getattr(network, kind) or ((),) * layers
+
+
+@pytest.mark.parametrize("kind", NETWORKS, ids=lambda kind: kind.__name__)
+def test_a_network_is_seen_as_it_is(kind: type[Network]) -> None:
+    truth = built(kind)
+    truth.tape.is_on = True
+    without = train(truth)
+    network = built(kind)
+    with watch(network) as health:
+        with_ = train(network)
+    assert all(torch.equal(a, b) for a, b in zip(without, with_, strict=True))  # bit by bit
+    compare(health.layers.values(), truth.tape.evidence())
+    report = health.report()
+    layers = len(report.layers)
+    assert told(report, DEAD) == planted(network, "dead", layers)
+    assert told(report, SATURATED) == planted(network, "saturated", layers)
+    assert told(report, LINEAR) == planted(network, "linear", layers)
+    assert report.findings == []
+    assert report.notes == []
+
+
+@pytest.mark.parametrize("kind", [Convolutions, Sigmoidal], ids=lambda kind: kind.__name__)
+def test_training_and_evaluation_are_counted_apart(kind: type[Network]) -> None:
+    truth, network = built(kind), built(kind)
+    x = network.batch()
+    train(truth)
+    with watch(network) as health:
+        train(network)
+        for model in (truth.eval(), network.eval()):
+            model.tape.is_on = model is truth
+            for context in (torch.no_grad(), torch.inference_mode()):
+                with context:
+                    model(x)
+        network.train()
+        with torch.no_grad():
+            network(x)
+    compare(health.layers.values(), truth.tape.evidence(), "eval")
+    assert all(layer.histories["train"].total.steps == (0, 20) for layer in health.layers.values())
+
+
+@pytest.mark.parametrize("kind", [Convolutions, Residual, Sigmoidal], ids=lambda kind: kind.__name__)
+def test_a_compiled_network_counts_for_itself(kind: type[Network]) -> None:
+    truth, network = built(kind), built(kind)
+    truth.tape.is_on = True
+    train(truth)
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    compiled = torch.compile(network, backend="aot_eager")
+    with watch(network) as health:
+        train(network, compiled)
+    compare(health.layers.values(), truth.tape.evidence())
+    counters = torch._dynamo.utils.counters
+    assert counters["stats"]["unique_graphs"] == 1
+    assert not counters["graph_break"]
+    assert not counters["recompiles"]
+    eager = built(kind)
+    with watch(eager) as other:
+        train(eager)
+    assert list(health.layers) == list(other.layers)
+    assert told(health.report(), DEAD) == planted(network, "dead", len(health.layers))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_network_compiled_by_inductor_learns_the_same() -> None:
+    networks = [built(Healthy), built(Healthy)]
+    torch._dynamo.reset()
+    without = train(networks[0], torch.compile(networks[0]))
+    with watch(networks[1]) as health:
+        with_ = train(networks[1], torch.compile(networks[1]))
+    for a, b in zip(without, with_, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)  # what it fuses may round in another way
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [64 * 20] * 2
+
+
+def test_a_compiled_function_is_compiled_once() -> None:
+    network = built(Convolutions)
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    network.compile(backend="aot_eager")
+    with watch() as health:
+        train(network, steps=30)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [
+        16 * 64 * 30,
+        16 * 4 * 30,
+        16 * 30,
+    ]
+
+
+def test_autocast_in_bfloat16() -> None:
+    truth, network = built(Convolutions), built(Convolutions)
+    truth.tape.is_on = True
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        without = train(truth)
+        with watch(network) as health:
+            with_ = train(network)
+    assert all(torch.equal(a, b) for a, b in zip(without, with_, strict=True))
+    compare(health.layers.values(), truth.tape.evidence())
+    assert told(health.report(), DEAD) == network.dead
+
+
+FUNCTIONS: list[tuple[str, Any, Any]] = [
+    ("F.relu", F.relu, rf.relu),
+    ("F.relu in place", lambda x: F.relu(x, inplace=True), rf.relu),
+    ("F.relu by name", lambda x: F.relu(input=x), rf.relu),
+    ("torch.relu", torch.relu, rf.relu),
+    ("Tensor.relu", Tensor.relu, rf.relu),
+    ("torch.relu_", torch.relu_, rf.relu),
+    ("Tensor.relu_", Tensor.relu_, rf.relu),
+    ("clamp(min=0)", lambda x: x.clamp(min=0), rf.relu),
+    ("torch.clamp", lambda x: torch.clamp(x, 0), rf.relu),
+    ("clamp_", lambda x: x.clamp_(min=0.0), rf.relu),
+    ("clamp_min", lambda x: x.clamp_min(0), rf.relu),
+    ("F.relu6", F.relu6, rf.relu6),
+    ("F.leaky_relu", lambda x: F.leaky_relu(x, 0.2), rf.leaky_relu.bind(slope=0.2)),
+    ("F.leaky_relu_", lambda x: F.leaky_relu_(x, negative_slope=0.2), rf.leaky_relu.bind(slope=0.2)),
+    ("F.prelu", lambda x: F.prelu(x, torch.tensor([0.3])), rf.leaky_relu.bind(slope=0.3)),
+    ("F.threshold", lambda x: F.threshold(x, 0.1, -0.5), rf.threshold.bind(threshold=0.1, value=-0.5)),
+    ("F.hardtanh", lambda x: F.hardtanh(x, -0.5, 0.5), rf.hardtanh.bind(min_val=-0.5, max_val=0.5)),
+    ("F.hardsigmoid", F.hardsigmoid, rf.hardsigmoid),
+    ("F.hardswish", F.hardswish, rf.hardswish),
+    ("F.softsign", F.softsign, rf.softsign),
+    ("torch.sigmoid", torch.sigmoid, rf.sigmoid),
+    ("Tensor.sigmoid_", Tensor.sigmoid_, rf.sigmoid),
+    ("torch.tanh", torch.tanh, rf.tanh),
+    ("Tensor.tanh_", Tensor.tanh_, rf.tanh),
+    ("F.hardshrink", F.hardshrink, rf.hardshrink),
+    ("F.softshrink", lambda x: F.softshrink(x, 0.3), rf.softshrink.bind(lambd=0.3)),
+    *(
+        (f"F.{name}", getattr(F, name), rf.catalogue[name])
+        for name in ("elu", "celu", "selu", "gelu", "silu", "mish", "softplus", "logsigmoid", "tanhshrink")
+        if name in list(rf.catalogue)
+    ),
+]
+
+
+@pytest.mark.parametrize(("function", "row"), [each[1:] for each in FUNCTIONS], ids=[each[0] for each in FUNCTIONS])
+def test_functions_of_every_kind(function: Any, row: rf.Ridge) -> None:
+    layer = nn.Linear(3, 8)
+    with torch.no_grad():
+        layer.weight.mul_(4)
+        layer.bias.copy_(torch.tensor([-90.0, 90.0, 0, 1, -1, 5, -5, 0]))
+    inputs = [torch.randn(40 + number // 5, 3) for number in range(10)]
+
+    class Net(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return function(layer(x))
+
+    truth = sum(
+        (Evidence.of(row, layer(x).detach().numpy()) for x in inputs[1:]),
+        start=Evidence.of(row, layer(inputs[0]).detach().numpy()),
+    )
+    network = Net()
+    with watch(network) as health:
+        for x in inputs:
+            network(x)
+    (found,) = health.layers.values()
+    assert found.function == row.name
+    assert found.name.startswith("test_torch_truth.py:")
+    compare([found], [truth])
+
+
+def test_a_clamp_that_is_no_activation() -> None:
+    network = nn.Sequential(nn.Linear(2, 2))
+    with watch() as health:
+        y = network(torch.ones(1, 2))
+        y.clamp(min=1e-6)
+        y.clamp(-1, 1)
+        y.clamp(0, 1)
+    assert health.layers == {}
+
+
+def test_names_tell_the_place() -> None:
+    network = Convolutions()
+    with watch(network) as health:
+        network(network.batch())
+    names = list(health.layers)
+    assert names[0] == "act"
+    assert names[1].startswith("torch_networks.py:")
+    assert names[1].endswith("in Convolutions.forward")
+    inner = nn.Sequential(network, nn.ReLU())
+    with watch() as outer:
+        inner(network.batch())
+    assert list(outer.layers) == ["0.act", f"0: {names[1]}", f"0: {names[2]}", "1"]
+
+
+def test_each_use_of_a_module_is_a_layer() -> None:
+    act = nn.ReLU()
+    network = nn.Sequential(nn.Linear(3, 4), act, nn.Linear(4, 5), act)
+    with watch(network) as health:
+        for _ in range(12):
+            network(torch.randn(2, 3))
+    assert {name: layer.units for name, layer in health.layers.items()} == {"1": 4, "1 (use 2)": 5}
+    assert all(layer.histories["train"].total.samples == 24 for layer in health.layers.values())
+
+
+def test_two_networks_and_a_function_outside_of_both() -> None:
+    networks = [nn.Sequential(nn.Linear(3, 4), nn.ReLU()) for _ in range(2)]
+    weight = torch.randn(4, 5, requires_grad=True)
+    with watch() as health:
+        for _ in range(10):
+            x = torch.randn(2, 3)
+            torch.relu(networks[1](networks[0](x)[:, :3]) @ weight)
+    first, second, last = health.layers
+    assert (first, second) == ("1", "Sequential#2.1")
+    assert "test_torch_truth.py" in last
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [20] * 3
+
+
+def test_where_units_are_not_known_it_says_so() -> None:
+    class Net(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(torch.fft.fft(x).real)
+
+    network = Net()
+    with watch(network) as health:
+        network(torch.randn(4, 4))
+    assert health.layers == {}
+    (note,) = health.report().notes
+    assert "nothing tells which axis of its input counts the units" in note
+
+
+def test_channels_last_and_batches_of_changing_shape() -> None:
+    network = nn.Sequential(nn.Conv2d(2, 5, 3), nn.ReLU()).to(memory_format=torch.channels_last)
+    truth = []
+    with watch(network) as health:
+        for size in (5, 6, 5, 5, 7):
+            x = torch.randn(3, 2, size, size).to(memory_format=torch.channels_last)
+            network(x)
+    torch.manual_seed(0)
+    inputs = [torch.randn(3, 2, size, size).to(memory_format=torch.channels_last) for size in (5, 6, 5, 5, 70, 7)]
+    with watch(network) as health:
+        for x in inputs:
+            network(x)
+    truth = [Evidence.of(rf.relu, network[0](x).detach().numpy(), 1) for x in inputs]
+    compare(health.layers.values(), [sum(truth[1:], start=truth[0])])
+
+
+def test_a_batch_with_nan_is_passed_over_for_its_unit() -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    x = torch.randn(6, 2)
+    with watch(network) as health:
+        network(x)
+        with torch.no_grad():
+            network[0].bias[1] = float("nan")
+        network(x)
+    evidence = health.layers["1"].histories["train"].total
+    assert evidence.nans.tolist() == [0, 6]
+    assert evidence.samples == 12
+    assert np.isfinite(evidence.sum_output).all()
+    assert [found.kind for found in health.findings] == ["nan_inputs"]
+
+
+@pytest.mark.parametrize(
+    ("last", "loss", "kind"),
+    [
+        (nn.ReLU(), F.cross_entropy, "relu_on_output"),
+        (nn.Sigmoid(), nn.CrossEntropyLoss(), "sigmoid_on_output"),
+        (nn.Sigmoid(), F.binary_cross_entropy_with_logits, "sigmoid_on_output"),
+        (nn.Sigmoid(), F.binary_cross_entropy, None),
+        (nn.ReLU(), F.mse_loss, None),
+        (nn.LeakyReLU(), F.cross_entropy, None),
+    ],
+)
+@pytest.mark.parametrize("only", [True, False])
+def test_what_goes_into_a_loss(last: nn.Module, loss: Any, kind: str | None, only: bool) -> None:
+    network = nn.Sequential(nn.Linear(4, 3), last, nn.Flatten())
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with watch(network if only else None) as health:
+        for _ in range(5):
+            optimizer.zero_grad()
+            loss(network(torch.randn(8, 4)), torch.rand(8, 3)).backward()
+            optimizer.step()
+    assert [found.kind for found in health.findings] == ([kind] if kind else [])
+
+
+def test_gradients_of_deep_sigmoids_vanish() -> None:
+    network = nn.Sequential(*(part for _ in range(12) for part in (nn.Linear(8, 8), nn.Sigmoid())), nn.Linear(8, 4))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    norms: dict[str, float] = {}
+    with watch(network) as health:
+        for _ in range(2):
+            F.cross_entropy(network(torch.randn(16, 8)), torch.randint(0, 4, (16,))).backward()
+            optimizer.step()
+    assert "vanishing_gradient" in {found.kind for found in health.findings}
+    norms = {verdict.layer.name: verdict.gradient_norm for verdict in health.report().layers}
+    assert 0 < norms["1"] < 1e-4 * norms["23"]
+
+
+def test_steps_between_are_left_out() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with watch(network, every=5) as health:
+        for _ in range(50):
+            network(torch.randn(2, 3)).sum().backward()
+            optimizer.step()
+    total = health.layers["1"].histories["train"].total
+    assert (total.samples, total.steps) == (20, (0, 45))
+    with pytest.raises(ValueError, match="every is 1 or more, not 0"), watch(network, every=0):
+        pass
+
+
+def test_windows_are_limited_and_tell_when() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    with watch(network) as health:
+        for step in range(1200):
+            if step == 800:
+                with torch.no_grad():
+                    network[0].bias[2] = -99.0
+            network(torch.randn(4, 3)).sum().backward()
+            optimizer.step()
+    history = health.layers["1"].histories["train"]
+    assert len(history.windows) <= 64
+    assert (history.total.samples, history.total.steps) == (4 * 1200, (0, 1199))
+    (verdict,) = health.report().layers
+    assert verdict.of(DEAD).tolist() == [2]
+    assert verdict.since[2] == 800
+
+
+def test_a_network_can_be_saved_and_copied_and_is_left_as_it_was(tmp_path: Any) -> None:
+    network = built(Convolutions)
+    with watch(network):
+        network(network.batch())
+        copied = copy.deepcopy(network)
+        file = io.BytesIO()
+        torch.save(network, file)
+    assert b"rectified.torch" not in file.getvalue()
+    file.seek(0)
+    loaded = torch.load(file, weights_only=False)
+    x = network.batch()
+    for other in (copied, loaded):
+        assert torch.equal(network.eval()(x), other.eval()(x))
+    modules = torch.nn.modules.module
+    assert not modules._global_forward_hooks
+    assert not modules._global_forward_pre_hooks
+    assert torch._C._len_torch_function_stack() == 0
+
+
+def test_an_error_in_the_network_is_survived() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.act, self.fails = nn.Linear(3, 4), nn.ReLU(), False
+
+        def forward(self, x: Tensor) -> Tensor:
+            if self.fails:
+                raise ArithmeticError
+            return self.act(self.layer(x))
+
+    network = Net()
+    outer = nn.Sequential(network)
+    with watch(outer) as health:
+        for number in range(10):
+            network.fails = number % 2 == 1
+            with suppress(ArithmeticError):
+                outer(torch.randn(2, 3))
+    assert health.layers["0.act"].histories["train"].total.samples == 10
+
+
+def test_the_fused_path_of_the_transformer_stays_and_is_named() -> None:
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    network = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+    x = torch.randn(3, 4, 8)
+    with torch.no_grad():
+        without = network.eval()(x)
+        with watch(network) as health:
+            with_ = network(x)
+    assert torch.equal(without, with_)
+    assert any("fused path" in note for note in health.report().notes)
+    with watch(network.train()) as health:
+        network(x)
+    assert [(name.split(":")[0], layer.units) for name, layer in health.layers.items()] == [
+        ("layers.0", 16),
+        ("layers.1", 16),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_can_not_be_seen_is_said() -> None:
+    scripted = torch.jit.trace(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), torch.ones(1, 2))
+    network = nn.Sequential(scripted, nn.Linear(2, 2))
+    recurrent = nn.Sequential(nn.LSTM(2, 3))
+    stacked = nn.RNN(2, 3, num_layers=2, nonlinearity="relu")
+    with watch() as health:
+        network(torch.ones(1, 2))
+        recurrent(torch.ones(1, 2))
+        stacked(torch.ones(1, 2))
+    notes = "; ".join(health.report().notes)
+    assert "torch.jit" in notes
+    assert "0: the functions inside LSTM are not seen" in notes
+    assert "RNN: only the last of its layers is seen" in notes
+
+
+def test_workers_that_load_data_do_no_harm() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+    data = torch.utils.data.DataLoader(torch.randn(32, 3), batch_size=4, num_workers=2)
+    with watch(network) as health:
+        for x in data:
+            network(x)
+    assert health.layers["1"].histories["train"].total.samples == 32
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_transformed_and_traced_code_is_left_alone() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+    x = torch.randn(5, 3)
+    with watch(network) as health:
+        network(x)
+        assert torch.func.vmap(network)(x).shape == (5, 4)
+        torch.func.grad(lambda x: network(x).sum())(x)
+        traced = torch.jit.trace(network, x, check_trace=False)
+    assert health.layers["1"].histories["train"].total.samples == 5
+    assert "copy_" not in str(traced.inlined_graph)
+    assert "torch.func" in health.report().notes[0]
+
+
+def test_outputs_that_are_overwritten_without_training() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+    with watch(network) as health:
+        network(torch.randn(2, 3))
+        with torch.no_grad():
+            network(torch.randn(2, 3)).fill_(5.0)  # this one was copied
+        network(torch.randn(2, 3)).detach().fill_(5.0)
+    layer = health.layers["1"]
+    assert layer.histories["train"].total.samples == 4
+    assert layer.note == "1 batches were not counted, because they were overwritten"
+
+
+def test_a_learned_slope() -> None:
+    network = nn.Sequential(nn.Conv1d(2, 3, 1), nn.PReLU(3))
+    with torch.no_grad():
+        network[1].weight.copy_(torch.tensor([0.1, 0.2, 0.5]))
+    x = torch.randn(5, 2, 7)
+    with watch(network) as health:
+        network(x)
+        network(x)
+    inputs = network[0](x).detach().numpy()
+    truth = Evidence.of(rf.leaky_relu.bind(slope=np.array([0.1, 0.2, 0.5], np.float32)[:, None]), inputs, 1)
+    compare(health.layers.values(), [truth + truth])
+
+
+def test_a_second_network_of_the_same_id_is_another() -> None:
+    with watch() as health:
+        for _ in range(20):
+            nn.Sequential(nn.Linear(2, 3), nn.ReLU())(torch.ones(1, 2))
+    assert len(health.layers) == 20
+
+
+def test_threads_are_named() -> None:
+    from threading import Thread
+
+    network = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    with watch() as health:
+        network(torch.ones(1, 2))
+        thread = Thread(target=network, args=(torch.ones(1, 2),))
+        thread.start()
+        thread.join()
+    assert health.layers["1"].histories["train"].total.samples == 1
+    assert "other threads" in health.report().notes[0]
+
+
+def test_the_library_loads_no_torch_by_itself() -> None:
+    import subprocess
+
+    program = "import sys, rectified, rectified.health, rectified.torch, rectified.torch.run; print('torch' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
