@@ -89,8 +89,8 @@ RECTIFIED_INLINE void narrowed(half *to, lanes_of_double::floats value) {
 }
 #endif
 
-// The float32 beside a float64, for rounding it again to a shorter type: where digits are lost, the one whose last digit is odd,
-// so that what was no tie does not become one (round to odd).
+// The float32 beside a float64, for rounding it again to a shorter type: where digits are lost, the one whose last digit is
+// odd, so that what was no tie does not become one (round to odd).
 RECTIFIED_INLINE lanes_of_double::floats rounded_to_odd(register_t<double> value) {
     using integers = lanes_of_double::integers;
     const auto nearest = __builtin_convertvector(value, lanes_of_double::floats);

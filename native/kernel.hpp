@@ -9,7 +9,8 @@
 namespace rectified::RECTIFIED_TARGET {
 
 // `in` are the data, then the parameters. The common case has one number for each parameter, and what a
-// kernel makes of it is made once, before the loop. Elements are stored as S and computed as C. Past the caches goes only an `out` that is aligned to registers.
+// kernel makes of it is made once, before the loop. Elements are stored as S and computed as C. Past the caches goes only
+// an `out` that is aligned to registers.
 template <class Op, class S, class C, bool FixedParameters>
 struct kernel {
     using B = batch<C, Op::cheap ? registers_if_cheap : registers_at_once>;

@@ -24,9 +24,9 @@ npy_intp memory::streaming_bytes = 32 << 20;
 // One `fill` for each instruction set, which calls those of the families.
 #define RECTIFIED_DECLARE(family) void fill_##family(registry &);
 #define RECTIFIED_CALL(family) fill_##family(to);
-#define RECTIFIED_INSTRUCTION_SET(name)                                    \
-    namespace name {                                                       \
-    RECTIFIED_FAMILIES(RECTIFIED_DECLARE)                                  \
+#define RECTIFIED_INSTRUCTION_SET(name)                                   \
+    namespace name {                                                      \
+    RECTIFIED_FAMILIES(RECTIFIED_DECLARE)                                 \
     static void fill(registry &to) { RECTIFIED_FAMILIES(RECTIFIED_CALL) } \
     }
 #if defined(__x86_64__)

@@ -62,8 +62,7 @@ struct row {
 template <class S, class Body>
 void for_blocks(const row &in, const row &out, const row &bits, npy_intp count, bool reads_bits, Body body) {
     const bool aligned = out.step == sizeof(S) && reinterpret_cast<npy_uintp>(out.first) % 16 == 0;
-    const bool past_caches =
-        aligned && in.first != out.first && 2 * count * npy_intp(sizeof(S)) >= memory::streaming_bytes;
+    const bool past_caches = aligned && in.first != out.first && 2 * count * npy_intp(sizeof(S)) >= memory::streaming_bytes;
     const auto part = [&](npy_intp begin, npy_intp end) {
         for (npy_intp i = begin; i < end; i += block) {
             alignas(64) S some[block], result[block];
@@ -133,14 +132,13 @@ void backward_packed(char **args, const npy_intp *dimensions, const npy_intp *st
         for (int k = 2; k < dx; ++k) parameters[k - 2] = reinterpret_cast<const S *>(at(k));
         multiplied_in<S> steep, elsewhere;
         function.slopes(parameters, &steep, &elsewhere);
-        for_blocks<S>({at(0), core[0]}, {at(dx), core[2]}, {at(1), core[1]}, count_of(dimensions), true,
-                      [&](const S *dy, S *to, const unsigned char *packed) {
-                          choose(dy, packed, block, steep, elsewhere, to);
-                      });
+        for_blocks<S>(
+            {at(0), core[0]}, {at(dx), core[2]}, {at(1), core[1]}, count_of(dimensions), true,
+            [&](const S *dy, S *to, const unsigned char *packed) { choose(dy, packed, block, steep, elsewhere, to); });
     }
 }
 
-#define RECTIFIED_PACKED(S)                                                                     \
+#define RECTIFIED_PACKED(S)                                                               \
     template void forward_packed<S>(char **, const npy_intp *, const npy_intp *, void *); \
     template void backward_packed<S>(char **, const npy_intp *, const npy_intp *, void *);
 RECTIFIED_PACKED(half)

@@ -1,7 +1,8 @@
 // Results that are no ties, but that only more digits than float64 has tell from one.
 //
-// x sigmoid(x) is x / 2 + x^2 / 4. For a subnormal bfloat16, computed in float64, the square is lost, and an odd multiple of half
-// the smallest number would then round to even, where it should round up. Such results are moved to float64's next number.
+// x sigmoid(x) is x / 2 + x^2 / 4. For a subnormal bfloat16, computed in float64, the square is lost, and an odd multiple
+// of half the smallest number would then round to even, where it should round up. Such results are moved to float64's next
+// number.
 #pragma once
 
 #include "vector.hpp"

@@ -25,7 +25,9 @@ def test_readme_has_examples() -> None:
     assert ROOT / "README.md" in EXAMPLES
 
 
-@pytest.mark.parametrize("name", ["accuracy", "accuracy beside others", "speed at 1000000", "conditions"])
+@pytest.mark.parametrize(
+    "name", ["functions", "accuracy in short", "known accuracy beside others", "known speed at 1000000", "conditions"]
+)
 def test_readme_shows_what_was_measured(name: str) -> None:
     readme = figures.README.read_text(encoding="utf-8")
     assert f"<!-- {name} -->\n\n{figures.text(name)}\n\n<!-- end -->" in readme, "run python tools/figures.py"

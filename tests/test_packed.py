@@ -20,7 +20,9 @@ SHAPES = [(), (0,), (1,), (7,), (8,), (9,), (511,), (513,), (3, 5, 7), (600_011,
 def numbers(shape: tuple[int, ...], dtype: Any, seed: int = 0) -> Any:
     """Halves, so that every kink is met, and others between them."""
     random = np.random.default_rng(seed)
-    return np.asarray(np.where(random.random(shape) < 0.3, random.integers(-12, 13, shape) / 2, random.normal(0, 3, shape)), dtype)
+    return np.asarray(
+        np.where(random.random(shape) < 0.3, random.integers(-12, 13, shape) / 2, random.normal(0, 3, shape)), dtype
+    )
 
 
 def test_who_has_them() -> None:
@@ -83,7 +85,7 @@ def test_parameters_and_out() -> None:
 
 def test_bad_input() -> None:
     x = np.ones(10)
-    y, bits = rf.relu.forward_packed(x)
+    _, bits = rf.relu.forward_packed(x)
     with pytest.raises(ValueError, match=r"the bits of 10 elements are uint8 of shape \(2,\), not uint8 of \(1,\)"):
         rf.relu.backward_packed(x, bits[:1])
     with pytest.raises(ValueError, match="uint8"):

@@ -18,6 +18,8 @@ from rectified import benchmark
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+KNOWN = ("relu", "leaky_relu", "elu", "softplus", "gelu", "gelu_tanh", "silu", "mish", "sigmoid", "tanh")
+KNOWN_OPERATIONS = ("value", "derivative", "backward")
 STYLES = {"light": "default", "dark": "dark_background"}
 """Matplotlib's style for each background that a page may have."""
 
@@ -34,8 +36,17 @@ def text(name: str) -> str:
     ----------
     name : str
         ``"accuracy"``, ``"accuracy beside others"``, ``"accuracy of relu"``, ``"accuracy of relu beside others"``,
-        ``"speed at 1000000"`` (elements), ``"overhead"`` or ``"conditions"``, under which the latter two were measured.
+        ``"speed at 1000000"`` (elements), ``"overhead"`` or ``"conditions"``, under which the latter two were measured;
+        after ``"known"`` a table has but the best known functions. ``"functions"`` are all, by category, and
+        ``"accuracy in short"`` is the worst of them.
     """
+    if name == "functions":
+        return functions()
+    if name == "accuracy in short":
+        return accuracy_in_short()
+    if name.startswith("known "):
+        head, rule, *rows = cells(text(name.removeprefix("known ")))
+        return joined([head, rule, *(row for row in rows if row[0].strip("`") in KNOWN and row[1] in KNOWN_OPERATIONS)])
     what, _, which = re.sub(" (at|of|beside) ", " ", name).partition(" ")
     if what == "accuracy":
         return accuracy(which.removesuffix("others").strip(), which.endswith("others"))
@@ -46,6 +57,37 @@ def text(name: str) -> str:
     if what == "overhead":
         return joined(cells(benchmark.markdown(replace(run, results=[]))))
     return f"{benchmark.measured_on(run)}. In brackets the ratio to the limit: a copy (value) or a product (backward)."
+
+
+def functions() -> str:
+    """The functions of each category."""
+    names = {category: rf.catalogue.of(category) for category in ("ridge", "radial", "fold")}
+    rows = [[f"**{category}**", ", ".join(f"`{name}`" for name in found)] for category, found in names.items()]
+    return joined([["category", "functions"], ["---", "---"], *rows])
+
+
+def accuracy_in_short() -> str:
+    """For each type the worst of all functions."""
+    found = [
+        (operation, dtype, figure)
+        for by in sweep.recorded().values()
+        for operation, of in by.items()
+        for dtype, figure in of.items()
+    ]
+    rows = [["", "value", "derivative", "second derivative", "by a parameter"], ["---"] * 5]
+    for dtype in sweep.DTYPES:
+        worst = ["", "", "", ""]
+        for place, kind in enumerate(("value", "derivative", "second_derivative", "derivative_wrt")):
+            ulps = [
+                figure["ulp"]
+                for operation, of, figure in found
+                if of == dtype
+                and "ulp" in figure
+                and operation.partition("_wrt_")[0] + "_wrt" * ("_wrt_" in operation) == kind
+            ]
+            worst[place] = f"{max(ulps)} ({len(ulps)} functions)" if ulps else ""
+        rows.append([dtype, *worst])
+    return joined(rows)
 
 
 def accuracy(function: str, beside_others: bool) -> str:

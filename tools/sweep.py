@@ -251,7 +251,9 @@ def markdown() -> str:
     lines = [["function", "operation", *dtypes, *(f"{other}, float32" for other in others)]]
     lines.append(["---"] * len(lines[0]))
     for name, operation, by in rows:
-        ours = [cell(by.get(dtype, {})) + " (sample)" * (by.get(dtype, {}).get("stride") not in (None, 1)) for dtype in dtypes]
+        ours = [
+            cell(by.get(dtype, {})) + " (sample)" * (by.get(dtype, {}).get("stride") not in (None, 1)) for dtype in dtypes
+        ]
         theirs = [cell(by.get("float32", {}).get("peers", {}).get(other, {})) for other in others]
         lines.append([f"`{name}`", operation.replace("_", " "), *ours, *theirs])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -162,9 +162,10 @@ def tanh_rows() -> list[list[mp.mpf]]:
 
 
 def smooth_rows(function: Callable[[mp.mpf], mp.mpf], start: float, end: float, name: str) -> list[list[mp.mpf]]:
-    """32 rows for a smooth, positive function in float32: center, its value, and coefficients of powers 1 to 6 of x - center.
+    """32 rows for a smooth, positive function in float32: center, value there, coefficients of powers 1 to 6 of x - center.
 
-    The first row reaches from 0 to `start`; the others split each octave above it into four, and the last goes on to `end`. Centers are Gal's, as for tanh.
+    The first row reaches from 0 to `start`; the others split each octave above it into four, and the last goes on to `end`.
+    Centers are Gal's, as for tanh.
     """
     first = bits_of(mp.mpf(start)) - (1 << 21)
     rows, worst = [], mp.mpf(0)
@@ -183,7 +184,10 @@ def smooth_rows(function: Callable[[mp.mpf], mp.mpf], start: float, end: float, 
         def slope(y: mp.mpf, center: mp.mpf = center, value: mp.mpf = value) -> mp.mpf:
             return (function(center + y) - value) / y
 
-        coefficients = fit(slope, low - center, high - center, range(6), lambda y: abs(y) + (high - low) / 50, np.float32)
+        def weight(y: mp.mpf, width: mp.mpf = high - low) -> mp.mpf:
+            return abs(y) + width / 50
+
+        coefficients = fit(slope, low - center, high - center, range(6), weight, np.float32)
         for k in range(101):
             y = low - center + (high - low) * k / 100
             found = value + sum((c * y ** (p + 1) for p, c in enumerate(coefficients)), mp.mpf(0))
@@ -276,7 +280,9 @@ def header() -> str:
         text += ["", f"struct {name} {{"]
         if guess:
             root, function = without_root(function, guess)
-            text += [f"    static constexpr double root = {float(root).hex()}, root_rest = {float(root - float(root)).hex()};"]
+            text += [
+                f"    static constexpr double root = {float(root).hex()}, root_rest = {float(root - float(root)).hex()};"
+            ]
         columns = [c for column in zip(*smooth_rows(function, start, end, name), strict=True) for c in column]
         text += [array("column", columns, np.float32), "};"]
     text += ["", "struct gelu_polynomial {"]

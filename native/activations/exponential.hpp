@@ -65,7 +65,8 @@ struct celu : ridge {
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &alpha) {
         // Up to here x + x^2 / (2 alpha) rounds to x; x / alpha might have lost its digits to subnormals.
-        const B nearly_linear = select(alpha > B(0), alpha * B(std::numeric_limits<typename B::scalar>::epsilon() / -8), B(0));
+        const B nearly_linear =
+            select(alpha > B(0), alpha * B(std::numeric_limits<typename B::scalar>::epsilon() / -8), B(0));
         return select(x >= nearly_linear, x, less_one(alpha, ratio(x, alpha)));
     }
     template <class B>

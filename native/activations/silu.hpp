@@ -48,7 +48,8 @@ struct gated_by_sigmoid {
         return rounded_quotient(power.up * factor, d * d * d) * (B(power.unit) * beta);
     }
 
-    // x^2 e / (1 + e)^2: the derivative by beta. e stands 2^(2 headroom) above itself, for x may be large where beta is small.
+    // x^2 e / (1 + e)^2: the derivative by beta. e stands 2^(2 headroom) above itself, for x may be large where beta is
+    // small.
     RECTIFIED_INLINE static B derivative_wrt_factor(const B &x, const pair<B> &z) {
         constexpr T bound = 30 - F::vanishes;
         const pair<B> a = magnitude(z, bound);
@@ -59,9 +60,7 @@ struct gated_by_sigmoid {
     }
 
   private:
-    RECTIFIED_INLINE static pair<B> magnitude(const pair<B> &z, T bound) {
-        return at_most(bound, magnitude_of(z));
-    }
+    RECTIFIED_INLINE static pair<B> magnitude(const pair<B> &z, T bound) { return at_most(bound, magnitude_of(z)); }
 };
 
 struct silu : ridge {

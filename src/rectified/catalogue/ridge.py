@@ -127,10 +127,12 @@ squared_relu = _Ridge(
 
 elu = _Ridge(
     "elu",
-    summary="ReLU with an exponential on the left, which ends at -alpha: outputs are centred nearer to 0, and no unit is dead.",
+    summary="ReLU with an exponential on the left, which ends at -alpha: outputs are nearer to zero on average.",
     formula="x if x > 0 else alpha * expm1(x)",
     derivative_formula="1 if x > 0 else alpha * exp(x)",
-    parameters={"alpha": _Parameter(1.0, "The outputs end at -alpha on the left; for another number than 1 there is a kink.")},
+    parameters={
+        "alpha": _Parameter(1.0, "The outputs end at -alpha on the left; for another number than 1 there is a kink.")
+    },
     range=("-alpha", "inf"),
     kink_formulas=("0 if alpha != 1 else None",),
     output_condition="alpha >= 0",
@@ -212,7 +214,7 @@ sparse_plus = _Ridge(
 
 gelu = _Ridge(
     "gelu",
-    summary="The input times the share of a normal distribution that lies below it: ReLU with a smooth, random gate, on average.",
+    summary="The input times the share of a normal distribution that lies below it: a smooth rectifier that dips below 0.",
     formula="x / 2 * erfc(-x / sqrt(2))",
     derivative_formula="erfc(-x / sqrt(2)) / 2 + x * exp(-(x**2) / 2) / sqrt(2 * pi)",
     range=(-0.16997120747990366, inf),
@@ -241,7 +243,7 @@ gelu_tanh = _Ridge(
 
 quick_gelu = _Ridge(
     "quick_gelu",
-    summary="GELU with a sigmoid in place of the normal distribution: SiLU with beta = 1.702, an approximation to two digits.",
+    summary="GELU with a sigmoid for the normal distribution: SiLU with beta = 1.702, an approximation to two digits.",
     formula="x / (1 + exp(-1.702 * x))",
     derivative_formula="(1 + (1 + 1.702 * x) * exp(-1.702 * x)) / (1 + exp(-1.702 * x))**2",
     range=(-0.16361018963635353, inf),
@@ -251,7 +253,7 @@ quick_gelu = _Ridge(
 
 silu = _Ridge(
     "silu",
-    summary="The input times its sigmoid: a smooth rectifier that dips below 0 and comes back. With a learned beta it is Swish.",
+    summary="The input times its sigmoid: a smooth rectifier that dips below 0. With a learned beta it is Swish.",
     formula="x / (1 + exp(-beta * x))",
     derivative_formula="(1 + (1 + beta * x) * exp(-beta * x)) / (1 + exp(-beta * x))**2",
     parameters={"beta": _Parameter(1.0, "How sharp the gate is, a positive number; an array broadcasts.")},
@@ -267,7 +269,7 @@ silu = _Ridge(
 
 mish = _Ridge(
     "mish",
-    summary="The input times the hyperbolic tangent of its softplus: smooth, and below 0 it dips a little deeper than SiLU.",
+    summary="The input times the hyperbolic tangent of its softplus: smooth, and dips a little deeper than SiLU.",
     formula="x * tanh(log1p(exp(x)))",
     derivative_formula=(
         "exp(x) * (4 * (x + 1) + (4 * x + 6) * exp(x) + 4 * exp(2 * x) + exp(3 * x)) / (2 + 2 * exp(x) + exp(2 * x))**2"
