@@ -1,6 +1,7 @@
 # Each target is complete on a fresh machine with Python 3.11, gcc and make.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 NATIVE := CMakeLists.txt pyproject.toml $(shell find native -type f)
 
 .PHONY: demo test lint bench docs sanitize clean
@@ -27,10 +28,11 @@ sanitize: .venv/dev
 docs: .venv/dev
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
-# The library with one set of extras, built again when its native part changes.
+# The library with one set of extras, built again when its native part changes: without isolation, so that only what has changed is.
 .venv/%: constraints.txt $(NATIVE)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	$(PIP) cmake ninja numpy scikit-build-core
+	$(PIP) --no-build-isolation -e '.[$*]'
 	touch $@
 
 clean:
