@@ -43,7 +43,7 @@ LIBRARY = hashlib.sha256(Path(str(_native.__file__)).read_bytes()).hexdigest()[:
 BLOCKS = {False: 256, True: 16}
 """Into how many parts all float32 numbers are divided, when all of them are looked at, or a sample."""
 PORTION = 1 << 17  # fits in a cache, and is long beside the calls into NumPy that it takes
-SAMPLE = 3_000
+SAMPLE = 1_000
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 Function = Callable[[Any], Any]
 

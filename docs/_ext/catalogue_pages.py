@@ -90,7 +90,7 @@ def head(activation: rf.Activation) -> list[str]:
         derivative = "<mi>f</mi><mo lspace='0' rspace='0'>′</mo><mrow><mo>(</mo><mi>x</mi><mo>)</mo></mrow>"
     return [
         *heading(activation.name, "="),
-        activation.summary,
+        activation.summary.replace("|", "\\|"),
         "",
         ".. raw:: html",
         "",

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import ArrayLike, NDArray
 
-from rectified.activation import Activation, Fold
+from rectified.activation import Activation
+from rectified.fold import Maxout
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +90,11 @@ class Evidence:
             Of this one batch.
         """
         x = np.asarray(x)
+        if activation.category == "fold" and not isinstance(activation, Maxout):
+            raise TypeError(f"{activation.name} mixes its inputs: evidence is of functions of one number, and of maxout")
         axis = normalize_axis_index(unit_axis, x.ndim)
         others = tuple(place for place in range(x.ndim) if place != axis)
-        if isinstance(activation, Fold):
+        if isinstance(activation, Maxout):
             slope = activation.derivative(x, axis=axis)
             y = np.where(slope != 0, x, 0)
         else:

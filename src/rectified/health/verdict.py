@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rectified.activation import Activation, Fold
+from rectified.activation import Activation
+from rectified.fold import Maxout
 from rectified.health.evidence import Evidence
 from rectified.health.history import History
 from rectified.health.record import Layer, Mode
@@ -291,7 +292,7 @@ class _Shape:
         kinks = np.array(activation.kinks)
         between = (kinks[1:] + kinks[:-1]) / 2
         x = np.unique(np.concatenate([-magnitudes, [0.0], magnitudes, kinks, between]))
-        if isinstance(activation, Fold):  # by one member of a group, beside zeros
+        if isinstance(activation, Maxout):  # by one member of a group, beside zeros
             pieces = int(activation.parameters["pieces"].default)
             group = np.zeros((x.size, pieces))
             group[:, 0] = x
