@@ -43,7 +43,11 @@ def test_each_method_is_its_ufunc(activation: rf.Ridge) -> None:
         (activation, "", (X,)),
         (activation.derivative, "_derivative", (X,)),
         (activation.backward, "_backward", (dy, X)),
-        (activation.backward_from_output, "_backward_from_output", (dy, activation(X))),
+        *(
+            [(activation.backward_from_output, "_backward_from_output", (dy, activation(X)))]
+            if hasattr(activation, "backward_from_output")
+            else []
+        ),
     ]:
         want = getattr(rf.ufuncs, activation.name + kind)(*operands, *given)
         np.testing.assert_array_equal(method(*operands), want)
@@ -59,6 +63,8 @@ def test_each_method_is_its_ufunc(activation: rf.Ridge) -> None:
 
 @ridges
 def test_backward_from_output_is_backward(activation: rf.Ridge) -> None:
+    if not hasattr(activation, "backward_from_output"):
+        return
     x = stratified(np.float64, 4000)
     x = x[~np.isnan(x)]
     dy = np.random.default_rng(0).normal(0, 1, x.size)

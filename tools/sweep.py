@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import fcntl
 import hashlib
 import json
 import math
@@ -217,6 +218,13 @@ def entry(found: Worst, stride: int | None) -> dict[str, Any]:
 
 def record(oracle: Oracle, found: dict[str, Worst], stride: int | None, of_peers: bool) -> str:
     """Write what was found, if it is better or better known than what is recorded; else say why not."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    with (STATE / "lock").open("w") as lock:  # other sweeps may be running
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _record(oracle, found, stride, of_peers)
+
+
+def _record(oracle: Oracle, found: dict[str, Worst], stride: int | None, of_peers: bool) -> str:
     everything = recorded()
     operation = everything.setdefault(oracle.activation.name, {}).setdefault(oracle.operation, {})
     old = operation.get(oracle.dtype.name, {})

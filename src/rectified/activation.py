@@ -321,8 +321,8 @@ class Ridge(Activation):
         np.float64(0.5)
         >>> rf.leaky_relu.derivative(-3.0, wrt="slope")
         np.float64(-3.0)
-        >>> rf.tanh.derivative(0.0, order=2)
-        np.float64(0.0)
+        >>> rf.tanh.derivative(1.0, order=2)
+        np.float64(-0.6397000084492245)
         """
         if isinstance(order, str):
             keywords["order"] = order

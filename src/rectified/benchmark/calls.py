@@ -52,7 +52,7 @@ _IDIOMS: dict[str, tuple[str, ...]] = {
     "clipped_relu": ("np.clip(x, 0, ceiling, out=out)", "dy * ((x > 0) & (x < ceiling))", "dy * ((y > 0) & (y < ceiling))"),
     "threshold": ("np.where(x > threshold, x, value)", "dy * (x > threshold)", "dy * (y > threshold)"),
     "thresholded_relu": ("x * (x > alpha)", "dy * (x > alpha)", "dy * (y > alpha)"),
-    "squared_relu": ("np.maximum(x, 0) ** 2", "2 * dy * np.maximum(x, 0)", "2 * dy * np.sqrt(y)"),
+    "squared_relu": ("np.maximum(x, 0) ** 2", "2 * dy * np.maximum(x, 0)"),
     "elu": (
         "np.where(x > 0, x, alpha * np.expm1(x))",
         "np.where(x > 0, dy, dy * alpha * np.exp(x))",
@@ -76,7 +76,6 @@ _IDIOMS: dict[str, tuple[str, ...]] = {
     "squareplus": (
         "(x + np.sqrt(x * x + b)) / 2",
         "dy * (1 + x / np.sqrt(x * x + b)) / 2",
-        "dy * (s := y * y) / (s + b / 4)",
     ),
     "sparse_plus": (
         "np.where(x < 1, np.maximum(x + 1, 0) ** 2 / 4, x)",
@@ -100,7 +99,7 @@ _IDIOMS: dict[str, tuple[str, ...]] = {
     "logsigmoid": ("np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))", "dy / (1 + np.exp(x))", "-dy * np.expm1(y)"),
     "tanh": ("np.tanh(x, out=out)", "dy * (1 - np.tanh(x) ** 2)", "dy * (1 - y * y)"),
     "softsign": ("x / (1 + np.abs(x))", "dy / (1 + np.abs(x)) ** 2", "dy * (1 - np.abs(y)) ** 2"),
-    "arctan": ("np.arctan(x, out=out)", "dy / (1 + x * x)", "dy * np.cos(y) ** 2"),
+    "arctan": ("np.arctan(x, out=out)", "dy / (1 + x * x)"),
     "hardsigmoid": ("np.clip(x / 6 + 0.5, 0, 1)", "dy / 6 * (np.abs(x) < 3)", "dy / 6 * ((y > 0) & (y < 1))"),
     "hardtanh": (
         "np.clip(x, min_val, max_val, out=out)",
@@ -108,7 +107,7 @@ _IDIOMS: dict[str, tuple[str, ...]] = {
         "dy * ((y > min_val) & (y < max_val))",
     ),
     "hardswish": ("x * np.clip(x / 6 + 0.5, 0, 1)", "dy * np.where(x < 3, (x / 3 + 0.5) * (x > -3), 1)"),
-    "sparse_sigmoid": ("np.clip(x / 2 + 0.5, 0, 1)", "dy / 2 * (np.abs(x) < 1)", "dy / 2 * ((y > 0) & (y < 1))"),
+    "sparse_sigmoid": ("np.clip(x / 2 + 0.5, 0, 1)", "dy / 2 * (np.abs(x) < 1)"),
     "hardshrink": ("x * (np.abs(x) > lambd)", "dy * (np.abs(x) > lambd)", "dy * (y != 0)"),
     "softshrink": ("x - np.clip(x, -lambd, lambd)", "dy * (np.abs(x) > lambd)", "dy * (y != 0)"),
     "tanhshrink": ("x - np.tanh(x)", "dy * np.tanh(x) ** 2"),
