@@ -121,7 +121,9 @@ def function(name: str) -> Callable[[Any], Any]:
     of_numbers = _BOUNDED.get(name) or getattr(mpmath, name)
     z, value = sympy.symbols("z value", real=True)
     rule = getattr(sympy, name, None) or getattr(cfunctions, name)
-    slope = sympy.lambdify((z, value), sympy.diff(rule(z), z).subs(rule(z), value), [_BOUNDED, "mpmath"])
+    # 1 - tanh^2 would cancel
+    derivative = sympy.sech(z) ** 2 if name == "tanh" else sympy.diff(rule(z), z)
+    slope = sympy.lambdify((z, value), derivative.subs(rule(z), value), [_BOUNDED, "mpmath"])
 
     def of_both(number: Any) -> Any:
         if type(number) is not Dual:

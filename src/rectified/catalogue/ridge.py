@@ -230,14 +230,17 @@ gelu = _Ridge(
 gelu_tanh = _Ridge(
     "gelu_tanh",
     summary="GELU with a hyperbolic tangent in place of the normal distribution: an approximation to three digits.",
-    formula="x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))",
+    formula="x / (1 + exp(-sqrt(8 / pi) * (x + 0.044715 * x**3)))",
     derivative_formula=(
-        "(1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2 + x / 2 * sqrt(2 / pi) * (1 + 0.044715 * (3 * x**2))"
-        " / cosh(sqrt(2 / pi) * (x + 0.044715 * x**3))**2"
+        "(1 + (1 + sqrt(8 / pi) * x * (1 + 0.044715 * (3 * x**2))) * exp(-sqrt(8 / pi) * (x + 0.044715 * x**3)))"
+        " / (1 + exp(-sqrt(8 / pi) * (x + 0.044715 * x**3)))**2"
     ),
     range=(-0.17004075057125412, inf),
     also_known_as=("gelu_new", "GELUTanh", "gelu_approximate"),
-    elsewhere={"PyTorch": "gelu(x, approximate='tanh'); the derivative of large inputs is NaN"},
+    elsewhere={
+        "the paper": "x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))), which is the same",
+        "PyTorch": "gelu(x, approximate='tanh'); the derivative of large inputs is NaN",
+    },
     reference="D. Hendrycks and K. Gimpel, Gaussian Error Linear Units (GELUs), arXiv:1606.08415, 2016",
 )
 
@@ -282,7 +285,7 @@ mish = _Ridge(
 dish = _Ridge(
     "dish",
     summary="A smooth rectifier that dips below 0, made of a square root: near GELU, and without an exponential.",
-    formula="x / 2 * (1 + x / sqrt(1 + x**2))",
+    formula=("x / (2 * sqrt(1 + x**2) * (sqrt(1 + x**2) - x)) if x < 0 else x / 2 * (1 + x / sqrt(1 + x**2))"),
     derivative_formula="(1 + x * (2 + x**2) / sqrt(1 + x**2)**3) / 2",
     range=(-0.1501415530003888, inf),
     also_known_as=("Dish",),
