@@ -168,8 +168,8 @@ FUNCTIONS: list[tuple[str, Any, Any]] = [
 def test_functions_of_every_kind(function: Any, row: rf.Ridge) -> None:
     layer = nn.Linear(3, 8)
     with torch.no_grad():
-        layer.weight.mul_(4)
-        layer.bias.copy_(torch.tensor([-90.0, 90.0, 0, 1, -1, 5, -5, 0]))
+        layer.weight.clamp_(-1, 1)
+        layer.bias.copy_(torch.tensor([-90.0, 90.0, 0, 1, -1, 3, -3, 0]))
     inputs = [torch.randn(40 + number // 5, 3) for number in range(10)]
 
     class Net(nn.Module):
