@@ -132,7 +132,7 @@ struct selu : ridge {
     }
     template <class B>
     RECTIFIED_INLINE static pair<B> left() {  // scale alpha
-        return constant<B>(1.7580993408473768, 1.4153519380084458e-17);
+        return constant<B>(1.7580993408473766, 5.75014648756476e-17);
     }
 };
 

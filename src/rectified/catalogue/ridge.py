@@ -162,7 +162,7 @@ selu = _Ridge(
     summary="ELU scaled so that a layer keeps zero mean and unit variance: a network that normalizes itself.",
     formula="1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * expm1(x))",
     derivative_formula="1.0507009873554805 * (1 if x >= 0 else 1.6732632423543772 * exp(x))",
-    range=(-1.7580993408473768, inf),
+    range=(-1.7580993408473766, inf),
     kink_formulas=("0",),
     output_loss="left of 0 y + 1.758… loses digits, and is 0 where y rounds to the bound",
     also_known_as=("SELU", "Selu"),
