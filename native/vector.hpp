@@ -138,7 +138,8 @@ RECTIFIED_INLINE register_t<double> fma(register_t<double> a, register_t<double>
 }
 #elif defined(__x86_64__)
 // No such instruction, so it is made of others, to the last bit (S. Boldo and G. Melquiond, Emulation of FMA and Correctly
-// Rounded Sums, 2008): where a sum is rounded once more, the first time it is rounded to odd.
+// Rounded Sums, 2008): where a sum is rounded once more, the first time it is rounded to odd. That takes so many that they
+// are called: a kernel has dozens.
 RECTIFIED_INLINE register_t<double> sum_rounded_to_odd(register_t<double> a, register_t<double> b) {
     using I = register_t<std::int64_t>;
     const register_t<double> sum = a + b, part = sum - a, rest = (a - (sum - part)) + (b - part);
@@ -147,7 +148,7 @@ RECTIFIED_INLINE register_t<double> sum_rounded_to_odd(register_t<double> a, reg
     return (register_t<double>)(stays ? bits : towards_0 ? bits - 1 : bits + 1);
 }
 // A float32 product is exact in float64.
-RECTIFIED_INLINE register_t<float> fma(register_t<float> a, register_t<float> b, register_t<float> c) {
+[[gnu::noinline]] inline register_t<float> fma(register_t<float> a, register_t<float> b, register_t<float> c) {
     const auto low = [](register_t<float> v) { return (register_t<double>)_mm_cvtps_pd((__m128)v); };
     const auto high = [&](register_t<float> v) { return low((register_t<float>)_mm_movehl_ps((__m128)v, (__m128)v)); };
     const auto short_sum = [](register_t<double> product, register_t<double> c) {
@@ -157,7 +158,7 @@ RECTIFIED_INLINE register_t<float> fma(register_t<float> a, register_t<float> b,
     return (register_t<float>)_mm_movelh_ps(short_sum(low(a) * low(b), low(c)), short_sum(high(a) * high(b), high(c)));
 }
 // A float64 product is not: it comes as a sum of two (Dekker).
-RECTIFIED_INLINE register_t<double> fma(register_t<double> a, register_t<double> b, register_t<double> c) {
+[[gnu::noinline]] inline register_t<double> fma(register_t<double> a, register_t<double> b, register_t<double> c) {
     using V = register_t<double>;
     const V sa = a * 134217729.0, sb = b * 134217729.0;  // 2^27 + 1
     const V ah = sa - (sa - a), bh = sb - (sb - b), al = a - ah, bl = b - bh;
