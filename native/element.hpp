@@ -159,6 +159,11 @@ RECTIFIED_INLINE void narrowed(T *to, register_t<T> value) {
     __builtin_memcpy(to, &value, register_bytes);
 }
 
+template <class S>
+RECTIFIED_INLINE register_t<ample> widened(const S *from, const ample *) {
+    return widened(from, static_cast<const double *>(nullptr));
+}
+
 template <class B, class S>
 RECTIFIED_INLINE B load(const S *from) {
     constexpr const typename B::scalar *as = nullptr;

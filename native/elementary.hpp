@@ -27,6 +27,9 @@ struct format<double> {
     static constexpr double unit = 0x1p-100;
 };
 
+template <>
+struct logarithm_table<ample> : logarithm_table<double> {};
+
 #if defined(__AVX2__) && !defined(__AVX512F__)
 template <class Table>
 struct side_by_side {
@@ -171,8 +174,8 @@ struct power_of_e {
 };
 
 // c_0 + c_1 x + c_2 x^2 + ...
-template <class B, std::size_t Count>
-RECTIFIED_INLINE B polynomial(const typename B::scalar (&coefficients)[Count], const B &x) {
+template <class B, class T, std::size_t Count>
+RECTIFIED_INLINE B polynomial(const T (&coefficients)[Count], const B &x) {
     B sum = B(coefficients[Count - 1]);
     for (int i = Count - 2; i >= 0; --i) sum = fma(sum, x, B(coefficients[i]));
     return sum;
@@ -184,7 +187,11 @@ template <class B>
 RECTIFIED_INLINE pair<B> twice_atanh(const pair<B> &s, typename B::scalar unit) {
     const B bare = s.high * B(unit), square = bare * bare;
     const B tail = polynomial(logarithm_table<typename B::scalar>::tail, square);
-    return {s.high + s.high, fma(s.high * square, tail, s.low + s.low)};
+    const B twice = s.high + s.high, rest = fma(s.high * square, tail, s.low + s.low);
+    if constexpr (has_spare_digits<B>)
+        return {twice + rest, B(0)};
+    else
+        return {twice, rest};
 }
 
 // log(1 + e) for e in [0, 1], as twice_atanh.

@@ -15,26 +15,30 @@ namespace {
 
 // The type that a kernel computes an element in, and the one that it takes it as; a loop converts to that from the array's.
 // Half precision is computed in float32 where that is exact, in float64 elsewhere: rounding the result once more is then
-// correct rounding.
+// correct rounding. Where float64 is `ample` for shorter types a function says so.
 template <class Op, class S>
 struct types {
     using computed = S;
     using taken = S;
 };
 template <class Op>
+using longer = std::conditional_t<requires { Op::function::ample_for_shorter; }, ample, double>;
+template <class Op>
 struct types<Op, float> {
-    using computed = std::conditional_t<Op::through_double, double, float>;
-    using taken = computed;
+    using computed = std::conditional_t<Op::through_double, longer<Op>, float>;
+    using taken = std::conditional_t<Op::through_double, double, float>;
 };
 template <class Op>
 struct types<Op, half> {
-    using computed = std::conditional_t<requires { Op::function::piecewise_linear; }, float, double>;
-    using taken = std::conditional_t<std::is_same_v<computed, float> && !Op::rare, half, computed>;
+    static constexpr bool is_exact_in_float = requires { Op::function::piecewise_linear; };
+    using computed = std::conditional_t<is_exact_in_float, float, longer<Op>>;
+    using taken = std::conditional_t<!is_exact_in_float, double, std::conditional_t<Op::rare, float, half>>;
 };
 template <class Op>
 struct types<Op, bfloat16> {
     using computed = typename types<Op, half>::computed;
-    using taken = std::conditional_t<std::is_same_v<computed, float> && !Op::rare, bfloat16, computed>;
+    using taken = std::conditional_t<std::is_same_v<typename types<Op, half>::taken, half>, bfloat16,
+                                     typename types<Op, half>::taken>;
 };
 
 // A backward pass is a kernel of its own where it is cheap; else a loop multiplies what a kernel gives, block by block.

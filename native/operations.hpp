@@ -21,9 +21,9 @@ struct operation {
     using function = F;
     static constexpr int data = Data, parameters = Parameters, inputs = Data + Parameters;
     static constexpr const char *detail = "";
-    static constexpr bool cheap = requires { F::piecewise_linear; };         // takes less time than its memory does
-    static constexpr bool through_double = requires { F::through_double; };  // computes float32 in float64
-    static constexpr bool rare = false;                                      // not worth code of its own for each case
+    static constexpr bool cheap = requires { F::piecewise_linear; };            // takes less time than its memory does
+    static constexpr bool through_double = requires { F::ample_for_shorter; };  // computes float32 in float64
+    static constexpr bool rare = false;                                         // not worth code of its own for each case
 };
 
 template <class F>

@@ -11,54 +11,69 @@ struct pair {
     B high, low;
 };
 
+template <class B>
+inline constexpr bool has_spare_digits = std::is_same_v<typename B::scalar, ample>;
+
+// With what high lacks, which a number with digits to spare does without.
+template <class B, class F>
+RECTIFIED_INLINE pair<B> with_rest(const B &high, F low) {
+    if constexpr (has_spare_digits<B>)
+        return {high, B(0)};
+    else
+        return {high, low()};
+}
+
 // a + b with its rounding error, where |a| >= |b| or a = 0 (Dekker).
 template <class B>
 RECTIFIED_INLINE pair<B> sum_of(const B &a, const B &b) {
     const B high = a + b;
-    return {high, (a - high) + b};
+    return with_rest(high, [&] { return (a - high) + b; });
 }
 
 // The same for any order of the two (Knuth).
 template <class B>
 RECTIFIED_INLINE pair<B> sum_of_any(const B &a, const B &b) {
     const B high = a + b, part = high - a;
-    return {high, (a - (high - part)) + (b - part)};
+    return with_rest(high, [&] { return (a - (high - part)) + (b - part); });
 }
 
 template <class B>
 RECTIFIED_INLINE pair<B> product_of(const B &a, const B &b) {
     const B high = a * b;
-    return {high, fma(a, b, -high)};
+    return with_rest(high, [&] { return fma(a, b, -high); });
 }
 
 template <class T, int N>
 RECTIFIED_INLINE pair<batch<T, N>> product_of(const batch<T, N> &a, const pair<batch<T, N>> &b) {
     using B = batch<T, N>;
     const B high = a * b.high;
-    return {high, fma(a, b.low, fma(a, b.high, -high))};
+    return with_rest(high, [&] { return fma(a, b.low, fma(a, b.high, -high)); });
 }
 
 template <class B>
 RECTIFIED_INLINE pair<B> product_of(const pair<B> &a, const pair<B> &b) {
     const B high = a.high * b.high;
-    return {high, fma(a.low, b.high, fma(a.high, b.low, fma(a.high, b.high, -high)))};
+    return with_rest(high, [&] { return fma(a.low, b.high, fma(a.high, b.low, fma(a.high, b.high, -high))); });
 }
 
 template <class B>
 RECTIFIED_INLINE pair<B> reciprocal_of(const B &a) {
     const B high = B(1) / a;
-    return {high, high * fnma(high, a, B(1))};
+    return with_rest(high, [&] { return high * fnma(high, a, B(1)); });
 }
 
 template <class B>
 RECTIFIED_INLINE pair<B> quotient_of(const pair<B> &a, const pair<B> &b) {
     const B reciprocal = B(1) / b.high, high = a.high * reciprocal;
-    return {high, reciprocal * fnma(high, b.low, fnma(high, b.high, a.high) + a.low)};
+    return with_rest(high, [&] { return reciprocal * fnma(high, b.low, fnma(high, b.high, a.high) + a.low); });
 }
 
 template <class B>
 RECTIFIED_INLINE B rounded(const pair<B> &a) {
-    return a.high + a.low;
+    if constexpr (has_spare_digits<B>)
+        return a.high;
+    else
+        return a.high + a.low;
 }
 
 template <class B>

@@ -14,6 +14,8 @@
 #include <immintrin.h>
 #endif
 
+#include "ample.hpp"
+
 #define RECTIFIED_INLINE __attribute__((always_inline)) inline
 
 namespace rectified::RECTIFIED_TARGET {
@@ -32,6 +34,8 @@ template <class T>
 struct register_of {
     typedef T type __attribute__((vector_size(register_bytes)));
 };
+template <>
+struct register_of<ample> : register_of<double> {};
 template <class T>
 using register_t = typename register_of<T>::type;
 
@@ -52,7 +56,8 @@ struct batch {
 
     batch() = default;
     RECTIFIED_INLINE batch(T value) {
-        visit([&](int i) { part[i] = value - register_t<T>{}; });  // minus, for 0 + (-0.0) is not -0.0
+        using lane = std::remove_reference_t<decltype(part[0][0])>;
+        visit([&](int i) { part[i] = lane(value) - register_t<T>{}; });  // minus, for 0 + (-0.0) is not -0.0
     }
 
     // One batch from a function of the register's number.

@@ -157,7 +157,8 @@ def measure_bits(oracle: Oracle, contenders: dict[str, Function], bits: Any, eve
 def measure_block(oracle: Oracle, contenders: dict[str, Function], stride: int, block: int) -> tuple[int, dict[str, Worst]]:
     """The worst of each contender in one block of all float32 numbers."""
     found = {key: Worst(0, 0.0) for key in contenders}
-    start, end = (place * 2**32 // BLOCKS[stride > 1] for place in (block, block + 1))
+    numbers = 2**31 + 1 if oracle.activation.category == "radial" else 2**32  # what is negative is no distance
+    start, end = (place * numbers // BLOCKS[stride > 1] for place in (block, block + 1))
     for first in range(start + -start % stride, end, PORTION * stride):
         bits = np.arange(first, min(first + PORTION * stride, end), stride).astype(np.uint32)
         here = measure_bits(oracle, contenders, bits, every=stride == 1)

@@ -11,17 +11,18 @@ RECTIFIED_INLINE B distance(const B &r) {
     return select(r >= B(0), r, B(std::numeric_limits<typename B::scalar>::quiet_NaN()));
 }
 
-// The last step; where a product has overflowed its low half is no number.
+// The last step; where a product has overflowed, or vanished, its low half is no number, or has another sign.
 template <class B>
 RECTIFIED_INLINE B finished(const pair<B> &a) {
-    const B sum = a.high + a.low;
-    return select(sum == sum, sum, a.high);
+    const B sum = rounded(a);
+    return select((sum < B(0)) | (sum > B(0)), sum, a.high);
 }
 
-// What all have in common but the straight line: float32 is computed in float64, with epsilon r to twice its digits.
+// What all have in common but the straight line: float32 is computed in float64, and float64 with epsilon r to twice its
+// digits.
 struct curved {
     static constexpr const char *parameters[] = {"epsilon"};
-    static constexpr bool through_double = true;
+    static constexpr bool ample_for_shorter = true;
 
   protected:
     template <class B>
@@ -160,13 +161,17 @@ struct thin_plate_spline : radial, curved {
     template <class B>
     RECTIFIED_INLINE static pair<B> logarithm(const pair<B> &z) {
         using I = typename B::integer;
-        const auto small = z.high<B(0x1p-900), large = z.high> B(0x1p900);
-        const B scale = select(small, B(0x1p200), select(large, B(0x1p-200), B(1)));
-        const B high = lesser(B(std::numeric_limits<double>::max()), z.high) * scale;
+        B scale = B(1), scaled = B(0), most = B(0x1p600);
+        if constexpr (!has_spare_digits<B>) {
+            most = B(std::numeric_limits<double>::max());
+            const auto small = z.high<B(0x1p-900), large = z.high> B(0x1p900);
+            scale = select(small, B(0x1p200), select(large, B(0x1p-200), scale));
+            scaled = select(small, B(-200), select(large, B(200), scaled));
+        }
+        const B high = lesser(most, z.high) * scale;
         const I bits = I::bits_of(high) - I::bits_of(B(0.7071067811865476));
         const I exponent = bits >> 52;
         const B power = B::bits_of(I::bits_of(B(1)) - (exponent << 52));
-        const B scaled = select(small, B(-200), select(large, B(200), B(0)));
         const B count = (B::bits_of(exponent + I::bits_of(B(0x1.8p52))) - B(0x1.8p52)) + scaled;
         const B m = high * power, m_low = z.low * scale * power;
         pair<B> sum = sum_of(B(1), m);
@@ -212,7 +217,7 @@ struct gaussian : radial, curved {
     }
     template <class B>
     RECTIFIED_INLINE static B beside_zero(const pair<B> &z, const pair<B> &result) {
-        return select(abs(z.high) >= B(vanishes), B(0), rounded(result) * B(unit));
+        return select(abs(z.high) >= B(vanishes), B(0), finished(result) * B(unit));
     }
     template <class B>
     RECTIFIED_INLINE static pair<B> bounded(const pair<B> &z) {
@@ -222,9 +227,10 @@ struct gaussian : radial, curved {
     // Times 2^160, with all the digits that the square has.
     template <class B>
     RECTIFIED_INLINE static pair<B> bell(const pair<B> &z) {
+        using D = batch<double, B::registers>;
         const pair<B> square = at_most(vanishes * vanishes, product_of(z, z));
-        const auto e = exponential<B>::template of_minus<-160>(square.high, square.low);
-        return sum_of(e.large, e.low * e.scale);
+        const auto e = exponential<D>::template of_minus<-160>(D::bits_of(square.high), D::bits_of(square.low));
+        return sum_of(B::bits_of(e.large), B::bits_of(e.low * e.scale));
     }
 };
 
@@ -237,10 +243,16 @@ struct sum_of_squares {
 
     RECTIFIED_INLINE sum_of_squares(const B &r, const B &epsilon) {
         const B d = distance(r);
-        const auto large = abs(epsilon * d) > B(0x1p300), far = d > abs(epsilon);
-        root = select(large, B(0x1p-540), B(1));
-        one_ = select(large, B(0), B(1));
-        const pair<B> product = product_of(select(far, d, epsilon) * root, select(far, epsilon, d));
+        pair<B> product;
+        if constexpr (has_spare_digits<B>) {  // and its range
+            root = one_ = B(1);
+            product = product_of(epsilon, d);
+        } else {
+            const auto large = abs(epsilon * d) > B(0x1p300), far = d > abs(epsilon);
+            root = select(large, B(0x1p-540), B(1));
+            one_ = select(large, B(0), B(1));
+            product = product_of(select(far, d, epsilon) * root, select(far, epsilon, d));
+        }
         const B size = abs(product.high), low = select(size == product.high, product.low, -product.low);
         z = {lesser(B(0x1p497), size), select(size < B(0x1p497), low, B(0))};
         square = product_of(z, z);
@@ -250,18 +262,18 @@ struct sum_of_squares {
 
     RECTIFIED_INLINE pair<B> reciprocal() const {
         const B q = B(1) / sum.high;
-        return {q, q * fnma(q, sum.low, fnma(q, sum.high, B(1)))};
+        return with_rest(q, [&] { return q * fnma(q, sum.low, fnma(q, sum.high, B(1))); });
     }
 
     RECTIFIED_INLINE pair<B> square_root() const {
         const B s = sqrt(sum.high);
-        return {s, (fnma(s, s, sum.high) + sum.low) * (B(0.5) / s)};
+        return with_rest(s, [&] { return (fnma(s, s, sum.high) + sum.low) * (B(0.5) / s); });
     }
 
     RECTIFIED_INLINE pair<B> reciprocal_root() const {
         const pair<B> s = square_root();
         const B q = B(1) / s.high;
-        return {q, q * fnma(q, s.low, fnma(q, s.high, B(1)))};
+        return with_rest(q, [&] { return q * fnma(q, s.low, fnma(q, s.high, B(1))); });
     }
 
     // a z^2 - b, which may be near 0.
