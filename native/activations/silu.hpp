@@ -20,10 +20,13 @@ struct gated_by_sigmoid {
         const B bounded = lesser(highest, greater(lowest, x));
         const pair<B> z = product_of(bounded, beta);
         // The gate stands 2^(2 headroom) above itself, and comes down in two steps: so the product is rounded once where it
-        // is subnormal, and the gate is none.
+        // is subnormal, and the gate is none. x goes into the product before what the gate lacks: a rounded gate would cost
+        // more than a digit where the product begins a power of two later.
         const auto e = exponential<B>::template of_minus<2 * F::headroom>(z.high, z.low);
-        const B gate = logistic<B, 2>::of(e).scaled() * B(F::unit);
-        return select(x * beta.high > B(F::saturates), x, above_half(x, bounded * gate * B(F::unit)));
+        const auto gate = logistic<B, 2>::of(e);
+        const B product = bounded * (gate.high * B(F::unit));
+        const B result = fma(product, gate.residual, product) * B(F::unit);
+        return select(x * beta.high > B(F::saturates), x, above_half(x, result));
     }
 
     // Left of 0 e (1 + e - a) / (1 + e)^2 with e = e^-a, a = |z|, and right of it one minus that.
