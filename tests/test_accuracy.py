@@ -140,13 +140,13 @@ OTHER_PARAMETERS = {
     "ceiling": (1.0, 20.5),
     "threshold": (-1.5, 0.3),
     "value": (0.0, -20.0),
-    "alpha": (0.01, 0.5, 3.0),
-    "beta": (0.1, 1.702, 20.0),
-    "b": (0.01, 1.0, 30.0),
+    "alpha": (0.01, 0.5, 3.0, 1e-4, 1e4),
+    "beta": (0.1, 1.702, 20.0, 1e-4, 1e4),
+    "b": (0.01, 1.0, 30.0, 1e-4, 1e4),
     "min_val": (-2.5, 0.0),
     "max_val": (0.0, 6.0),
     "lambd": (0.3, 2.0),
-    "epsilon": (0.3, 5.0, 1e-3),
+    "epsilon": (0.3, 5.0, 1e-4, 100.0),
 }
 VARIANTS = [
     rf.catalogue[name].bind(**{parameter: value})
