@@ -554,9 +554,11 @@ def test_the_record_only_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert record(2, 100)[0] == ""
     (tmp_path / "accuracy.json").unlink()
     assert record(2, 100) == ("", first)
-    assert record(3, 1) == ("worse than the 2 ULP that accuracy.json records", first)
+    assert record(3, 100) == ("worse than the 2 ULP that accuracy.json records", first)
     assert record(1, 1000) == ("not recorded: accuracy.json knows each 100-th input", first)
+    assert record(3, 10) == ("", first | {"ulp": 3, "stride": 10})  # a sample may have missed the worst
     assert record(1, 1) == ("", first | {"ulp": 1, "stride": 1})
+    assert record(2, 1) == ("worse than the 1 ULP that accuracy.json records", first | {"ulp": 1, "stride": 1})
     assert record(10**9, 7, of_peers=True)[1]["peers"]["other"] == {"ulp": 10**9, "input": 2.5, "stride": 7}
     assert record(0, 1)[1].keys() == {"ulp", "input", "stride", "peers"}
     *_, row = sweep.markdown().splitlines()

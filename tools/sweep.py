@@ -8,9 +8,9 @@
     python tools/sweep.py --markdown              the table of what is recorded
 
 A figure in accuracy.json is the worst over all instruction sets of the machine, and may only fall: a sweep that finds a
-worse one says so and fails. Of the sets that have no fused multiply-add, and take ten times as long to make it of other
-operations, a sweep of all inputs looks at each 61st. A sweep that was interrupted goes on where it stopped, if the
-function's source is the same.
+worse one says so and fails, unless it looked at more inputs than the one before. Of the sets that have no fused
+multiply-add, and take ten times as long to make it of other operations, a sweep of all inputs looks at each 61st. A sweep
+that was interrupted goes on where it stopped, if the function's source is the same.
 """
 
 from __future__ import annotations
@@ -254,7 +254,8 @@ def _record(oracle: Oracle, found: dict[str, Worst], stride: int | None, of_peer
         operation[oracle.dtype.name] = old | {"peers": {key: entry(value, stride) for key, value in found.items()}}
     else:
         now = max(found.values())
-        if "ulp" in old and now.ulp > old["ulp"]:
+        is_finer = bool("ulp" in old and stride and stride < old["stride"])
+        if "ulp" in old and now.ulp > old["ulp"] and not is_finer:
             return f"worse than the {old['ulp']} ULP that accuracy.json records"
         if "ulp" in old and stride and old["stride"] < stride:
             return f"not recorded: accuracy.json knows each {old['stride']}-th input"
