@@ -64,47 +64,60 @@ RECTIFIED_INLINE B narrowed(const wide_of<B> &x) {
         return B::each([&](int i) { return single::halves_narrowed(x.part[2 * i], x.part[2 * i + 1]); });
 }
 
+// Whether a condition holds in any lane.
+template <class I>
+RECTIFIED_INLINE bool any(const I &condition) {
+    std::int64_t found = 0;
+    I::visit([&](int i) {
+        const auto part = (register_t<std::int64_t>)condition.part[i];
+        for (int k = 0; k < register_bytes / 8; ++k) found |= part[k];
+    });
+    return found != 0;
+}
+
 // e^(x - origin) 2^(headroom - shift) for x up to 32 above m, where e^(m - origin) 2^-shift is near 1.
 //
 // The origin is 0, or, where m is large, m itself: in both cases the difference is exact for every x that counts, and what
-// is left of m is a power of two. What lies so far below m that even many such numbers vanish beside it is cut off.
+// is left of m is a power of two. What lies so far below m that even many such numbers vanish beside it is cut off. Where m
+// is infinite, numbers equal to it have the power 1, and others vanish.
 template <class B>
 class powers_beside {
     using T = typename B::scalar;
-    using D = wide_of<B>;
+    using I = typename B::integer;
     static constexpr bool is_float = std::is_same_v<T, float>;
+    static constexpr T infinity = std::numeric_limits<T>::infinity(), largest = std::numeric_limits<T>::max();
 
   public:
     static constexpr T unit = is_float ? T(0x1p-60) : T(0x1p-100);  // 2^-headroom
-    B origin;
 
     powers_beside() = default;
-    RECTIFIED_INLINE explicit powers_beside(const B &m)
-        : origin(select(abs(m) >= B(far), m, B(0))), lowest_((m - origin) + B(vanishes)) {
-        shift_ = fma(m - origin, B(per_unit), B(round)) - B(round);
-        round_ = (B(round) + B(headroom)) - shift_;
+    RECTIFIED_INLINE explicit powers_beside(const B &m) {
+        const auto up = m == B(infinity), down = m == B(-infinity);
+        const B middle = select(up, B(largest), select(down, B(0), m));
+        origin_ = select(abs(middle) >= B(far), middle, B(0));
+        scale_ = select(up, B(0.5), B(1));
+        const B distance = middle - origin_;
+        lowest_ = select(down, B(0), distance + B(vanishes));
+        highest_ = select(up, B(0), B(infinity));
+        const B shift = fma(distance, B(per_unit), B(round)) - B(round);
+        round_ = (B(round) + B(headroom)) - shift;
+        plain_ = !any((abs(m) >= B(far)));
     }
 
+    // Whether all origins are 0: then it takes less.
+    bool are_plain() const { return plain_; }
+
+    template <bool Plain = false>
     RECTIFIED_INLINE B of(const B &x) const {
-        const reduced a(*this, x);
-        return (a.less_one + B(1)) * a.power;
+        const reduced a(*this, bounded<Plain>(x));
+        return fma(a.less_one, a.power, a.power);
     }
 
     // With what rounding it took away.
     RECTIFIED_INLINE pair<B> pair_of(const B &x) const {
-        const reduced a(*this, x);
+        const reduced a(*this, bounded<false>(x));
         const B sum = a.less_one + B(1);
         return {sum * a.power, (a.less_one - (sum - B(1))) * a.power};
-    }
-
-    // In more digits than are in a number.
-    RECTIFIED_INLINE pair<D> wide_of_number(const B &x) const {
-        if constexpr (is_float) {
-            const D rest = fnma(widened(shift_), D(0.693147180559945309), widened(x - origin));
-            return {powers_beside<D>(D(0)).of(rest) * D(powers_beside<D>::unit / double(unit)), D(0)};
-        } else {
-            return pair_of(x);
-        }
     }
 
   private:
@@ -113,6 +126,11 @@ class powers_beside {
     static constexpr T round = format<T>::round;
     static constexpr T per_unit = table::steps_per_unit / 16;
     static constexpr T log_2_high = table::step_high * 16, log_2_low = table::step_low * 16;
+
+    template <bool Plain>
+    RECTIFIED_INLINE B bounded(const B &x) const {
+        return greater(lowest_, Plain ? x : lesser(highest_, fma(x, scale_, -origin_)));
+    }
 
     // A polynomial by its even and odd terms together: half as many steps one after the other.
     template <std::size_t Count>
@@ -125,17 +143,16 @@ class powers_beside {
     struct reduced {
         B less_one, power;  // the product with power keeps NaN, which an addition to the exponent would not
 
-        RECTIFIED_INLINE reduced(const powers_beside &beside, const B &x) {
-            using I = typename B::integer;
-            const B s = greater(beside.lowest_, x - beside.origin);
+        RECTIFIED_INLINE reduced(const powers_beside &beside, const B &s) {
             const B shifted = fma(s, B(per_unit), beside.round_), count = shifted - beside.round_;
-            const B r = fma(count, B(-log_2_low), fma(count, B(-log_2_high), s));
+            const B r = fma(count, B(-log_2_low), fma(count, B(-log_2_high), s)), square = r * r;
             power = B::bits_of(I::bits_of(B(1)) + (I::bits_of(shifted) << format<T>::mantissa));
-            less_one = fma(r * r, in_pairs(table::whole_tail, r, r * r), r);
+            less_one = fma(square, in_pairs(table::whole_tail, r, square), r);
         }
     };
 
-    B lowest_, round_, shift_;
+    B origin_, scale_, lowest_, highest_, round_;
+    bool plain_;
 };
 
 // A sum of many positive numbers, to more digits than they have.
@@ -144,47 +161,47 @@ class total {
     using D = wide_of<B>;
 
   public:
-    RECTIFIED_INLINE void add(const pair<B> &x) {
-        if constexpr (std::is_same_v<typename B::scalar, float>) {
-            high_ = high_ + widened(x.high);
+    RECTIFIED_INLINE void add(const B &x) {
+        if constexpr (std::is_same_v<B, D>) {
+            const pair<B> next = sum_of_any(sum_.high, x);
+            sum_ = {next.high, sum_.low + next.low};
         } else {
-            const pair<B> next = sum_of_any(high_, x.high);
-            high_ = next.high;
-            low_ = low_ + next.low;
+            sum_.high = sum_.high + widened(x);
         }
-        low_ = low_ + x.low;
     }
 
-    RECTIFIED_INLINE void scale(const D &factor) {
-        high_ = high_ * factor;
-        low_ = low_ * narrowed<B>(factor);
-    }
+    RECTIFIED_INLINE void scale(const D &factor) { sum_ = {sum_.high * factor, sum_.low * factor}; }
 
-    RECTIFIED_INLINE pair<D> sum() const { return {high_, widened(low_)}; }
+    RECTIFIED_INLINE pair<D> sum() const { return sum_; }
 
   private:
-    D high_ = D(0);
-    B low_ = B(0);
+    pair<D> sum_ = {D(0), D(0)};
 };
 
-// log(1 + x) for x >= 0.
-template <class D>
+// log(1 + x) for x >= 0: in pairs, or in plain float64, which has digits enough for float32.
+template <bool Pairs, class D>
 RECTIFIED_INLINE pair<D> log_of_one_plus_any(const pair<D> &x) {
     using I = typename D::integer;
+    const D log_2 = D(0x1.62e42fefa39efp-1), log_2_low = D(0x1.abc9e3b39803fp-56);
     const pair<D> sum = sum_of_any(D(1), x.high);
     const I bits = I::bits_of(sum.high), one = I::bits_of(D(1)), exponent = (bits >> 52) - (one >> 52);
     const D mantissa = D::bits_of((bits & I((std::int64_t(1) << 52) - 1)) | one);
     const D count = D::bits_of(exponent + I::bits_of(D(0x1.8p52))) - D(0x1.8p52);
-    const D down = D::bits_of(one - (exponent << 52));
-    const auto small = x.high < D(1);
-    const pair<D> part =
-        log_of_one_plus(pair<D>{select(small, x.high, mantissa - D(1)), select(small, x.low, (sum.low + x.low) * down)});
-    const pair<D> whole = product_of(count, pair<D>{D(0x1.62e42fefa39efp-1), D(0x1.abc9e3b39803fp-56)});
-    const pair<D> both = sum_of(whole.high, part.high);
-    const auto plain = x.high <= D(std::numeric_limits<double>::max());
-    const D high = select(small, part.high, both.high);
-    const D low = select(small, part.low, both.low + (whole.low + part.low));
-    return {select(plain, high, x.high), select(plain, low, D(0))};
+    const auto small = x.high < D(1), plain = x.high <= D(std::numeric_limits<double>::max());
+    const D part = select(small, x.high, mantissa - D(1));
+    pair<D> log;
+    if constexpr (Pairs) {
+        const D down = D::bits_of(one - (exponent << 52));
+        log = log_of_one_plus(pair<D>{part, select(small, x.low, (sum.low + x.low) * down)});
+        const pair<D> whole = product_of(count, pair<D>{log_2, log_2_low});
+        const pair<D> both = sum_of(whole.high, log.high);
+        log = {select(small, log.high, both.high), select(small, log.low, both.low + (whole.low + log.low))};
+    } else {
+        log = twice_atanh(pair<D>{part / (D(2) + part), D(0)}, 1);
+        log = {log.high + log.low, D(0)};
+        log.high = select(small, log.high, fma(count, log_2, log.high));
+    }
+    return {select(plain, log.high, x.high), select(plain, log.low, D(0))};
 }
 
 }  // namespace rectified::RECTIFIED_TARGET

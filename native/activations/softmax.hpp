@@ -6,195 +6,225 @@
 
 namespace rectified::RECTIFIED_TARGET {
 
-// The sum of e^x over a row, and each number's share in it.
+// Shares are the powers of e times a factor. The sum is that of the rounded powers: so equal numbers, and one alone, have
+// the shares that they should have.
+template <class B>
+RECTIFIED_INLINE pair<B> factor_of(const pair<wide_of<B>> &all) {
+    using D = wide_of<B>;
+    const D sum = all.high + all.low, reciprocal = D(1) / sum;
+    const B factor = narrowed<B>(reciprocal);
+    if constexpr (std::is_same_v<B, D>)
+        return {factor, reciprocal * fnma(reciprocal, (all.high - sum) + all.low, fnma(reciprocal, sum, D(1)))};
+    else
+        return {factor, narrowed<B>(reciprocal - widened(factor))};
+}
+
+// The sum of e^x over a row, or, for softmin, of e^-x, and each number's share in it.
 //
 // Part by part: the powers stand beside the largest number so far. When a later part has one that is larger by far the sum
-// is scaled down; its powers have to be computed again, once all is known. Infinities share alike: then every number counts
-// as 0 where it is equal to the largest, and as minus infinity where it is not.
-template <class B, class Policy, bool Negated>
+// is scaled down; its powers have to be computed again, once all is known. Infinities share alike.
+template <class C>
 class shares {
+    using B = batch<C, 1>;
     using D = wide_of<B>;
-    using T = typename B::scalar;
-    using Mask = typename B::integer;
-    static constexpr T infinity = std::numeric_limits<T>::infinity();
+    using I = typename B::integer;
+    static constexpr bool is_float = std::is_same_v<C, float>;
+    static constexpr C infinity = std::numeric_limits<C>::infinity();
 
   public:
-    // Take numbers into account. If there is a place for their powers, those are kept. With Apart the largest of them are
-    // only counted: then the others are not hidden beside them.
-    template <bool Keep, bool Apart = false>
-    RECTIFIED_INLINE void take(const strip<B> &x, const strip<B> &kept) {
-        B most = B(-infinity);
-        together([&](const T *x) __attribute__((always_inline)) { most = greater(most, signed_(load<B>(x))); }, x);
-        most = Policy::largest(most);
-        if (!begun_ || Policy::any(most > beside_ + B(32))) move_to(most);
-        largest_ = greater(largest_, most);
-        const auto powers = powers_;
-        const B top = flat_any_ ? select(flat_, B(0), most) : most;
-        total<B> sum = total_;
-        B count = B(0);
-        together(
-            [&](const T *x, T *kept) __attribute__((always_inline)) {
-                const B number = read(x);
-                const pair<B> power = powers.pair_of(number);
-                if constexpr (Apart) {
-                    const auto is_top = number == top;
-                    sum.add({select(is_top, B(0), power.high), select(is_top, B(0), power.low)});
-                    count = count + select(is_top, B(1), B(0));
-                } else {
-                    sum.add(power);
-                }
-                if constexpr (Keep) store(kept, power.high);
-            },
-            x, kept);
-        total_ = sum;
-        count_ = count;
-        idle_ += x.idle;
+    RECTIFIED_INLINE shares(row_group<C> &data, int input, bool negated)
+        : data_(data), input_(input), sign_(negated ? std::numeric_limits<typename I::scalar>::min() : 0) {}
+
+    // Takes all numbers into account, and, if Keep, keeps their powers where the result will be.
+    template <bool Keep>
+    RECTIFIED_INLINE void take_all() {
+        kept_ = Keep && data_.keeps();
+        data_.parts([&](npy_intp i) {
+            if (kept_)
+                take<true>(data_.in(input_, i), data_.out(i));
+            else
+                take<false>(data_.in(input_, i), {});
+        });
     }
 
-    bool has_moved() const { return moved_; }  // what was kept does not hold
+    // Takes the only part into account.
+    template <bool Keep>
+    RECTIFIED_INLINE void take_at_once() {
+        const strip<B> x = data_.in(input_, 0);
+        kept_ = Keep;
+        largest_ = largest_in(x);
+        powers_ = powers_beside<B>(largest_);
+        add<Keep>(x, data_.out(0));
+    }
 
-    // Powers have been rounded, but not in the sum. The largest gets its share from more digits too: so equal numbers, and
-    // one alone, have the shares that they should have.
-    RECTIFIED_INLINE void finish() {
-        const pair<D> all = whole();
-        set_top();
-        top_power_ = powers_.of(top_);
-        const pair<D> top_share = quotient_of(powers_.wide_of_number(top_), all);
-        top_share_ = narrowed<B>(top_share.high + top_share.low);
-        const D sum = all.high + all.low, reciprocal = D(1) / sum;
-        factor_.high = narrowed<B>(reciprocal);
-        if constexpr (std::is_same_v<T, double>)
-            factor_.low = reciprocal * fnma(reciprocal, (all.high - sum) + all.low, fnma(reciprocal, sum, D(1)));
+    RECTIFIED_INLINE void finish() { factor_ = factor_of<B>(whole()); }
+
+    // The shares of part i, where the result will be.
+    RECTIFIED_INLINE strip<B> put(npy_intp i) const {
+        const strip<B> to = data_.out(i);
+        if (kept_ && !moved_)
+            of_powers(to);
+        else if (powers_.are_plain())
+            of_numbers<true>(data_.in(input_, i), to);
         else
-            factor_.low = narrowed<B>(reciprocal - widened(factor_.high));
+            of_numbers<false>(data_.in(input_, i), to);
+        return to;
     }
-
-    RECTIFIED_INLINE B of_power(const B &power) const {
-        return select(power == top_power_, top_share_, fma(power, factor_.high, power * factor_.low));
-    }
-    RECTIFIED_INLINE B of(const T *x) const { return of_power(powers_.of(read(x))); }
 
     // What the logarithms of shares need: log(sum) = m + log(1 + t), where t is what the others are beside the largest, m.
-    // Where they are little the sum does not tell, and they are added up once more: `each` hands over all numbers.
-    template <bool Apart, class Each>
-    RECTIFIED_INLINE void finish_logarithm(Each each) {
-        pair<D> others;
-        if constexpr (Apart) {
-            set_top();
-            const pair<D> top = powers_.wide_of_number(top_), less = quotient_of(Policy::sum(total_.sum()), top);
-            const pair<D> more = sum_of_any(widened(count_) - D(1), less.high);
-            others = {more.high, more.low + less.low};
-        } else {
-            set_top();
-            const pair<D> all = whole(), top = powers_.wide_of_number(top_);
-            const pair<B> added = powers_.pair_of(top_);
-            const pair<D> less = sum_of_any(all.high, -widened(added.high));
-            others = quotient_of(sum_of(less.high, less.low + (all.low - widened(added.low))), top);
-            if (Policy::any(others.high < D(0x1p-8))) {
-                total<B> rest;
-                each([&](const T *x) __attribute__((always_inline)) {
-                    const B number = read(x);
-                    const pair<B> power = powers_.pair_of(number);
-                    const auto is_top = number == top_;
-                    rest.add({select(is_top, B(0), power.high), select(is_top, B(0), power.low)});
-                });
-                others = quotient_of(Policy::sum(rest.sum()), top);
-            }
+    // Where they are little the sum does not tell, and they are added up once more.
+    RECTIFIED_INLINE void finish_logarithm() {
+        const pair<B> added = powers_.pair_of(largest_);
+        const pair<D> top = {widened(added.high), widened(added.low)};
+        const pair<D> all = whole(), less = sum_of_any(all.high, -top.high);
+        pair<D> others = {less.high, less.low + all.low};
+        const auto hidden = others.high < top.high * D(0x1p-8);
+        if (any(hidden)) {
+            const pair<D> again = data_.sum(without_largest(data_, input_, powers_, largest_, I(sign_)));
+            others = {select(hidden, again.high, others.high), select(hidden, again.low, others.low)};
         }
-        const pair<D> log = log_of_one_plus_any(others);
-        const pair<D> all = sum_of_any(widened(top_ - powers_.origin), log.high);
-        if constexpr (std::is_same_v<T, double>) {
-            logarithm_ = sum_of(all.high, all.low + log.low);
-        } else {
-            const D rounded = all.high + (all.low + log.low);
-            logarithm_.high = narrowed<B>(rounded);
-            logarithm_.low = narrowed<B>(rounded - widened(logarithm_.high));
-        }
-        of_largest_ = -narrowed<B>(log.high + log.low);
+        if constexpr (is_float)
+            others = {(others.high + others.low) / (top.high + top.low), D(0)};
+        else
+            others = quotient_of(others, top);
+        const pair<D> log = log_of_one_plus_any<!is_float>(others);
+        const pair<D> sum = sum_of_any(widened(largest_), log.high);
+        of_largest_ = B(0) - narrowed<B>(log.high + log.low);
+        logarithm_.high = narrowed<B>(sum.high);
+        const B low = narrowed<B>((sum.high - widened(logarithm_.high)) + (sum.low + log.low));
+        logarithm_.low = select(abs(largest_) == B(infinity), of_largest_ - of_largest_, low);  // NaN stays
     }
 
-    RECTIFIED_INLINE B logarithm_of(const T *x) const {
-        const B number = read(x);
-        const pair<B> difference = sum_of_any(number - powers_.origin, -logarithm_.high);
-        const B rounded = difference.high + (difference.low - logarithm_.low);
-        return select(number == top_, of_largest_, select(difference.high == B(-infinity), difference.high, rounded));
+    RECTIFIED_INLINE void put_logarithms(npy_intp i) const {
+        const pair<B> logarithm = logarithm_;
+        const B largest = largest_, of_largest = of_largest_;
+        const I sign = I(sign_);
+        together(
+            [=](const C *x, C *y) __attribute__((always_inline)) {
+                const B number = read(x, sign);
+                store(y, select(number == largest, of_largest, (number - logarithm.high) - logarithm.low));
+            },
+            data_.in(input_, i), data_.out(i));
     }
 
   private:
-    RECTIFIED_INLINE static B signed_(const B &x) {
-        if constexpr (Negated)
-            return -x;
+    RECTIFIED_INLINE static B read(const C *from, const I &sign) { return B::bits_of(I::bits_of(load<B>(from)) + sign); }
+
+    template <bool Keep>
+    [[gnu::noinline]] void take(const strip<B> &x, const strip<B> &kept) {
+        const B most = greater(beside_, largest_in(x));
+        if (!begun_ || any(most > beside_ + B(16))) move_to(most);
+        largest_ = greater(largest_, most);
+        add<Keep>(x, kept);
+    }
+
+    RECTIFIED_INLINE B largest_in(const strip<B> &x) const {
+        B most = B(-infinity);
+        const I sign = I(sign_);
+        together([&](const C *x) __attribute__((always_inline)) { most = greater(most, read(x, sign)); }, x);
+        return data_.largest(most);
+    }
+
+    template <bool Keep>
+    RECTIFIED_INLINE void add(const strip<B> &x, const strip<B> &kept) {
+        if (powers_.are_plain())
+            add_beside<true, Keep>(x, kept);
         else
-            return x;
+            add_beside<false, Keep>(x, kept);
+        idle_ += x.idle;
     }
 
-    RECTIFIED_INLINE B read(const T *from) const {
-        const B x = signed_(load<B>(from));
-        if (!flat_any_) return x;
-        return select(flat_, select(x == beside_, B(0), x - beside_), x);
+    template <bool Plain, bool Keep>
+    RECTIFIED_INLINE void add_beside(const strip<B> &x, const strip<B> &kept) {
+        const auto powers = powers_;
+        const I sign = I(sign_);
+        total<B> sum = sum_;
+        together(
+            [&](const C *x, C *kept) __attribute__((always_inline)) {
+                const B power = powers.template of<Plain>(read(x, sign));
+                sum.add(power);
+                if constexpr (Keep) store(kept, power);
+            },
+            x, kept);
+        sum_ = sum;
     }
 
-    RECTIFIED_INLINE void set_top() { top_ = flat_any_ ? select(flat_, B(0), largest_) : largest_; }
+    RECTIFIED_INLINE void of_powers(const strip<B> &powers) const {
+        const pair<B> factor = factor_;
+        together(
+            [&](C *at) __attribute__((always_inline)) {
+                const B power = load<B>(at);
+                store(at, fma(power, factor.high, power * factor.low));
+            },
+            powers);
+    }
+
+    template <bool Plain>
+    [[gnu::noinline]] void of_numbers(const strip<B> &x, const strip<B> &to) const {
+        const auto powers = powers_;
+        const pair<B> factor = factor_;
+        const I sign = I(sign_);
+        together(
+            [&](const C *x, C *to) __attribute__((always_inline)) {
+                const B power = powers.template of<Plain>(read(x, sign));
+                store(to, fma(power, factor.high, power * factor.low));
+            },
+            x, to);
+    }
+
+    [[gnu::noinline]] static pair<D> without_largest(row_group<C> &data, int input, const powers_beside<B> beside, B largest,
+                                                     I sign) {
+        const auto powers = beside;
+        total<B> sum;
+        data.parts([&](npy_intp i) {
+            together(
+                [&](const C *x) __attribute__((always_inline)) {
+                    const B number = read(x, sign);
+                    sum.add(select(number == largest, B(0), powers.of(number)));
+                },
+                data.in(input, i));
+        });
+        return sum.sum();
+    }
 
     // Over the whole row. What fills it up counts nothing, unless all of it is minus infinity: then it has to be taken
     // away.
     RECTIFIED_INLINE pair<D> whole() const {
-        pair<D> sum = Policy::sum(total_.sum());
-        if (idle_ && flat_any_ && Policy::any(beside_ < B(0))) sum.high = sum.high - widened(powers_.of(B(0))) * D(idle_);
+        pair<D> sum = data_.sum(sum_.sum());
+        if (idle_ && any(largest_ == B(-infinity))) sum.high = sum.high - widened(powers_.of(largest_)) * D(idle_);
         return sum;
     }
 
     RECTIFIED_INLINE void move_to(const B &most) {
-        const Mask flat = abs(most) == B(infinity);
-        const powers_beside<B> powers(select(flat, B(0), most));
+        const powers_beside<B> next(most);
         if (begun_) {
-            const D share = widened(powers.of(beside_)) / widened(powers_.of(beside_));
-            const D scale = flat_any_ || Policy::any(flat) ? D(0) : share;
-            total_.scale(scale);
+            const auto same = most == beside_, flat = (abs(most) == B(infinity)) | (abs(beside_) == B(infinity));
+            const B none = select(flat, B(0), next.of(beside_)), before = select(flat, B(1), powers_.of(beside_));
+            sum_.scale(widened(select(same, B(1), none)) / widened(select(same, B(1), before)));
             moved_ = true;
         }
-        powers_ = powers;
+        powers_ = next;
         beside_ = most;
-        flat_ = flat;
-        flat_any_ = Policy::any(flat);
         begun_ = true;
     }
 
+    row_group<C> &data_;
     powers_beside<B> powers_;
-    total<B> total_;
-    B beside_ = B(0), largest_ = B(-infinity), top_, top_power_, top_share_, of_largest_, count_;
-    Mask flat_;
+    total<B> sum_;
+    B beside_ = B(-infinity), largest_ = B(-infinity), of_largest_;
     pair<B> factor_, logarithm_;
-    int idle_ = 0;
-    bool begun_ = false, moved_ = false, flat_any_ = false;
+    int input_, idle_ = 0;
+    typename I::scalar sign_;  // its bit
+    bool begun_ = false, moved_ = false, kept_ = false;
 };
 
-template <class B, class Data, bool Negated, bool Keep, bool Apart = false>
-RECTIFIED_INLINE shares<B, typename Data::policy, Negated> shares_of(Data &data, int input) {
-    shares<B, typename Data::policy, Negated> found;
-    data.parts([&](npy_intp i) {
-        const strip<B> x = data.in(input, i);
-        if (Keep && data.keeps()) {
-            found.template take<true>(x, data.out(i));
-            data.written(i);
-        } else {
-            found.template take<false, Apart>(x, x);
-        }
-    });
-    return found;
-}
-
-// f(data, i, shares): for each part of the row, where `shares(place)` computes the shares there, from kept powers or anew.
-template <class B, bool Negated, class Data, class F>
-RECTIFIED_INLINE void with_shares(Data &data, int input, F f) {
-    auto found = shares_of<B, Data, Negated, true>(data, input);
+// A row that is one part: the same for all that need its shares.
+template <class C>
+[[gnu::noinline]] strip<batch<C, 1>> shares_at_once(row_group<C> &data, int input, bool negated) {
+    shares<C> found(data, input, negated);
+    found.template take_at_once<true>();
     found.finish();
-    if (data.keeps() && !found.has_moved())
-        f([&](npy_intp i) { return data.kept(i); },
-          [&](const typename B::scalar *at) __attribute__((always_inline)) { return found.of_power(load<B>(at)); });
-    else
-        f([&](npy_intp i) { return data.in(input, i); },
-          [&](const typename B::scalar *at) __attribute__((always_inline)) { return found.of(at); });
+    return found.put(0);
 }
 
 template <bool Negated>
@@ -204,15 +234,18 @@ struct softmax_value {
     static C padding(int) {
         return Negated ? std::numeric_limits<C>::infinity() : -std::numeric_limits<C>::infinity();
     }
-    template <class B, class Data>
-    static void run(Data &data) {
-        with_shares<B, Negated>(data, 0, [&](auto source, auto share) __attribute__((always_inline)) {
-            data.parts([&](npy_intp i) {
-                const strip<B> from = source(i);
-                together([&](const auto *at, auto *y) __attribute__((always_inline)) { store(y, share(at)); }, from,
-                         data.out(i));
-                data.written(i);
-            });
+    template <class C>
+    static void run(row_group<C> &data) {
+        if (!data.has_parts()) {
+            shares_at_once(data, 0, Negated);
+            return data.written(0);
+        }
+        shares<C> found(data, 0, Negated);
+        found.template take_all<true>();
+        found.finish();
+        data.parts([&](npy_intp i) {
+            found.put(i);
+            data.written(i);
         });
     }
 };
@@ -223,17 +256,16 @@ struct log_softmax_value {
     static C padding(int) {
         return -std::numeric_limits<C>::infinity();
     }
-    template <class B, class Data>
-    static void run(Data &data) {
-        constexpr bool apart =
-            std::is_same_v<typename Data::policy, row_per_lane>;  // whose largest is known from the start
-        auto found = shares_of<B, Data, false, false, apart>(data, 0);
-        found.template finish_logarithm<apart>(
-            [&](auto f) __attribute__((always_inline)) { data.parts([&](npy_intp i) { together(f, data.in(0, i)); }); });
+    template <class C>
+    static void run(row_group<C> &data) {
+        shares<C> found(data, 0, false);
+        if (data.has_parts())
+            found.template take_all<false>();
+        else
+            found.template take_at_once<false>();
+        found.finish_logarithm();
         data.parts([&](npy_intp i) {
-            const strip<B> x = data.in(0, i);
-            together([&](const auto *x, auto *y) __attribute__((always_inline)) { store(y, found.logarithm_of(x)); }, x,
-                     data.out(i));
+            found.put_logarithms(i);
             data.written(i);
         });
     }
@@ -247,51 +279,59 @@ enum class product {
     log_forward,   // g - sum(p g)
 };
 
-template <product Kind>
-struct jacobian_product {
-    // `at` tells where p is read in part i, and `p` computes it there.
-    template <class B, class Data, class At, class P>
-    RECTIFIED_INLINE static void run(Data &data, At at, P p) {
-        using Policy = typename Data::policy;
-        using D = wide_of<B>;
-        pair<D> sum = {D(0), D(0)};
-        data.parts([&](npy_intp i) {
-            const strip<B> g = data.in(0, i), from = at(i);
-            together(
-                [&](const auto *g, const auto *place) __attribute__((always_inline)) {
-                    D term = widened(load<B>(g));
-                    if constexpr (Kind != product::log_backward) term = term * widened(p(place));
-                    if constexpr (std::is_same_v<typename B::scalar, float>) {
-                        sum.high = sum.high + term;
-                    } else {
-                        const pair<D> next = sum_of_any(sum.high, term);
-                        sum = {next.high, sum.low + next.low};
-                    }
-                },
-                g, from);
-        });
-        sum = Policy::sum(sum);
-        const D whole = sum.high + sum.low;
-        const B high = narrowed<B>(whole), low = narrowed<B>(whole - widened(high));
-        data.parts([&](npy_intp i) {
-            const strip<B> g = data.in(0, i), from = at(i);
-            together(
-                [&](const auto *at, const auto *place, auto *to) __attribute__((always_inline)) {
-                    const B g = load<B>(at), share = p(place);
-                    if constexpr (Kind == product::softmax)
-                        store(to, share * ((g - high) - low));
-                    else if constexpr (Kind == product::softmin)
-                        store(to, share * ((high - g) + low));
-                    else if constexpr (Kind == product::log_backward)
-                        store(to, fnma(share, high, g));
-                    else
-                        store(to, (g - high) - low);
-                },
-                g, from, data.out(i));
-            data.written(i);
-        });
-    }
-};
+// Adds g, or p g, to the sum.
+template <bool WithShares, class B>
+[[gnu::noinline]] void add_products(const strip<B> &g, const strip<B> &p, pair<wide_of<B>> &to) {
+    using D = wide_of<B>;
+    pair<D> sum = to;
+    together(
+        [&](const auto *g, const auto *p) __attribute__((always_inline)) {
+            D term = widened(load<B>(g));
+            if constexpr (WithShares) term = term * widened(load<B>(p));
+            if constexpr (std::is_same_v<B, D>) {
+                const pair<D> next = sum_of_any(sum.high, term);
+                sum = {next.high, sum.low + next.low};
+            } else {
+                sum.high = sum.high + term;
+            }
+        },
+        g, p);
+    to = sum;
+}
+
+template <product Kind, class B>
+[[gnu::noinline]] void put_products(const strip<B> &g, const strip<B> &p, const strip<B> &to, const pair<B> &sum) {
+    const B high = sum.high, low = sum.low;
+    together(
+        [=](const auto *at, const auto *p, auto *to) __attribute__((always_inline)) {
+            const B g = load<B>(at), share = load<B>(p);
+            if constexpr (Kind == product::softmax)
+                store(to, share * ((g - high) - low));
+            else if constexpr (Kind == product::softmin)
+                store(to, share * ((high - g) + low));
+            else if constexpr (Kind == product::log_backward)
+                store(to, fnma(share, high, g));
+            else
+                store(to, (g - high) - low);
+        },
+        g, p, to);
+}
+
+// shares(i, again) has the shares of part i, for the first time or again.
+template <product Kind, class C, class Shares>
+RECTIFIED_INLINE void multiply_with_jacobian(row_group<C> &data, Shares shares) {
+    using B = batch<C, 1>;
+    using D = wide_of<B>;
+    pair<D> sum = {D(0), D(0)};
+    data.parts([&](npy_intp i) { add_products<Kind != product::log_backward, B>(data.in(0, i), shares(i, false), sum); });
+    sum = data.sum(sum);
+    const D whole = sum.high + sum.low;
+    const B high = narrowed<B>(whole), low = narrowed<B>(whole - widened(high));
+    data.parts([&](npy_intp i) {
+        put_products<Kind, B>(data.in(0, i), shares(i, true), data.out(i), {high, low});
+        data.written(i);
+    });
+}
 
 // From the input: (n),(n)->(n).
 template <product Kind>
@@ -302,11 +342,16 @@ struct product_from_input {
     static C padding(int input) {
         return input ? softmax_value<negated>::template padding<C>(0) : C(0);
     }
-    template <class B, class Data>
-    static void run(Data &data) {
-        with_shares<B, negated>(data, 1, [&](auto at, auto p) __attribute__((always_inline)) {
-            jacobian_product<Kind>::template run<B>(data, at, p);
-        });
+    template <class C>
+    static void run(row_group<C> &data) {
+        if (!data.has_parts())
+            return multiply_with_jacobian<Kind>(
+                data, [&](npy_intp, bool again) { return again ? data.out(0) : shares_at_once(data, 1, negated); });
+        shares<C> found(data, 1, negated);
+        found.template take_all<true>();
+        found.finish();
+        multiply_with_jacobian<Kind>(
+            data, [&](npy_intp i, bool again) { return again && data.keeps() ? data.out(i) : found.put(i); });
     }
 };
 
@@ -319,18 +364,25 @@ struct product_from_output {
     static C padding(int input) {
         return input && of_logarithms ? -std::numeric_limits<C>::infinity() : C(0);
     }
-    template <class B, class Data>
-    static void run(Data &data) {
+    template <class C>
+    static void run(row_group<C> &data) {
+        multiply_with_jacobian<Kind>(data, [&](npy_intp i, bool again) {
+            if (!of_logarithms) return data.in(1, i);
+            const auto to = data.out(i);
+            if (!again || !data.keeps()) put_powers(data.in(1, i), to);
+            return to;
+        });
+    }
+
+  private:
+    template <class B>
+    [[gnu::noinline]] static void put_powers(const strip<B> &y, const strip<B> &to) {
         const powers_beside<B> powers(B(0));
-        jacobian_product<Kind>::template run<B>(
-            data, [&](npy_intp i) { return data.in(1, i); },
-            [&](const auto *at) __attribute__((always_inline)) {
-                const B y = load<B>(at);
-                if constexpr (of_logarithms)
-                    return powers.of(y) * B(powers.unit);
-                else
-                    return y;
-            });
+        together(
+            [&](const auto *y, auto *to) __attribute__((always_inline)) {
+                store(to, powers.template of<true>(load<B>(y)) * B(powers.unit));
+            },
+            y, to);
     }
 };
 
@@ -338,8 +390,8 @@ struct product_from_output {
 struct softmax : fold {
     static constexpr const char *name = "softmax";
     template <class S, class C>
-    using loops = fold_loops<row_loop<softmax_value<false>, S, C>, row_loop<product_from_input<product::softmax>, S, C>,
-                             row_loop<product_from_output<product::softmax>, S, C>>;
+    using loops = row_loops<S, C, softmax_value<false>, product_from_input<product::softmax>,
+                            product_from_output<product::softmax>>;
     static constexpr fold_operation operations[] = {
         {"", "(n)->(n)"}, {"backward", "(n),(n)->(n)"}, {"backward_from_output", "(n),(n)->(n)"}};
 };
@@ -347,17 +399,16 @@ struct softmax : fold {
 struct softmin : fold {
     static constexpr const char *name = "softmin";
     template <class S, class C>
-    using loops = fold_loops<row_loop<softmax_value<true>, S, C>, row_loop<product_from_input<product::softmin>, S, C>,
-                             row_loop<product_from_output<product::softmin>, S, C>>;
+    using loops = row_loops<S, C, softmax_value<true>, product_from_input<product::softmin>,
+                            product_from_output<product::softmin>>;
     static constexpr auto &operations = softmax::operations;
 };
 
 struct log_softmax : fold {
     static constexpr const char *name = "log_softmax";
     template <class S, class C>
-    using loops = fold_loops<row_loop<log_softmax_value, S, C>, row_loop<product_from_input<product::log_backward>, S, C>,
-                             row_loop<product_from_output<product::log_backward>, S, C>,
-                             row_loop<product_from_input<product::log_forward>, S, C>>;
+    using loops = row_loops<S, C, log_softmax_value, product_from_input<product::log_backward>,
+                            product_from_output<product::log_backward>, product_from_input<product::log_forward>>;
     static constexpr fold_operation operations[] = {
         {"", "(n)->(n)"}, {"backward", "(n),(n)->(n)"}, {"backward_from_output", "(n),(n)->(n)"}, {"jvp", "(n),(n)->(n)"}};
 };
