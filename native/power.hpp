@@ -75,61 +75,46 @@ RECTIFIED_INLINE bool any(const I &condition) {
     return found != 0;
 }
 
-// e^(x - origin) 2^(headroom - shift) for x up to 32 above m, where e^(m - origin) 2^-shift is near 1.
-//
-// The origin is 0, or, where m is large, m itself: in both cases the difference is exact for every x that counts, and what
-// is left of m is a power of two. What lies so far below m that even many such numbers vanish beside it is cut off. Where m
-// is infinite, numbers equal to it have the power 1, and others vanish.
+// e^x 2^(headroom - shift) for |x| < far and up to 32 above m, where e^m 2^-shift is near 1: what is left of m is a power of
+// two. What lies so far below m that even many such numbers vanish beside it is cut off.
 template <class B>
-class powers_beside {
+class small_powers {
+  protected:
     using T = typename B::scalar;
     using I = typename B::integer;
+    using table = exponential_table<T>;
     static constexpr bool is_float = std::is_same_v<T, float>;
-    static constexpr T infinity = std::numeric_limits<T>::infinity(), largest = std::numeric_limits<T>::max();
 
   public:
-    static constexpr T unit = is_float ? T(0x1p-60) : T(0x1p-100);  // 2^-headroom
+    static constexpr T far = is_float ? 512 : 4096, unit = is_float ? T(0x1p-60) : T(0x1p-100);  // 2^-headroom
 
-    powers_beside() = default;
-    RECTIFIED_INLINE explicit powers_beside(const B &m) {
-        const auto up = m == B(infinity), down = m == B(-infinity);
-        const B middle = select(up, B(largest), select(down, B(0), m));
-        origin_ = select(abs(middle) >= B(far), middle, B(0));
-        scale_ = select(up, B(0.5), B(1));
-        const B distance = middle - origin_;
-        lowest_ = select(down, B(0), distance + B(vanishes));
-        highest_ = select(up, B(0), B(infinity));
-        const B shift = fma(distance, B(per_unit), B(round)) - B(round);
-        round_ = (B(round) + B(headroom)) - shift;
-        plain_ = !any((abs(m) >= B(far)));
+    small_powers() = default;
+    RECTIFIED_INLINE explicit small_powers(const B &m) : lowest_(m + B(vanishes)) {
+        const B shift = fma(m, B(per_unit), B(round)) - B(round);
+        round_ = (B(round) + B(headroom + bias)) - shift;
     }
 
-    // Whether all origins are 0: then it takes less.
-    bool are_plain() const { return plain_; }
-
-    template <bool Plain = false>
-    RECTIFIED_INLINE B of(const B &x) const {
-        const reduced a(*this, bounded<Plain>(x));
-        return fma(a.less_one, a.power, a.power);
+    // In two steps, for they are long.
+    struct reduced {
+        B r, power;  // the product with power keeps NaN, which an addition to the exponent would not
+    };
+    RECTIFIED_INLINE reduced reduce(const B &x) const {
+        const B s = greater(lowest_, x), shifted = fma(s, B(per_unit), round_), count = shifted - round_;
+        return {fma(count, B(-log_2_low), fma(count, B(-log_2_high), s)),
+                B::bits_of(I::bits_of(shifted) << format<T>::mantissa)};  // the bits of `round` fall off
     }
+    RECTIFIED_INLINE static B of(const reduced &a) { return fma(less_one(a.r), a.power, a.power); }
 
-    // With what rounding it took away.
-    RECTIFIED_INLINE pair<B> pair_of(const B &x) const {
-        const reduced a(*this, bounded<false>(x));
-        const B sum = a.less_one + B(1);
-        return {sum * a.power, (a.less_one - (sum - B(1))) * a.power};
-    }
+    RECTIFIED_INLINE B of(const B &x) const { return of(reduce(x)); }
 
-  private:
-    using table = exponential_table<T>;
-    static constexpr T far = is_float ? 512 : 4096, vanishes = is_float ? -128 : -770, headroom = is_float ? 60 : 100;
-    static constexpr T round = format<T>::round;
-    static constexpr T per_unit = table::steps_per_unit / 16;
+  protected:
+    static constexpr T vanishes = is_float ? -128 : -770, headroom = is_float ? 60 : 100, bias = is_float ? 127 : 1023;
+    static constexpr T round = format<T>::round, per_unit = table::steps_per_unit / 16;
     static constexpr T log_2_high = table::step_high * 16, log_2_low = table::step_low * 16;
 
-    template <bool Plain>
-    RECTIFIED_INLINE B bounded(const B &x) const {
-        return greater(lowest_, Plain ? x : lesser(highest_, fma(x, scale_, -origin_)));
+    RECTIFIED_INLINE static B less_one(const B &r) {
+        const B square = r * r;
+        return fma(square, in_pairs(table::whole_tail, r, square), r);
     }
 
     // A polynomial by its even and odd terms together: half as many steps one after the other.
@@ -140,42 +125,74 @@ class powers_beside {
         return sum;
     }
 
-    struct reduced {
-        B less_one, power;  // the product with power keeps NaN, which an addition to the exponent would not
-
-        RECTIFIED_INLINE reduced(const powers_beside &beside, const B &s) {
-            const B shifted = fma(s, B(per_unit), beside.round_), count = shifted - beside.round_;
-            const B r = fma(count, B(-log_2_low), fma(count, B(-log_2_high), s)), square = r * r;
-            power = B::bits_of(I::bits_of(B(1)) + (I::bits_of(shifted) << format<T>::mantissa));
-            less_one = fma(square, in_pairs(table::whole_tail, r, square), r);
-        }
-    };
-
-    B origin_, scale_, lowest_, highest_, round_;
-    bool plain_;
+    B lowest_, round_;
 };
 
-// A sum of many positive numbers, to more digits than they have.
+// The same for any x, with e^(x - origin): the origin is 0, or, where m is large, m itself. In both cases the difference is
+// exact for every x that counts. Where m is infinite, numbers equal to it have the power 1, and others vanish.
+template <class B>
+class powers_beside : public small_powers<B> {
+    using small = small_powers<B>;
+    using typename small::T;
+    static constexpr T infinity = std::numeric_limits<T>::infinity(), largest = std::numeric_limits<T>::max();
+
+  public:
+    using typename small::reduced;
+    powers_beside() = default;
+    RECTIFIED_INLINE explicit powers_beside(const B &m) {
+        const auto up = m == B(infinity), down = m == B(-infinity);
+        const B middle = select(up, B(largest), select(down, B(0), m));
+        origin_ = select(abs(middle) >= B(small::far), middle, B(0));
+        scale_ = select(up, B(0.5), B(1));
+        static_cast<small &>(*this) = small(middle - origin_);
+        this->lowest_ = select(down, B(0), this->lowest_);
+        highest_ = select(up, B(0), B(infinity));
+    }
+
+    static bool is_small(const B &m) { return !any(abs(m) >= B(small::far)); }
+
+    RECTIFIED_INLINE reduced reduce(const B &x) const {
+        return small::reduce(lesser(highest_, fma(x, scale_, -origin_)));
+    }
+    using small::of;
+    RECTIFIED_INLINE B of(const B &x) const { return small::of(reduce(x)); }
+
+    // With what rounding it took away.
+    RECTIFIED_INLINE pair<B> pair_of(const B &x) const {
+        const reduced a = reduce(x);
+        const B less = small::less_one(a.r), sum = less + B(1);
+        return {sum * a.power, (less - (sum - B(1))) * a.power};
+    }
+
+  private:
+    B origin_, scale_, highest_;
+};
+
+// A sum of positive numbers, to more digits than they have: beside one that is larger than each of them rounding errors are
+// exact (Dekker).
 template <class B>
 class total {
     using D = wide_of<B>;
 
   public:
+    RECTIFIED_INLINE explicit total(const B &larger) : beside_(larger), high_(larger) {}
+
     RECTIFIED_INLINE void add(const B &x) {
-        if constexpr (std::is_same_v<B, D>) {
-            const pair<B> next = sum_of_any(sum_.high, x);
-            sum_ = {next.high, sum_.low + next.low};
-        } else {
-            sum_.high = sum_.high + widened(x);
-        }
+        const pair<B> sum = sum_of(high_, x);
+        high_ = sum.high;
+        low_ = low_ + sum.low;
     }
 
-    RECTIFIED_INLINE void scale(const D &factor) { sum_ = {sum_.high * factor, sum_.low * factor}; }
-
-    RECTIFIED_INLINE pair<D> sum() const { return sum_; }
+    RECTIFIED_INLINE pair<D> sum() const {
+        const D high = widened(high_) - widened(beside_);
+        if constexpr (std::is_same_v<B, D>)
+            return sum_of_any(high, low_);
+        else
+            return {high + widened(low_), D(0)};
+    }
 
   private:
-    pair<D> sum_ = {D(0), D(0)};
+    B beside_, high_, low_ = B(0);
 };
 
 // log(1 + x) for x >= 0: in pairs, or in plain float64, which has digits enough for float32.

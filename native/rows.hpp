@@ -10,6 +10,9 @@
 
 namespace rectified::RECTIFIED_TARGET {
 
+template <class C>
+using row_batch = batch<C, 1>;
+
 // Numbers as batches side by side; and one more elsewhere, if there is a rest.
 template <class B>
 struct strip {
@@ -20,14 +23,43 @@ struct strip {
     int idle = 0;  // lanes of the rest that are there to fill it up
 };
 
-// f with a place in each strip, batch by batch; all have as many.
+// f(numbers, places...) for the batches that lie side by side, and then for the rest.
 template <class F, class B, class... Strips>
+RECTIFIED_INLINE void by_stretches(F f, const strip<B> &strip, const Strips &...strips) {
+    bool rest = strip.count == 0;
+    do f(rest ? B::lanes : strip.count * B::lanes, rest ? strip.rest : strip.first, (rest ? strips.rest : strips.first)...);
+    while (!rest && (rest = strip.rest));
+}
+
+// f with a place in each strip, batch by batch; all have as many. Short loops do so many times as much at a time.
+template <int Times = 1, class F, class B, class... Strips>
 RECTIFIED_INLINE void together(F f, const strip<B> &strip, const Strips &...strips) {
-    const auto some = [&](npy_intp numbers, auto *const... at) __attribute__((always_inline)) {
-        for (npy_intp j = 0; j < numbers; j += B::lanes) f(at + j...);
-    };
-    some(strip.count * B::lanes, strip.first, strips.first...);
-    if (strip.rest) some(B::lanes, strip.rest, strips.rest...);
+    by_stretches(
+        [&](npy_intp numbers, auto *const... at) __attribute__((always_inline)) {
+            const auto here = [&](npy_intp j) __attribute__((always_inline)) { f(at + j...); };
+            npy_intp j = 0;
+            if constexpr (Times > 1)
+                for (; j + Times * B::lanes <= numbers; j += Times * B::lanes)
+                    batch<char, Times>::visit([&](int i) __attribute__((always_inline)) { here(j + i * B::lanes); });
+            for (; j < numbers; j += B::lanes) here(j);
+        },
+        strip, strips...);
+}
+
+// The same in two steps, of which the second takes what the first gives: it is taken together with the first of the next
+// batch, so that neither waits for the other.
+template <class First, class Second, class B, class... Strips>
+RECTIFIED_INLINE void staggered(First first, Second second, const strip<B> &strip, const Strips &...strips) {
+    by_stretches(
+        [&](npy_intp numbers, auto *at, auto *const... others) __attribute__((always_inline)) {
+            auto held = first(at);
+            for (npy_intp j = 0; j < numbers; j += B::lanes) {
+                const auto next = first(at + (j + B::lanes < numbers ? j + B::lanes : j));
+                second(held, others + j...);
+                held = next;
+            }
+        },
+        strip, strips...);
 }
 
 // ---- how numbers are stored ------------------------------------------------------------------------------------------
@@ -136,16 +168,17 @@ inline constexpr npy_intp short_row = 64;
 template <class C>
 class row_operand {
   public:
-    using B = batch<C, 1>;
+    using B = row_batch<C>;
     static constexpr npy_intp room = 32768 / sizeof(C), part = room / 2;
 
-    void set(char *first, npy_intp row_step, npy_intp step, npy_intp n, const storage<C> &stored, C padding) {
+    void set(char *first, npy_intp row_step, npy_intp step, npy_intp n, const storage<C> &stored, C padding, bool negated) {
         array_ = first;
         row_step_ = row_step;
         step_ = step;
         n_ = n;
         stored_ = &stored;
         padding_ = padding;
+        negated_ = negated;
     }
 
     // Rows from i on that are read, where `beyond` numbers may be touched after them.
@@ -156,7 +189,7 @@ class row_operand {
         read_ = -1;
     }
 
-    bool is_direct() const { return rows_ == 0 && !stored_->converts && step_ == sizeof(C); }
+    bool is_direct() const { return rows_ == 0 && !stored_->converts && !negated_ && step_ == sizeof(C); }
 
     strip<B> read(npy_intp i, npy_intp count) {
         const bool again = read_ == i;
@@ -166,13 +199,12 @@ class row_operand {
         if (rows_) {
             turned(i, count);
         } else if (is_direct()) {
-            if (!found.rest) return found;
-            __builtin_memcpy(rest_, found.first + found.count * B::lanes, (B::lanes - found.idle) * sizeof(C));
-            pad(found);
+            if (found.rest) __builtin_memcpy(rest_, found.first + found.count * B::lanes, (B::lanes - found.idle) * sizeof(C));
         } else {
             stored_->read(first_ + i * step_, step_, count, room_);
-            pad(found);
         }
+        if (negated_) together([](C *at) __attribute__((always_inline)) { store(at, -load<B>(at)); }, found);
+        if (found.rest) pad(found);
         return found;
     }
 
@@ -198,21 +230,24 @@ class row_operand {
 
   private:
     void pad(const strip<B> &numbers) const {
-        for (int j = B::lanes - numbers.idle; numbers.rest && j < B::lanes; ++j) numbers.rest[j] = padding_;
+        for (int j = B::lanes - numbers.idle; j < B::lanes; ++j) numbers.rest[j] = padding_;
     }
+
+    static constexpr int side = square<C>::lanes;
 
     bool is_beside() const { return row_step_ == sizeof(C) && !stored_->converts; }
 
     // Whether squares may be read and written where the rows are.
     bool are_in_place() const {
         return rows_ == B::lanes && !stored_->converts && step_ == sizeof(C) && row_step_ % sizeof(C) == 0 &&
-               (n_ >= B::lanes || (row_step_ == n_ * step_ && beyond_ >= B::lanes));
+               (n_ >= side || (row_step_ == n_ * step_ && beyond_ >= side));
     }
 
-    // The last square goes back to where it is whole.
+    // f(row, column) for all squares. The last of a row goes back to where it is whole.
     template <class F>
     RECTIFIED_INLINE void by_squares(F f) const {
-        for (npy_intp j = 0; j < n_; j += B::lanes) f(j + B::lanes <= n_ || n_ < B::lanes ? j : n_ - B::lanes);
+        for (int row = 0; row < B::lanes; row += side)
+            for (npy_intp j = 0; j < n_; j += side) f(row, j + side <= n_ || n_ < side ? j : n_ - side);
     }
 
     [[gnu::noinline]] void turned(npy_intp i, npy_intp count) {
@@ -232,7 +267,9 @@ class row_operand {
                 for (int k = 0; k < rows_; ++k) stored_->read(first_ + k * row_step_, step_, n_, waiting_ + k * n_);
             for (npy_intp j = rows_ * n_; j < B::lanes * (n_ + 1); ++j) waiting_[j] = 0;
         }
-        by_squares([&](npy_intp j) { square<C>::turn(from + j, step, room_ + j * B::lanes, B::lanes); });
+        by_squares([&](int row, npy_intp j) {
+            square<C>::turn(from + row * step + j, step, room_ + j * B::lanes + row, B::lanes);
+        });
     }
 
     // What is written after a short row is written again with the next one, in order.
@@ -245,7 +282,9 @@ class row_operand {
         const bool in_place = are_in_place();
         C *const to = in_place ? reinterpret_cast<C *>(first_) : waiting_;
         const npy_intp step = in_place ? row_step_ / npy_intp(sizeof(C)) : n_;
-        by_squares([&](npy_intp j) { square<C>::turn(room_ + j * B::lanes, B::lanes, to + j, step); });
+        by_squares([&](int row, npy_intp j) {
+            square<C>::turn(room_ + j * B::lanes + row, B::lanes, to + row * step + j, step);
+        });
         if (in_place) return;
         if (row_step_ == n_ * step_ && step_ == stored_->size)
             stored_->write(waiting_, rows_ * n_, first_, step_);
@@ -255,7 +294,7 @@ class row_operand {
 
     void copy(const char *from, char *to) const {
         if (rows_ == B::lanes)
-            __builtin_memcpy(to, from, register_bytes);
+            __builtin_memcpy(to, from, B::lanes * sizeof(C));
         else
             __builtin_memcpy(to, from, rows_ * sizeof(C));
     }
@@ -265,6 +304,7 @@ class row_operand {
     npy_intp row_step_, step_, n_, beyond_, read_;
     int rows_;  // 0 where lanes are neighbours in one
     C padding_;
+    bool negated_;
     alignas(64) C rest_[B::lanes];
     alignas(64) C room_[room];
     alignas(64) C waiting_[B::lanes * (short_row + 1)];
@@ -274,14 +314,15 @@ class row_operand {
 template <class C>
 class row_group {
   public:
-    using B = batch<C, 1>;
+    using B = row_batch<C>;
     using operand = row_operand<C>;
 
-    row_group(char *const *args, const npy_intp *steps, npy_intp n, const storage<C> &stored, int inputs, const C *padding)
+    row_group(char *const *args, const npy_intp *steps, npy_intp n, const storage<C> &stored, int inputs, const C *padding,
+              bool negated)
         : n_(n), inputs_(inputs) {
         bool beside = !stored.converts;  // the rows' numbers lie beside each other
         for (int k = 0; k <= inputs; ++k) {
-            operands_[k].set(args[k], steps[k], steps[inputs + 1 + k], n, stored, k < inputs ? padding[k] : C(0));
+            operands_[k].set(args[k], steps[k], steps[inputs + 1 + k], n, stored, k < inputs ? padding[k] : C(0), negated && k == inputs - 1);
             beside = beside && steps[k] == sizeof(C);
         }
         each_lane_a_row_ = beside || n <= short_row;
@@ -324,6 +365,7 @@ class row_group {
     }
     template <class D>
     pair<D> sum(const pair<D> &x) const {
+        if constexpr (std::is_same_v<C, float>) return {sum(x.high + x.low), D(0)};
         if (each_lane_a_row_) return x;
         double high[D::lanes], low[D::lanes];
         store(high, x.high);
@@ -369,12 +411,12 @@ void for_rows(npy_intp rows, npy_intp n, F body) {
 // What an operation on rows is, (n)->(n) or (n),(n)->(n), is the same for all loops; what it does is Op::run.
 template <class C>
 [[gnu::noinline]] void run_on_rows(char **args, const npy_intp *dimensions, const npy_intp *steps, const storage<C> &stored,
-                                   int inputs, const C *padding, void (*run)(row_group<C> &)) {
+                                   int inputs, const C *padding, bool negated, void (*run)(row_group<C> &)) {
     const default_environment environment;
     const npy_intp n = dimensions[1];
     if (n == 0) return;
     for_rows(dimensions[0], n, [=, &stored](npy_intp begin, npy_intp end) {
-        row_group<C> some(args, steps, n, stored, inputs, padding);
+        row_group<C> some(args, steps, n, stored, inputs, padding, negated);
         some.for_each(begin, end, [&] { run(some); });
     });
 }
@@ -385,7 +427,7 @@ struct row_loop {
         C padding[Op::inputs];
         for (int k = 0; k < Op::inputs; ++k) padding[k] = Op::template padding<C>(k);
         run_on_rows<C>(args, dimensions, steps, *static_cast<const storage<C> *>(stored), Op::inputs, padding,
-                       Op::template run<C>);
+                       requires { Op::negated; }, Op::template run<C>);
     }
 };
 

@@ -6,8 +6,32 @@
 
 namespace rectified::RECTIFIED_TARGET {
 
-// Shares are the powers of e times a factor. The sum is that of the rounded powers: so equal numbers, and one alone, have
-// the shares that they should have.
+// ---- steps, of one part of a row ---------------------------------------------------------------------------------------
+
+template <class B>
+RECTIFIED_INLINE B largest_of(const strip<B> &x) {
+    B most = B(-std::numeric_limits<typename B::scalar>::infinity());
+    together<4>([&](const auto *x) __attribute__((always_inline)) { most = greater(most, load<B>(x)); }, x);
+    return most;
+}
+
+// The sum of e^x, where each power is less than `larger`. With Keep they are kept.
+template <bool Keep, class Powers, class B>
+RECTIFIED_INLINE pair<wide_of<B>> sum_of_powers(const Powers powers, const strip<B> &x, const strip<B> &kept,
+                                                const B &larger) {
+    total<B> sum(larger);
+    staggered([&](const auto *x) __attribute__((always_inline)) { return powers.reduce(load<B>(x)); },
+              [&](const auto &reduced, auto *kept) __attribute__((always_inline)) {
+                  const B power = powers.of(reduced);
+                  sum.add(power);
+                  if constexpr (Keep) store(kept, power);
+              },
+              x, kept);
+    return sum.sum();
+}
+
+// Shares are powers times a factor. The sum is that of the rounded powers: so equal numbers, and one alone, have the shares
+// that they should have.
 template <class B>
 RECTIFIED_INLINE pair<B> factor_of(const pair<wide_of<B>> &all) {
     using D = wide_of<B>;
@@ -19,188 +43,116 @@ RECTIFIED_INLINE pair<B> factor_of(const pair<wide_of<B>> &all) {
         return {factor, narrowed<B>(reciprocal - widened(factor))};
 }
 
-// The sum of e^x over a row, or, for softmin, of e^-x, and each number's share in it.
-//
-// Part by part: the powers stand beside the largest number so far. When a later part has one that is larger by far the sum
-// is scaled down; its powers have to be computed again, once all is known. Infinities share alike.
+template <class B>
+RECTIFIED_INLINE B share_of(const B &power, const pair<B> &factor) {
+    return fma(power, factor.high, power * factor.low);
+}
+
+template <class B>
+RECTIFIED_INLINE void powers_to_shares(const strip<B> &powers, const pair<B> factor) {
+    together<4>([&](auto *at) __attribute__((always_inline)) { store(at, share_of(load<B>(at), factor)); }, powers);
+}
+
+template <class Powers, class B>
+RECTIFIED_INLINE void put_shares(const Powers powers, const pair<B> factor, const strip<B> &x, const strip<B> &to) {
+    staggered([&](const auto *x) __attribute__((always_inline)) { return powers.reduce(load<B>(x)); },
+              [&](const auto &reduced, auto *to)
+                  __attribute__((always_inline)) { store(to, share_of(powers.of(reduced), factor)); },
+              x, to);
+}
+
+// ---- the shares of a row -----------------------------------------------------------------------------------------------
+
+// Of minus infinities alone those count that fill up a row: they have to be taken away.
+template <class B>
+RECTIFIED_INLINE void take_away_idle(int idle, const powers_beside<B> &powers, const B &largest, pair<wide_of<B>> &sum) {
+    if (idle && any(largest == B(-std::numeric_limits<typename B::scalar>::infinity())))
+        sum.high = sum.high - widened(powers.of(largest)) * wide_of<B>(idle);
+}
+
+// The sum over a row that is one part.
+template <bool Keep, class C, class B>
+RECTIFIED_INLINE pair<wide_of<B>> sum_at_once(const row_group<C> &data, const strip<B> &x, const strip<B> &kept,
+                                              const B &largest) {
+    const B larger = B(2 / small_powers<B>::unit);
+    if (powers_beside<B>::is_small(largest)) return data.sum(sum_of_powers<Keep>(small_powers<B>(largest), x, kept, larger));
+    const powers_beside<B> powers(largest);
+    pair<wide_of<B>> sum = data.sum(sum_of_powers<Keep>(powers, x, kept, larger));
+    take_away_idle(x.idle, powers, largest, sum);
+    return sum;
+}
+
+// The shares of a row that is one part, where the result will be.
+template <class C>
+[[gnu::noinline]] strip<row_batch<C>> shares_at_once(row_group<C> &data, int input) {
+    using B = row_batch<C>;
+    const strip<B> x = data.in(input, 0), to = data.out(0);
+    powers_to_shares(to, factor_of<B>(sum_at_once<true>(data, x, to, data.largest(largest_of(x)))));
+    return to;
+}
+
+// The same part by part: the powers stand beside the largest number so far. When a later part has one that is larger by far
+// the sum is scaled down; its powers have to be computed again, once all is known. Infinities share alike.
 template <class C>
 class shares {
-    using B = batch<C, 1>;
+    using B = row_batch<C>;
     using D = wide_of<B>;
-    using I = typename B::integer;
-    static constexpr bool is_float = std::is_same_v<C, float>;
     static constexpr C infinity = std::numeric_limits<C>::infinity();
 
   public:
-    RECTIFIED_INLINE shares(row_group<C> &data, int input, bool negated)
-        : data_(data), input_(input), sign_(negated ? std::numeric_limits<typename I::scalar>::min() : 0) {}
-
-    // Takes all numbers into account, and, if Keep, keeps their powers where the result will be.
-    template <bool Keep>
-    RECTIFIED_INLINE void take_all() {
-        kept_ = Keep && data_.keeps();
-        data_.parts([&](npy_intp i) {
-            if (kept_)
-                take<true>(data_.in(input_, i), data_.out(i));
-            else
-                take<false>(data_.in(input_, i), {});
-        });
+    // With Keep the powers are kept where the result will be.
+    [[gnu::noinline]] shares(row_group<C> &data, int input, bool keep)
+        : data_(data), input_(input), kept_(keep && data_.keeps()) {
+        data_.parts([&](npy_intp i) { take(data_.in(input_, i), data_.out(i)); });
+        sum_ = data_.sum(sum_);
+        take_away_idle(idle_, powers_, largest_, sum_);
+        factor_ = factor_of<B>(sum_);
     }
-
-    // Takes the only part into account.
-    template <bool Keep>
-    RECTIFIED_INLINE void take_at_once() {
-        const strip<B> x = data_.in(input_, 0);
-        kept_ = Keep;
-        largest_ = largest_in(x);
-        powers_ = powers_beside<B>(largest_);
-        add<Keep>(x, data_.out(0));
-    }
-
-    RECTIFIED_INLINE void finish() { factor_ = factor_of<B>(whole()); }
 
     // The shares of part i, where the result will be.
-    RECTIFIED_INLINE strip<B> put(npy_intp i) const {
+    [[gnu::noinline]] strip<B> put(npy_intp i) const {
         const strip<B> to = data_.out(i);
         if (kept_ && !moved_)
-            of_powers(to);
-        else if (powers_.are_plain())
-            of_numbers<true>(data_.in(input_, i), to);
+            powers_to_shares(to, factor_);
+        else if (powers_beside<B>::is_small(beside_))
+            put_shares(static_cast<const small_powers<B> &>(powers_), factor_, data_.in(input_, i), to);
         else
-            of_numbers<false>(data_.in(input_, i), to);
+            put_shares(powers_, factor_, data_.in(input_, i), to);
         return to;
     }
 
-    // What the logarithms of shares need: log(sum) = m + log(1 + t), where t is what the others are beside the largest, m.
-    // Where they are little the sum does not tell, and they are added up once more.
-    RECTIFIED_INLINE void finish_logarithm() {
-        const pair<B> added = powers_.pair_of(largest_);
-        const pair<D> top = {widened(added.high), widened(added.low)};
-        const pair<D> all = whole(), less = sum_of_any(all.high, -top.high);
-        pair<D> others = {less.high, less.low + all.low};
-        const auto hidden = others.high < top.high * D(0x1p-8);
-        if (any(hidden)) {
-            const pair<D> again = data_.sum(without_largest(data_, input_, powers_, largest_, I(sign_)));
-            others = {select(hidden, again.high, others.high), select(hidden, again.low, others.low)};
-        }
-        if constexpr (is_float)
-            others = {(others.high + others.low) / (top.high + top.low), D(0)};
-        else
-            others = quotient_of(others, top);
-        const pair<D> log = log_of_one_plus_any<!is_float>(others);
-        const pair<D> sum = sum_of_any(widened(largest_), log.high);
-        of_largest_ = B(0) - narrowed<B>(log.high + log.low);
-        logarithm_.high = narrowed<B>(sum.high);
-        const B low = narrowed<B>((sum.high - widened(logarithm_.high)) + (sum.low + log.low));
-        logarithm_.low = select(abs(largest_) == B(infinity), of_largest_ - of_largest_, low);  // NaN stays
-    }
-
-    RECTIFIED_INLINE void put_logarithms(npy_intp i) const {
-        const pair<B> logarithm = logarithm_;
-        const B largest = largest_, of_largest = of_largest_;
-        const I sign = I(sign_);
-        together(
-            [=](const C *x, C *y) __attribute__((always_inline)) {
-                const B number = read(x, sign);
-                store(y, select(number == largest, of_largest, (number - logarithm.high) - logarithm.low));
-            },
-            data_.in(input_, i), data_.out(i));
-    }
+    const pair<D> &sum() const { return sum_; }
+    const powers_beside<B> &powers() const { return powers_; }
+    const B &largest() const { return largest_; }
 
   private:
-    RECTIFIED_INLINE static B read(const C *from, const I &sign) { return B::bits_of(I::bits_of(load<B>(from)) + sign); }
-
-    template <bool Keep>
-    [[gnu::noinline]] void take(const strip<B> &x, const strip<B> &kept) {
-        const B most = greater(beside_, largest_in(x));
+    RECTIFIED_INLINE void take(const strip<B> &x, const strip<B> &kept) {
+        const B most = greater(beside_, data_.largest(largest_of(x)));
         if (!begun_ || any(most > beside_ + B(16))) move_to(most);
         largest_ = greater(largest_, most);
-        add<Keep>(x, kept);
-    }
-
-    RECTIFIED_INLINE B largest_in(const strip<B> &x) const {
-        B most = B(-infinity);
-        const I sign = I(sign_);
-        together([&](const C *x) __attribute__((always_inline)) { most = greater(most, read(x, sign)); }, x);
-        return data_.largest(most);
-    }
-
-    template <bool Keep>
-    RECTIFIED_INLINE void add(const strip<B> &x, const strip<B> &kept) {
-        if (powers_.are_plain())
-            add_beside<true, Keep>(x, kept);
-        else
-            add_beside<false, Keep>(x, kept);
         idle_ += x.idle;
+        const B top = powers_.of(most);
+        const bool is_small = powers_beside<B>::is_small(beside_);
+        const auto part = is_small && kept_ ? added<true>(static_cast<const small_powers<B> &>(powers_), x, kept, top + top)
+                          : is_small ? added<false>(static_cast<const small_powers<B> &>(powers_), x, kept, top + top)
+                          : kept_    ? added<true>(powers_, x, kept, top + top)
+                                     : added<false>(powers_, x, kept, top + top);
+        const pair<D> all = sum_of_any(sum_.high, part.high);
+        sum_ = {all.high, sum_.low + (all.low + part.low)};
     }
 
-    template <bool Plain, bool Keep>
-    RECTIFIED_INLINE void add_beside(const strip<B> &x, const strip<B> &kept) {
-        const auto powers = powers_;
-        const I sign = I(sign_);
-        total<B> sum = sum_;
-        together(
-            [&](const C *x, C *kept) __attribute__((always_inline)) {
-                const B power = powers.template of<Plain>(read(x, sign));
-                sum.add(power);
-                if constexpr (Keep) store(kept, power);
-            },
-            x, kept);
-        sum_ = sum;
+    template <bool Keep, class Powers>
+    [[gnu::noinline]] static pair<D> added(const Powers &powers, const strip<B> &x, const strip<B> &kept, const B &larger) {
+        return sum_of_powers<Keep>(powers, x, kept, larger);
     }
 
-    RECTIFIED_INLINE void of_powers(const strip<B> &powers) const {
-        const pair<B> factor = factor_;
-        together(
-            [&](C *at) __attribute__((always_inline)) {
-                const B power = load<B>(at);
-                store(at, fma(power, factor.high, power * factor.low));
-            },
-            powers);
-    }
-
-    template <bool Plain>
-    [[gnu::noinline]] void of_numbers(const strip<B> &x, const strip<B> &to) const {
-        const auto powers = powers_;
-        const pair<B> factor = factor_;
-        const I sign = I(sign_);
-        together(
-            [&](const C *x, C *to) __attribute__((always_inline)) {
-                const B power = powers.template of<Plain>(read(x, sign));
-                store(to, fma(power, factor.high, power * factor.low));
-            },
-            x, to);
-    }
-
-    [[gnu::noinline]] static pair<D> without_largest(row_group<C> &data, int input, const powers_beside<B> beside, B largest,
-                                                     I sign) {
-        const auto powers = beside;
-        total<B> sum;
-        data.parts([&](npy_intp i) {
-            together(
-                [&](const C *x) __attribute__((always_inline)) {
-                    const B number = read(x, sign);
-                    sum.add(select(number == largest, B(0), powers.of(number)));
-                },
-                data.in(input, i));
-        });
-        return sum.sum();
-    }
-
-    // Over the whole row. What fills it up counts nothing, unless all of it is minus infinity: then it has to be taken
-    // away.
-    RECTIFIED_INLINE pair<D> whole() const {
-        pair<D> sum = data_.sum(sum_.sum());
-        if (idle_ && any(largest_ == B(-infinity))) sum.high = sum.high - widened(powers_.of(largest_)) * D(idle_);
-        return sum;
-    }
-
-    RECTIFIED_INLINE void move_to(const B &most) {
+    void move_to(const B &most) {
         const powers_beside<B> next(most);
         if (begun_) {
             const auto same = most == beside_, flat = (abs(most) == B(infinity)) | (abs(beside_) == B(infinity));
             const B none = select(flat, B(0), next.of(beside_)), before = select(flat, B(1), powers_.of(beside_));
-            sum_.scale(widened(select(same, B(1), none)) / widened(select(same, B(1), before)));
+            const D scale = widened(select(same, B(1), none)) / widened(select(same, B(1), before));
+            sum_ = {sum_.high * scale, sum_.low * scale};
             moved_ = true;
         }
         powers_ = next;
@@ -210,44 +162,96 @@ class shares {
 
     row_group<C> &data_;
     powers_beside<B> powers_;
-    total<B> sum_;
-    B beside_ = B(-infinity), largest_ = B(-infinity), of_largest_;
-    pair<B> factor_, logarithm_;
+    pair<D> sum_ = {D(0), D(0)};
+    B beside_ = B(-infinity), largest_ = B(-infinity);
+    pair<B> factor_;
     int input_, idle_ = 0;
-    typename I::scalar sign_;  // its bit
-    bool begun_ = false, moved_ = false, kept_ = false;
+    bool begun_ = false, moved_ = false, kept_;
 };
 
-// A row that is one part: the same for all that need its shares.
-template <class C>
-[[gnu::noinline]] strip<batch<C, 1>> shares_at_once(row_group<C> &data, int input, bool negated) {
-    shares<C> found(data, input, negated);
-    found.template take_at_once<true>();
-    found.finish();
-    return found.put(0);
-}
+// ---- logarithms of shares ----------------------------------------------------------------------------------------------
 
-template <bool Negated>
+// log(sum) = m + log(1 + t), where t is what the others are beside the largest, m. Where they are little the sum does not
+// tell, and they are added up once more.
+template <class C>
+class logarithm {
+    using B = row_batch<C>;
+    using D = wide_of<B>;
+    static constexpr bool is_float = std::is_same_v<C, float>;
+
+  public:
+    [[gnu::noinline]] logarithm(row_group<C> &data, const powers_beside<B> &powers, const B &largest, const pair<D> &sum)
+        : largest_(largest) {
+        const pair<B> added = powers.pair_of(largest);
+        const pair<D> top = {widened(added.high), widened(added.low)}, less = sum_of_any(sum.high, -top.high);
+        pair<D> others = {less.high, less.low + sum.low};
+        const auto hidden = others.high < top.high * D(0x1p-8);
+        if (any(hidden)) {
+            const pair<D> again = data.sum(without_largest(data, powers));
+            others = {select(hidden, again.high, others.high), select(hidden, again.low, others.low)};
+        }
+        if constexpr (is_float)
+            others = {(others.high + others.low) / (top.high + top.low), D(0)};
+        else
+            others = quotient_of(others, top);
+        const pair<D> log = log_of_one_plus_any<!is_float>(others), all = sum_of_any(widened(largest), log.high);
+        of_largest_ = B(0) - narrowed<B>(log.high + log.low);
+        high_ = narrowed<B>(all.high);
+        low_ = narrowed<B>((all.high - widened(high_)) + (all.low + log.low));
+        low_ = select(abs(largest) == B(std::numeric_limits<C>::infinity()), of_largest_ - of_largest_, low_);  // NaN stays
+    }
+
+    [[gnu::noinline]] void put(const strip<B> &x, const strip<B> &to) const {
+        const B high = high_, low = low_, largest = largest_, of_largest = of_largest_;
+        together<4>(
+            [=](const C *x, C *to) __attribute__((always_inline)) {
+                const B number = load<B>(x);
+                store(to, select(number == largest, of_largest, (number - high) - low));
+            },
+            x, to);
+    }
+
+  private:
+    [[gnu::noinline]] pair<D> without_largest(row_group<C> &data, const powers_beside<B> beside) const {
+        const B largest = largest_;
+        pair<D> sum = {D(0), D(0)};
+        data.parts([&](npy_intp i) {
+            together(
+                [&](const C *x) __attribute__((always_inline)) {
+                    const B number = load<B>(x), power = select(number == largest, B(0), beside.of(number));
+                    const pair<D> next = sum_of_any(sum.high, widened(power));
+                    sum = {next.high, sum.low + next.low};
+                },
+                data.in(0, i));
+        });
+        return sum;
+    }
+
+    B largest_, of_largest_, high_, low_;
+};
+
 struct softmax_value {
     static constexpr int inputs = 1;
     template <class C>
     static C padding(int) {
-        return Negated ? std::numeric_limits<C>::infinity() : -std::numeric_limits<C>::infinity();
+        return -std::numeric_limits<C>::infinity();
     }
     template <class C>
     static void run(row_group<C> &data) {
         if (!data.has_parts()) {
-            shares_at_once(data, 0, Negated);
+            shares_at_once(data, 0);
             return data.written(0);
         }
-        shares<C> found(data, 0, Negated);
-        found.template take_all<true>();
-        found.finish();
+        const shares<C> found(data, 0, true);
         data.parts([&](npy_intp i) {
             found.put(i);
             data.written(i);
         });
     }
+};
+
+struct softmin_value : softmax_value {
+    static constexpr bool negated = true;
 };
 
 struct log_softmax_value {
@@ -258,16 +262,24 @@ struct log_softmax_value {
     }
     template <class C>
     static void run(row_group<C> &data) {
-        shares<C> found(data, 0, false);
-        if (data.has_parts())
-            found.template take_all<false>();
-        else
-            found.template take_at_once<false>();
-        found.finish_logarithm();
+        const auto log = logarithm_of(data);
         data.parts([&](npy_intp i) {
-            found.put_logarithms(i);
+            log.put(data.in(0, i), data.out(i));
             data.written(i);
         });
+    }
+
+  private:
+    template <class C>
+    static logarithm<C> logarithm_of(row_group<C> &data) {
+        using B = row_batch<C>;
+        if (data.has_parts()) {
+            const shares<C> found(data, 0, false);
+            return {data, found.powers(), found.largest(), found.sum()};
+        }
+        const strip<B> x = data.in(0, 0);
+        const B largest = data.largest(largest_of(x));
+        return {data, powers_beside<B>(largest), largest, sum_at_once<false>(data, x, x, largest)};
     }
 };
 
@@ -320,7 +332,7 @@ template <product Kind, class B>
 // shares(i, again) has the shares of part i, for the first time or again.
 template <product Kind, class C, class Shares>
 RECTIFIED_INLINE void multiply_with_jacobian(row_group<C> &data, Shares shares) {
-    using B = batch<C, 1>;
+    using B = row_batch<C>;
     using D = wide_of<B>;
     pair<D> sum = {D(0), D(0)};
     data.parts([&](npy_intp i) { add_products<Kind != product::log_backward, B>(data.in(0, i), shares(i, false), sum); });
@@ -337,22 +349,23 @@ RECTIFIED_INLINE void multiply_with_jacobian(row_group<C> &data, Shares shares) 
 template <product Kind>
 struct product_from_input {
     static constexpr int inputs = 2;
-    static constexpr bool negated = Kind == product::softmin;
     template <class C>
     static C padding(int input) {
-        return input ? softmax_value<negated>::template padding<C>(0) : C(0);
+        return input ? -std::numeric_limits<C>::infinity() : C(0);
     }
     template <class C>
     static void run(row_group<C> &data) {
         if (!data.has_parts())
             return multiply_with_jacobian<Kind>(
-                data, [&](npy_intp, bool again) { return again ? data.out(0) : shares_at_once(data, 1, negated); });
-        shares<C> found(data, 1, negated);
-        found.template take_all<true>();
-        found.finish();
+                data, [&](npy_intp, bool again) { return again ? data.out(0) : shares_at_once(data, 1); });
+        const shares<C> found(data, 1, true);
         multiply_with_jacobian<Kind>(
             data, [&](npy_intp i, bool again) { return again && data.keeps() ? data.out(i) : found.put(i); });
     }
+};
+
+struct softmin_product_from_input : product_from_input<product::softmin> {
+    static constexpr bool negated = true;
 };
 
 // From the output: (n),(n)->(n).
@@ -377,10 +390,10 @@ struct product_from_output {
   private:
     template <class B>
     [[gnu::noinline]] static void put_powers(const strip<B> &y, const strip<B> &to) {
-        const powers_beside<B> powers(B(0));
+        const small_powers<B> powers(B(0));
         together(
             [&](const auto *y, auto *to) __attribute__((always_inline)) {
-                store(to, powers.template of<true>(load<B>(y)) * B(powers.unit));
+                store(to, powers.of(load<B>(y)) * B(powers.unit));
             },
             y, to);
     }
@@ -390,7 +403,7 @@ struct product_from_output {
 struct softmax : fold {
     static constexpr const char *name = "softmax";
     template <class S, class C>
-    using loops = row_loops<S, C, softmax_value<false>, product_from_input<product::softmax>,
+    using loops = row_loops<S, C, softmax_value, product_from_input<product::softmax>,
                             product_from_output<product::softmax>>;
     static constexpr fold_operation operations[] = {
         {"", "(n)->(n)"}, {"backward", "(n),(n)->(n)"}, {"backward_from_output", "(n),(n)->(n)"}};
@@ -399,7 +412,7 @@ struct softmax : fold {
 struct softmin : fold {
     static constexpr const char *name = "softmin";
     template <class S, class C>
-    using loops = row_loops<S, C, softmax_value<true>, product_from_input<product::softmin>,
+    using loops = row_loops<S, C, softmin_value, softmin_product_from_input,
                             product_from_output<product::softmin>>;
     static constexpr auto &operations = softmax::operations;
 };

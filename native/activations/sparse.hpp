@@ -10,7 +10,7 @@ namespace rectified::RECTIFIED_TARGET {
 // a better one, until none falls below. Infinities share alike.
 template <class T>
 class sparse_support {
-    using B = batch<T, 1>;
+    using B = row_batch<T>;
     using D = wide_of<B>;
     static constexpr T infinity = std::numeric_limits<T>::infinity();
 
@@ -92,7 +92,7 @@ struct sparsemax_product {
     template <class C>
     static void run(row_group<C> &data) {
         if constexpr (FromOutput) {
-            project(data, [](const auto *at) __attribute__((always_inline)) { return load<batch<C, 1>>(at); });
+            project(data, [](const auto *at) __attribute__((always_inline)) { return load<row_batch<C>>(at); });
         } else {
             const sparse_support<C> support(data, 1);
             project(data, [&](const auto *at) __attribute__((always_inline)) { return support.of(at); });
@@ -102,7 +102,7 @@ struct sparsemax_product {
   private:
     template <class C, class Share>
     RECTIFIED_INLINE static void project(row_group<C> &data, Share share) {
-        using B = batch<C, 1>;
+        using B = row_batch<C>;
         using D = wide_of<B>;
         D sum = D(0), members = D(0);
         data.parts([&](npy_intp i) {
@@ -148,7 +148,7 @@ struct one_hot {
     }
     template <class T>
     static void run(row_group<T> &data) {
-        using B = batch<T, 1>;
+        using B = row_batch<T>;
         B most = B(-std::numeric_limits<T>::infinity()), bad = B(0);
         each(data, [&](const T *at) __attribute__((always_inline)) {
             const B x = load<B>(at);
