@@ -67,11 +67,16 @@ RECTIFIED_INLINE B narrowed(const wide_of<B> &x) {
 // Whether a condition holds in any lane.
 template <class I>
 RECTIFIED_INLINE bool any(const I &condition) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+    int found = 0;
+    I::visit([&](int i) { found |= _mm256_movemask_epi8((__m256i)condition.part[i]); });
+#else
     std::int64_t found = 0;
     I::visit([&](int i) {
         const auto part = (register_t<std::int64_t>)condition.part[i];
         for (int k = 0; k < register_bytes / 8; ++k) found |= part[k];
     });
+#endif
     return found != 0;
 }
 
@@ -172,24 +177,16 @@ class powers_beside : public small_powers<B> {
 // exact (Dekker).
 template <class B>
 class total {
-    using D = wide_of<B>;
-
   public:
     RECTIFIED_INLINE explicit total(const B &larger) : beside_(larger), high_(larger) {}
 
     RECTIFIED_INLINE void add(const B &x) {
-        const pair<B> sum = sum_of(high_, x);
-        high_ = sum.high;
-        low_ = low_ + sum.low;
+        const B sum = high_ + x;
+        low_ = low_ + ((high_ - sum) + x);
+        high_ = sum;
     }
 
-    RECTIFIED_INLINE pair<D> sum() const {
-        const D high = widened(high_) - widened(beside_);
-        if constexpr (std::is_same_v<B, D>)
-            return sum_of_any(high, low_);
-        else
-            return {high + widened(low_), D(0)};
-    }
+    RECTIFIED_INLINE pair<B> sum() const { return sum_of_any(high_ - beside_, low_); }
 
   private:
     B beside_, high_, low_ = B(0);

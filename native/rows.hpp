@@ -53,11 +53,13 @@ RECTIFIED_INLINE void staggered(First first, Second second, const strip<B> &stri
     by_stretches(
         [&](npy_intp numbers, auto *at, auto *const... others) __attribute__((always_inline)) {
             auto held = first(at);
-            for (npy_intp j = 0; j < numbers; j += B::lanes) {
-                const auto next = first(at + (j + B::lanes < numbers ? j + B::lanes : j));
+            npy_intp j = 0;
+            for (; j + B::lanes < numbers; j += B::lanes) {
+                const auto next = first(at + j + B::lanes);
                 second(held, others + j...);
                 held = next;
             }
+            second(held, others + j...);
         },
         strip, strips...);
 }
@@ -109,26 +111,60 @@ struct stored_as {
 
 // ---- rows that lie one after the other, turned so that each lane has one -----------------------------------------------
 
-// As many rows of as many numbers as a batch has lanes; rows and columns `step` numbers apart.
+// So many numbers of as many rows as a batch has lanes, from and to batches.
 template <class T>
 struct square {
     using B = batch<T, 1>;
     static constexpr int lanes = B::lanes;
-
-    // Rows to columns.
-    RECTIFIED_INLINE static void turn(const T *from, npy_intp from_step, T *to, npy_intp to_step) {
 #if defined(__AVX2__) && !defined(__AVX512F__)
-        if constexpr (std::is_same_v<T, float>) return turn_by_halves(from, from_step, to, to_step);
+    static constexpr int columns = 4;  // half a register of float32 is loaded to where it belongs
+#else
+    static constexpr int columns = lanes;
+#endif
+
+    RECTIFIED_INLINE static void to_batches(const T *rows, npy_intp step, T *batches) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+        if constexpr (std::is_same_v<T, float>) {
+            __m256 a[4];
+            for (int i = 0; i < 4; ++i) {
+                const T *const upper = rows + i * step, *const lower = upper + 4 * step;
+                a[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(upper)), _mm_loadu_ps(lower), 1);
+            }
+            transpose_halves(a);
+            for (int i = 0; i < 4; ++i) _mm256_storeu_ps(batches + 8 * i, a[i]);
+            return;
+        }
 #endif
         B row[lanes];
-        for (int i = 0; i < lanes; ++i) row[i] = load<B>(from + i * from_step);
-        // Those of the first and of the second half in turn, and their numbers in turn too, as often as it takes to halve
-        // them to one.
-        for (int size = 1; size < lanes; size *= 2) riffle(row, std::make_integer_sequence<int, lanes / 2>{});
-        for (int i = 0; i < lanes; ++i) store(to + i * to_step, row[i]);
+        for (int i = 0; i < lanes; ++i) row[i] = load<B>(rows + i * step);
+        transpose(row);
+        for (int i = 0; i < lanes; ++i) store(batches + i * lanes, row[i]);
+    }
+
+    RECTIFIED_INLINE static void to_rows(const T *batches, T *rows, npy_intp step) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+        if constexpr (std::is_same_v<T, float>) {
+            __m256 a[4];
+            for (int i = 0; i < 4; ++i) a[i] = _mm256_loadu_ps(batches + 8 * i);
+            transpose_halves(a);
+            for (int i = 0; i < 4; ++i) _mm_storeu_ps(rows + i * step, _mm256_castps256_ps128(a[i]));
+            for (int i = 0; i < 4; ++i) _mm_storeu_ps(rows + (4 + i) * step, _mm256_extractf128_ps(a[i], 1));
+            return;
+        }
+#endif
+        B row[lanes];
+        for (int i = 0; i < lanes; ++i) row[i] = load<B>(batches + i * lanes);
+        transpose(row);
+        for (int i = 0; i < lanes; ++i) store(rows + i * step, row[i]);
     }
 
   private:
+    // Rows of the first and of the second half in turn, and their numbers in turn too, as often as it takes to halve the
+    // rows to one.
+    RECTIFIED_INLINE static void transpose(B (&row)[lanes]) {
+        for (int size = 1; size < lanes; size *= 2) riffle(row, std::make_integer_sequence<int, lanes / 2>{});
+    }
+
     template <int... I>
     RECTIFIED_INLINE static void riffle(B (&row)[lanes], std::integer_sequence<int, I...>) {
         B next[lanes];
@@ -138,22 +174,12 @@ struct square {
     }
 
 #if defined(__AVX2__)
-    // Half as many steps: halves of registers are loaded to where they belong, and all else stays within a half.
-    RECTIFIED_INLINE static void turn_by_halves(const T *from, npy_intp from_step, T *to, npy_intp to_step) {
-        for (int side = 0; side < 8; side += 4) {
-            __m256 a[4], b[4];
-            for (int i = 0; i < 4; ++i) {
-                const T *const upper = from + i * from_step + side, *const lower = upper + 4 * from_step;
-                a[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(upper)), _mm_loadu_ps(lower), 1);
-            }
-            for (int i = 0; i < 4; i += 2) {
-                b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
-                b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
-            }
-            for (int i = 0; i < 2; ++i) {
-                _mm256_storeu_ps(to + (side + 2 * i) * to_step, _mm256_shuffle_ps(b[i], b[i + 2], 0x44));
-                _mm256_storeu_ps(to + (side + 2 * i + 1) * to_step, _mm256_shuffle_ps(b[i], b[i + 2], 0xEE));
-            }
+    RECTIFIED_INLINE static void transpose_halves(__m256 (&a)[4]) {
+        const __m256 b[4] = {_mm256_unpacklo_ps(a[0], a[1]), _mm256_unpackhi_ps(a[0], a[1]), _mm256_unpacklo_ps(a[2], a[3]),
+                             _mm256_unpackhi_ps(a[2], a[3])};
+        for (int i = 0; i < 2; ++i) {
+            a[2 * i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
+            a[2 * i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xEE);
         }
     }
 #endif
@@ -233,21 +259,20 @@ class row_operand {
         for (int j = B::lanes - numbers.idle; j < B::lanes; ++j) numbers.rest[j] = padding_;
     }
 
-    static constexpr int side = square<C>::lanes;
+    static constexpr int columns = square<C>::columns;
 
     bool is_beside() const { return row_step_ == sizeof(C) && !stored_->converts; }
 
     // Whether squares may be read and written where the rows are.
     bool are_in_place() const {
         return rows_ == B::lanes && !stored_->converts && step_ == sizeof(C) && row_step_ % sizeof(C) == 0 &&
-               (n_ >= side || (row_step_ == n_ * step_ && beyond_ >= side));
+               (n_ >= columns || (row_step_ == n_ * step_ && beyond_ >= columns));
     }
 
-    // f(row, column) for all squares. The last of a row goes back to where it is whole.
+    // f(column) for all squares. The last goes back to where it is whole.
     template <class F>
     RECTIFIED_INLINE void by_squares(F f) const {
-        for (int row = 0; row < B::lanes; row += side)
-            for (npy_intp j = 0; j < n_; j += side) f(row, j + side <= n_ || n_ < side ? j : n_ - side);
+        for (npy_intp j = 0; j < n_; j += columns) f(j + columns <= n_ || n_ < columns ? j : n_ - columns);
     }
 
     [[gnu::noinline]] void turned(npy_intp i, npy_intp count) {
@@ -267,9 +292,7 @@ class row_operand {
                 for (int k = 0; k < rows_; ++k) stored_->read(first_ + k * row_step_, step_, n_, waiting_ + k * n_);
             for (npy_intp j = rows_ * n_; j < B::lanes * (n_ + 1); ++j) waiting_[j] = 0;
         }
-        by_squares([&](int row, npy_intp j) {
-            square<C>::turn(from + row * step + j, step, room_ + j * B::lanes + row, B::lanes);
-        });
+        by_squares([&](npy_intp j) { square<C>::to_batches(from + j, step, room_ + j * B::lanes); });
     }
 
     // What is written after a short row is written again with the next one, in order.
@@ -282,9 +305,7 @@ class row_operand {
         const bool in_place = are_in_place();
         C *const to = in_place ? reinterpret_cast<C *>(first_) : waiting_;
         const npy_intp step = in_place ? row_step_ / npy_intp(sizeof(C)) : n_;
-        by_squares([&](int row, npy_intp j) {
-            square<C>::turn(room_ + j * B::lanes + row, B::lanes, to + row * step + j, step);
-        });
+        by_squares([&](npy_intp j) { square<C>::to_rows(room_ + j * B::lanes, to + j, step); });
         if (in_place) return;
         if (row_step_ == n_ * step_ && step_ == stored_->size)
             stored_->write(waiting_, rows_ * n_, first_, step_);
@@ -356,28 +377,14 @@ class row_group {
     bool each_lane_a_row() const { return each_lane_a_row_; }
 
     // Over the whole row, the same for every lane of it.
-    B largest(const B &x) const {
+    RECTIFIED_INLINE B largest(const B &x) const {
         return each_lane_a_row_ ? x : B(halved<C>(x, [](auto a, auto b) { return a > b ? a : b; }));
     }
     template <class D>
-    D sum(const D &x) const {
+    RECTIFIED_INLINE D sum(const D &x) const {
         return each_lane_a_row_ ? x : D(halved<double>(x, [](auto a, auto b) { return a + b; }));
     }
-    template <class D>
-    pair<D> sum(const pair<D> &x) const {
-        if constexpr (std::is_same_v<C, float>) return {sum(x.high + x.low), D(0)};
-        if (each_lane_a_row_) return x;
-        double high[D::lanes], low[D::lanes];
-        store(high, x.high);
-        store(low, x.low);
-        for (int size = D::lanes / 2; size > 0; size /= 2)
-            for (int i = 0; i < size; ++i) {
-                const double a = high[i], b = high[i + size], sum = a + b, part = sum - a;
-                high[i] = sum;
-                low[i] += low[i + size] + ((a - (sum - part)) + (b - part));
-            }
-        return {D(high[0]), D(low[0])};
-    }
+    RECTIFIED_INLINE pair<B> sum(const pair<B> &x) const { return each_lane_a_row_ ? x : sum_of_lanes(x.high, x.low); }
 
   private:
     npy_intp length(npy_intp i) const { return n_ - i < part_ ? n_ - i : part_; }
@@ -389,6 +396,25 @@ class row_group {
         for (int size = D::lanes / 2; size > 0; size /= 2)
             for (int i = 0; i < size; ++i) all[i] = f(all[i], all[i + size]);
         return all[0];
+    }
+
+    RECTIFIED_INLINE static pair<B> sum_of_lanes(const B &high, const B &low) {
+        if constexpr (std::is_same_v<C, float>) {
+            const double sum = halved<double>(widened(high) + widened(low), [](auto a, auto b) { return a + b; });
+            const float rounded = float(sum);
+            return {B(rounded), B(float(sum - rounded))};
+        } else {
+            double all[B::lanes], rest[B::lanes];
+            store(all, high);
+            store(rest, low);
+            for (int size = B::lanes / 2; size > 0; size /= 2)
+                for (int i = 0; i < size; ++i) {
+                    const double a = all[i], b = all[i + size], sum = a + b, part = sum - a;
+                    all[i] = sum;
+                    rest[i] += rest[i + size] + ((a - (sum - part)) + (b - part));
+                }
+            return {B(all[0]), B(rest[0])};
+        }
     }
 
     npy_intp n_, part_;

@@ -17,8 +17,7 @@ RECTIFIED_INLINE B largest_of(const strip<B> &x) {
 
 // The sum of e^x, where each power is less than `larger`. With Keep they are kept.
 template <bool Keep, class Powers, class B>
-RECTIFIED_INLINE pair<wide_of<B>> sum_of_powers(const Powers powers, const strip<B> &x, const strip<B> &kept,
-                                                const B &larger) {
+RECTIFIED_INLINE pair<B> sum_of_powers(const Powers powers, const strip<B> &x, const strip<B> &kept, const B &larger) {
     total<B> sum(larger);
     staggered([&](const auto *x) __attribute__((always_inline)) { return powers.reduce(load<B>(x)); },
               [&](const auto &reduced, auto *kept) __attribute__((always_inline)) {
@@ -33,14 +32,9 @@ RECTIFIED_INLINE pair<wide_of<B>> sum_of_powers(const Powers powers, const strip
 // Shares are powers times a factor. The sum is that of the rounded powers: so equal numbers, and one alone, have the shares
 // that they should have.
 template <class B>
-RECTIFIED_INLINE pair<B> factor_of(const pair<wide_of<B>> &all) {
-    using D = wide_of<B>;
-    const D sum = all.high + all.low, reciprocal = D(1) / sum;
-    const B factor = narrowed<B>(reciprocal);
-    if constexpr (std::is_same_v<B, D>)
-        return {factor, reciprocal * fnma(reciprocal, (all.high - sum) + all.low, fnma(reciprocal, sum, D(1)))};
-    else
-        return {factor, narrowed<B>(reciprocal - widened(factor))};
+RECTIFIED_INLINE pair<B> factor_of(const pair<B> &sum) {
+    const B factor = B(1) / sum.high;
+    return {factor, factor * fnma(factor, sum.low, fnma(factor, sum.high, B(1)))};
 }
 
 template <class B>
@@ -65,19 +59,18 @@ RECTIFIED_INLINE void put_shares(const Powers powers, const pair<B> factor, cons
 
 // Of minus infinities alone those count that fill up a row: they have to be taken away.
 template <class B>
-RECTIFIED_INLINE void take_away_idle(int idle, const powers_beside<B> &powers, const B &largest, pair<wide_of<B>> &sum) {
+RECTIFIED_INLINE void take_away_idle(int idle, const powers_beside<B> &powers, const B &largest, pair<B> &sum) {
     if (idle && any(largest == B(-std::numeric_limits<typename B::scalar>::infinity())))
-        sum.high = sum.high - widened(powers.of(largest)) * wide_of<B>(idle);
+        sum.high = sum.high - powers.of(largest) * B(idle);
 }
 
 // The sum over a row that is one part.
 template <bool Keep, class C, class B>
-RECTIFIED_INLINE pair<wide_of<B>> sum_at_once(const row_group<C> &data, const strip<B> &x, const strip<B> &kept,
-                                              const B &largest) {
+RECTIFIED_INLINE pair<B> sum_at_once(const row_group<C> &data, const strip<B> &x, const strip<B> &kept, const B &largest) {
     const B larger = B(2 / small_powers<B>::unit);
     if (powers_beside<B>::is_small(largest)) return data.sum(sum_of_powers<Keep>(small_powers<B>(largest), x, kept, larger));
     const powers_beside<B> powers(largest);
-    pair<wide_of<B>> sum = data.sum(sum_of_powers<Keep>(powers, x, kept, larger));
+    pair<B> sum = data.sum(sum_of_powers<Keep>(powers, x, kept, larger));
     take_away_idle(x.idle, powers, largest, sum);
     return sum;
 }
@@ -96,7 +89,6 @@ template <class C>
 template <class C>
 class shares {
     using B = row_batch<C>;
-    using D = wide_of<B>;
     static constexpr C infinity = std::numeric_limits<C>::infinity();
 
   public:
@@ -121,7 +113,7 @@ class shares {
         return to;
     }
 
-    const pair<D> &sum() const { return sum_; }
+    const pair<B> &sum() const { return sum_; }
     const powers_beside<B> &powers() const { return powers_; }
     const B &largest() const { return largest_; }
 
@@ -137,12 +129,12 @@ class shares {
                           : is_small ? added<false>(static_cast<const small_powers<B> &>(powers_), x, kept, top + top)
                           : kept_    ? added<true>(powers_, x, kept, top + top)
                                      : added<false>(powers_, x, kept, top + top);
-        const pair<D> all = sum_of_any(sum_.high, part.high);
+        const pair<B> all = sum_of_any(sum_.high, part.high);
         sum_ = {all.high, sum_.low + (all.low + part.low)};
     }
 
     template <bool Keep, class Powers>
-    [[gnu::noinline]] static pair<D> added(const Powers &powers, const strip<B> &x, const strip<B> &kept, const B &larger) {
+    [[gnu::noinline]] static pair<B> added(const Powers &powers, const strip<B> &x, const strip<B> &kept, const B &larger) {
         return sum_of_powers<Keep>(powers, x, kept, larger);
     }
 
@@ -151,7 +143,7 @@ class shares {
         if (begun_) {
             const auto same = most == beside_, flat = (abs(most) == B(infinity)) | (abs(beside_) == B(infinity));
             const B none = select(flat, B(0), next.of(beside_)), before = select(flat, B(1), powers_.of(beside_));
-            const D scale = widened(select(same, B(1), none)) / widened(select(same, B(1), before));
+            const B scale = select(same, B(1), none) / select(same, B(1), before);
             sum_ = {sum_.high * scale, sum_.low * scale};
             moved_ = true;
         }
@@ -162,7 +154,7 @@ class shares {
 
     row_group<C> &data_;
     powers_beside<B> powers_;
-    pair<D> sum_ = {D(0), D(0)};
+    pair<B> sum_ = {B(0), B(0)};
     B beside_ = B(-infinity), largest_ = B(-infinity);
     pair<B> factor_;
     int input_, idle_ = 0;
@@ -180,21 +172,21 @@ class logarithm {
     static constexpr bool is_float = std::is_same_v<C, float>;
 
   public:
-    [[gnu::noinline]] logarithm(row_group<C> &data, const powers_beside<B> &powers, const B &largest, const pair<D> &sum)
+    [[gnu::noinline]] logarithm(row_group<C> &data, const powers_beside<B> &powers, const B &largest, const pair<B> &sum)
         : largest_(largest) {
-        const pair<B> added = powers.pair_of(largest);
-        const pair<D> top = {widened(added.high), widened(added.low)}, less = sum_of_any(sum.high, -top.high);
-        pair<D> others = {less.high, less.low + sum.low};
-        const auto hidden = others.high < top.high * D(0x1p-8);
+        const pair<B> top = powers.pair_of(largest), less = sum_of_any(sum.high, -top.high);
+        pair<B> others = {less.high, less.low + sum.low};
+        const auto hidden = others.high < top.high * B(0x1p-8);
         if (any(hidden)) {
-            const pair<D> again = data.sum(without_largest(data, powers));
+            const pair<B> again = data.sum(without_largest(data, powers));
             others = {select(hidden, again.high, others.high), select(hidden, again.low, others.low)};
         }
+        pair<D> beside;
         if constexpr (is_float)
-            others = {(others.high + others.low) / (top.high + top.low), D(0)};
+            beside = {(widened(others.high) + widened(others.low)) / (widened(top.high) + widened(top.low)), D(0)};
         else
-            others = quotient_of(others, top);
-        const pair<D> log = log_of_one_plus_any<!is_float>(others), all = sum_of_any(widened(largest), log.high);
+            beside = quotient_of(others, top);
+        const pair<D> log = log_of_one_plus_any<!is_float>(beside), all = sum_of_any(widened(largest), log.high);
         of_largest_ = B(0) - narrowed<B>(log.high + log.low);
         high_ = narrowed<B>(all.high);
         low_ = narrowed<B>((all.high - widened(high_)) + (all.low + log.low));
@@ -212,14 +204,14 @@ class logarithm {
     }
 
   private:
-    [[gnu::noinline]] pair<D> without_largest(row_group<C> &data, const powers_beside<B> beside) const {
+    [[gnu::noinline]] pair<B> without_largest(row_group<C> &data, const powers_beside<B> powers) const {
         const B largest = largest_;
-        pair<D> sum = {D(0), D(0)};
+        pair<B> sum = {B(0), B(0)};
         data.parts([&](npy_intp i) {
             together(
                 [&](const C *x) __attribute__((always_inline)) {
-                    const B number = load<B>(x), power = select(number == largest, B(0), beside.of(number));
-                    const pair<D> next = sum_of_any(sum.high, widened(power));
+                    const B number = load<B>(x);
+                    const pair<B> next = sum_of_any(sum.high, select(number == largest, B(0), powers.of(number)));
                     sum = {next.high, sum.low + next.low};
                 },
                 data.in(0, i));
@@ -336,9 +328,15 @@ RECTIFIED_INLINE void multiply_with_jacobian(row_group<C> &data, Shares shares) 
     using D = wide_of<B>;
     pair<D> sum = {D(0), D(0)};
     data.parts([&](npy_intp i) { add_products<Kind != product::log_backward, B>(data.in(0, i), shares(i, false), sum); });
-    sum = data.sum(sum);
-    const D whole = sum.high + sum.low;
-    const B high = narrowed<B>(whole), low = narrowed<B>(whole - widened(high));
+    B high, low = B(0);
+    if constexpr (std::is_same_v<B, D>) {
+        sum = data.sum(sum);
+        high = sum.high + sum.low;
+    } else {
+        const D whole = data.sum(sum.high);
+        high = narrowed<B>(whole);
+        low = narrowed<B>(whole - widened(high));
+    }
     data.parts([&](npy_intp i) {
         put_products<Kind, B>(data.in(0, i), shares(i, true), data.out(i), {high, low});
         data.written(i);
