@@ -186,7 +186,10 @@ class total {
         high_ = sum;
     }
 
-    RECTIFIED_INLINE pair<B> sum() const { return sum_of_any(high_ - beside_, low_); }
+    RECTIFIED_INLINE pair<B> sum() const {
+        const pair<B> added = sum_of(high_, -beside_);
+        return sum_of_any(added.high, added.low + low_);
+    }
 
   private:
     B beside_, high_, low_ = B(0);

@@ -195,7 +195,7 @@ template <class C>
 class row_operand {
   public:
     using B = row_batch<C>;
-    static constexpr npy_intp room = 32768 / sizeof(C), part = room / 2;
+    static constexpr npy_intp room = 32768 / sizeof(C), part = room / 4;
 
     void set(char *first, npy_intp row_step, npy_intp step, npy_intp n, const storage<C> &stored, C padding, bool negated) {
         array_ = first;
@@ -217,7 +217,7 @@ class row_operand {
 
     bool is_direct() const { return rows_ == 0 && !stored_->converts && !negated_ && step_ == sizeof(C); }
 
-    strip<B> read(npy_intp i, npy_intp count) {
+    [[gnu::noinline]] strip<B> read(npy_intp i, npy_intp count) {
         const bool again = read_ == i;
         read_ = i;
         const strip<B> found = place(i, count);
@@ -243,7 +243,7 @@ class row_operand {
         return {first, whole, few ? rest : nullptr, few ? int(B::lanes - few) : 0};
     }
 
-    void written(npy_intp i, npy_intp count) {
+    [[gnu::noinline]] void written(npy_intp i, npy_intp count) {
         if (rows_) {
             turned_back(i, count);
         } else if (is_direct()) {

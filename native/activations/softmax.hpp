@@ -186,10 +186,11 @@ class logarithm {
             beside = {(widened(others.high) + widened(others.low)) / (widened(top.high) + widened(top.low)), D(0)};
         else
             beside = quotient_of(others, top);
-        const pair<D> log = log_of_one_plus_any<!is_float>(beside), all = sum_of_any(widened(largest), log.high);
+        const pair<D> log = log_of_one_plus_any<!is_float>(beside), sums = sum_of_any(widened(largest), log.high);
+        const pair<D> all = sum_of(sums.high, sums.low + log.low);
         of_largest_ = B(0) - narrowed<B>(log.high + log.low);
         high_ = narrowed<B>(all.high);
-        low_ = narrowed<B>((all.high - widened(high_)) + (all.low + log.low));
+        low_ = narrowed<B>((all.high - widened(high_)) + all.low);
         low_ = select(abs(largest) == B(std::numeric_limits<C>::infinity()), of_largest_ - of_largest_, low_);  // NaN stays
     }
 
