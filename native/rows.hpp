@@ -185,7 +185,7 @@ struct square {
 #endif
 };
 
-inline constexpr npy_intp short_row = 64;
+inline constexpr npy_intp short_row = 128;
 
 // ---- a row, or as many as a batch has lanes, part by part --------------------------------------------------------------
 

@@ -19,7 +19,11 @@ RECTIFIED_INLINE B largest_of(const strip<B> &x) {
 template <bool Keep, class Powers, class B>
 RECTIFIED_INLINE pair<B> sum_of_powers(const Powers powers, const strip<B> &x, const strip<B> &kept, const B &larger) {
     total<B> sum(larger);
-    staggered([&](const auto *x) __attribute__((always_inline)) { return powers.reduce(load<B>(x)); },
+    const npy_intp next = x.count * B::lanes;
+    staggered([&](const auto *x) __attribute__((always_inline)) {
+                  __builtin_prefetch(x + next);
+                  return powers.reduce(load<B>(x));
+              },
               [&](const auto &reduced, auto *kept) __attribute__((always_inline)) {
                   const B power = powers.of(reduced);
                   sum.add(power);
