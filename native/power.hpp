@@ -99,28 +99,36 @@ class small_powers {
         round_ = (B(round) + B(headroom + bias)) - shift;
     }
 
+    // A power, unrounded: (1 + less) unit. The product keeps NaN, which an addition to the exponent would not.
+    struct power {
+        B less, unit;
+        RECTIFIED_INLINE B rounded() const { return fma(less, unit, unit); }
+        RECTIFIED_INLINE pair<B> whole() const {
+            const B high = rounded();
+            return {high, fma(less, unit, unit - high)};
+        }
+    };
+
     // In two steps, for they are long.
     struct reduced {
-        B r, power;  // the product with power keeps NaN, which an addition to the exponent would not
+        B r, unit;
     };
     RECTIFIED_INLINE reduced reduce(const B &x) const {
         const B s = greater(lowest_, x), shifted = fma(s, B(per_unit), round_), count = shifted - round_;
         return {fma(count, B(-log_2_low), fma(count, B(-log_2_high), s)),
                 B::bits_of(I::bits_of(shifted) << format<T>::mantissa)};  // the bits of `round` fall off
     }
-    RECTIFIED_INLINE static B of(const reduced &a) { return fma(less_one(a.r), a.power, a.power); }
+    RECTIFIED_INLINE static power of(const reduced &a) {
+        const B square = a.r * a.r;
+        return {fma(square, in_pairs(table::whole_tail, a.r, square), a.r), a.unit};
+    }
 
-    RECTIFIED_INLINE B of(const B &x) const { return of(reduce(x)); }
+    RECTIFIED_INLINE power of(const B &x) const { return of(reduce(x)); }
 
   protected:
     static constexpr T vanishes = is_float ? -128 : -770, headroom = is_float ? 60 : 100, bias = is_float ? 127 : 1023;
     static constexpr T round = format<T>::round, per_unit = table::steps_per_unit / 16;
     static constexpr T log_2_high = table::step_high * 16, log_2_low = table::step_low * 16;
-
-    RECTIFIED_INLINE static B less_one(const B &r) {
-        const B square = r * r;
-        return fma(square, in_pairs(table::whole_tail, r, square), r);
-    }
 
     // A polynomial by its even and odd terms together: half as many steps one after the other.
     template <std::size_t Count>
@@ -160,29 +168,24 @@ class powers_beside : public small_powers<B> {
         return small::reduce(lesser(highest_, fma(x, scale_, -origin_)));
     }
     using small::of;
-    RECTIFIED_INLINE B of(const B &x) const { return small::of(reduce(x)); }
-
-    // With what rounding it took away.
-    RECTIFIED_INLINE pair<B> pair_of(const B &x) const {
-        const reduced a = reduce(x);
-        const B less = small::less_one(a.r), sum = less + B(1);
-        return {sum * a.power, (less - (sum - B(1))) * a.power};
-    }
+    RECTIFIED_INLINE auto of(const B &x) const { return small::of(reduce(x)); }
 
   private:
     B origin_, scale_, highest_;
 };
 
-// A sum of positive numbers, to more digits than they have: beside one that is larger than each of them rounding errors are
-// exact (Dekker).
+// A sum of powers, to more digits than they have: beside a number that is larger than each of them it is known exactly what
+// rounding takes away (Dekker).
 template <class B>
 class total {
   public:
     RECTIFIED_INLINE explicit total(const B &larger) : beside_(larger), high_(larger) {}
 
-    RECTIFIED_INLINE void add(const B &x) {
-        const B sum = high_ + x;
-        low_ = low_ + ((high_ - sum) + x);
+    // Adds a power, of which `rounded` is what it says.
+    template <class Power>
+    RECTIFIED_INLINE void add(const Power &x, const B &rounded) {
+        const B sum = high_ + rounded;
+        low_ = low_ + fma(x.less, x.unit, x.unit - (sum - high_));
         high_ = sum;
     }
 

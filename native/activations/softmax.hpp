@@ -25,37 +25,44 @@ RECTIFIED_INLINE pair<B> sum_of_powers(const Powers powers, const strip<B> &x, c
                   return powers.reduce(load<B>(x));
               },
               [&](const auto &reduced, auto *kept) __attribute__((always_inline)) {
-                  const B power = powers.of(reduced);
-                  sum.add(power);
-                  if constexpr (Keep) store(kept, power);
+                  const auto power = powers.of(reduced);
+                  const B rounded = power.rounded();
+                  sum.add(power, rounded);
+                  if constexpr (Keep) store(kept, rounded);
               },
               x, kept);
     return sum.sum();
 }
 
-// Shares are powers times a factor. The sum is that of the rounded powers: so equal numbers, and one alone, have the shares
-// that they should have.
+// From powers to shares. Powers have been rounded, but not in the sum. The largest gets its share from more digits too: so
+// equal numbers, and one alone, have the shares that they should have.
 template <class B>
-RECTIFIED_INLINE pair<B> factor_of(const pair<B> &sum) {
-    const B factor = B(1) / sum.high;
-    return {factor, factor * fnma(factor, sum.low, fnma(factor, sum.high, B(1)))};
-}
+class share {
+  public:
+    share() = default;
+    RECTIFIED_INLINE share(const pair<B> &sum, const pair<B> &largest) : largest_(largest.high), factor_(B(1) / sum.high) {
+        factor_low_ = factor_ * fnma(factor_, sum.low, fnma(factor_, sum.high, B(1)));
+        of_largest_ = fma(largest.high, factor_, fma(largest.low, factor_, largest.high * factor_low_));
+    }
+
+    RECTIFIED_INLINE B of(const B &power) const {
+        return select(power == largest_, of_largest_, fma(power, factor_, power * factor_low_));
+    }
+
+  private:
+    B largest_, of_largest_, factor_, factor_low_;
+};
 
 template <class B>
-RECTIFIED_INLINE B share_of(const B &power, const pair<B> &factor) {
-    return fma(power, factor.high, power * factor.low);
-}
-
-template <class B>
-RECTIFIED_INLINE void powers_to_shares(const strip<B> &powers, const pair<B> factor) {
-    together<4>([&](auto *at) __attribute__((always_inline)) { store(at, share_of(load<B>(at), factor)); }, powers);
+RECTIFIED_INLINE void powers_to_shares(const strip<B> &powers, const share<B> share) {
+    together<4>([&](auto *at) __attribute__((always_inline)) { store(at, share.of(load<B>(at))); }, powers);
 }
 
 template <class Powers, class B>
-RECTIFIED_INLINE void put_shares(const Powers powers, const pair<B> factor, const strip<B> &x, const strip<B> &to) {
+RECTIFIED_INLINE void put_shares(const Powers powers, const share<B> share, const strip<B> &x, const strip<B> &to) {
     staggered([&](const auto *x) __attribute__((always_inline)) { return powers.reduce(load<B>(x)); },
               [&](const auto &reduced, auto *to)
-                  __attribute__((always_inline)) { store(to, share_of(powers.of(reduced), factor)); },
+                  __attribute__((always_inline)) { store(to, share.of(powers.of(reduced).rounded())); },
               x, to);
 }
 
@@ -65,18 +72,21 @@ RECTIFIED_INLINE void put_shares(const Powers powers, const pair<B> factor, cons
 template <class B>
 RECTIFIED_INLINE void take_away_idle(int idle, const powers_beside<B> &powers, const B &largest, pair<B> &sum) {
     if (idle && any(largest == B(-std::numeric_limits<typename B::scalar>::infinity())))
-        sum.high = sum.high - powers.of(largest) * B(idle);
+        sum.high = sum.high - powers.of(largest).rounded() * B(idle);
 }
 
-// The sum over a row that is one part.
-template <bool Keep, class C, class B>
-RECTIFIED_INLINE pair<B> sum_at_once(const row_group<C> &data, const strip<B> &x, const strip<B> &kept, const B &largest) {
+// f(sum, power of the largest) for a row that is one part.
+template <bool Keep, class C, class B, class F>
+RECTIFIED_INLINE void at_once(const row_group<C> &data, const strip<B> &x, const strip<B> &kept, const B &largest, F f) {
     const B larger = B(2 / small_powers<B>::unit);
-    if (powers_beside<B>::is_small(largest)) return data.sum(sum_of_powers<Keep>(small_powers<B>(largest), x, kept, larger));
+    if (powers_beside<B>::is_small(largest)) {
+        const small_powers<B> powers(largest);
+        return f(data.sum(sum_of_powers<Keep>(powers, x, kept, larger)), powers.of(largest).whole());
+    }
     const powers_beside<B> powers(largest);
     pair<B> sum = data.sum(sum_of_powers<Keep>(powers, x, kept, larger));
     take_away_idle(x.idle, powers, largest, sum);
-    return sum;
+    f(sum, powers.of(largest).whole());
 }
 
 // The shares of a row that is one part, where the result will be.
@@ -84,7 +94,9 @@ template <class C>
 [[gnu::noinline]] strip<row_batch<C>> shares_at_once(row_group<C> &data, int input) {
     using B = row_batch<C>;
     const strip<B> x = data.in(input, 0), to = data.out(0);
-    powers_to_shares(to, factor_of<B>(sum_at_once<true>(data, x, to, data.largest(largest_of(x)))));
+    at_once<true>(data, x, to, data.largest(largest_of(x)),
+                  [&](const pair<B> &sum, const pair<B> &largest)
+                      __attribute__((always_inline)) { powers_to_shares(to, share<B>(sum, largest)); });
     return to;
 }
 
@@ -102,18 +114,18 @@ class shares {
         data_.parts([&](npy_intp i) { take(data_.in(input_, i), data_.out(i)); });
         sum_ = data_.sum(sum_);
         take_away_idle(idle_, powers_, largest_, sum_);
-        factor_ = factor_of<B>(sum_);
+        share_ = share<B>(sum_, powers_.of(largest_).whole());
     }
 
     // The shares of part i, where the result will be.
     [[gnu::noinline]] strip<B> put(npy_intp i) const {
         const strip<B> to = data_.out(i);
         if (kept_ && !moved_)
-            powers_to_shares(to, factor_);
+            powers_to_shares(to, share_);
         else if (powers_beside<B>::is_small(beside_))
-            put_shares(static_cast<const small_powers<B> &>(powers_), factor_, data_.in(input_, i), to);
+            put_shares(static_cast<const small_powers<B> &>(powers_), share_, data_.in(input_, i), to);
         else
-            put_shares(powers_, factor_, data_.in(input_, i), to);
+            put_shares(powers_, share_, data_.in(input_, i), to);
         return to;
     }
 
@@ -127,7 +139,7 @@ class shares {
         if (!begun_ || any(most > beside_ + B(16))) move_to(most);
         largest_ = greater(largest_, most);
         idle_ += x.idle;
-        const B top = powers_.of(most);
+        const B top = powers_.of(most).rounded();
         const bool is_small = powers_beside<B>::is_small(beside_);
         const auto part = is_small && kept_ ? added<true>(static_cast<const small_powers<B> &>(powers_), x, kept, top + top)
                           : is_small ? added<false>(static_cast<const small_powers<B> &>(powers_), x, kept, top + top)
@@ -146,7 +158,7 @@ class shares {
         const powers_beside<B> next(most);
         if (begun_) {
             const auto same = most == beside_, flat = (abs(most) == B(infinity)) | (abs(beside_) == B(infinity));
-            const B none = select(flat, B(0), next.of(beside_)), before = select(flat, B(1), powers_.of(beside_));
+            const B none = select(flat, B(0), next.of(beside_).rounded()), before = select(flat, B(1), powers_.of(beside_).rounded());
             const B scale = select(same, B(1), none) / select(same, B(1), before);
             sum_ = {sum_.high * scale, sum_.low * scale};
             moved_ = true;
@@ -160,7 +172,7 @@ class shares {
     powers_beside<B> powers_;
     pair<B> sum_ = {B(0), B(0)};
     B beside_ = B(-infinity), largest_ = B(-infinity);
-    pair<B> factor_;
+    share<B> share_;
     int input_, idle_ = 0;
     bool begun_ = false, moved_ = false, kept_;
 };
@@ -178,8 +190,8 @@ class logarithm {
   public:
     [[gnu::noinline]] logarithm(row_group<C> &data, const powers_beside<B> &powers, const B &largest, const pair<B> &sum)
         : largest_(largest) {
-        const pair<B> top = powers.pair_of(largest), less = sum_of_any(sum.high, -top.high);
-        pair<B> others = {less.high, less.low + sum.low};
+        const pair<B> top = powers.of(largest).whole(), less = sum_of_any(sum.high, -top.high);
+        pair<B> others = {less.high, less.low + (sum.low - top.low)};
         const auto hidden = others.high < top.high * B(0x1p-8);
         if (any(hidden)) {
             const pair<B> again = data.sum(without_largest(data, powers));
@@ -216,7 +228,7 @@ class logarithm {
             together(
                 [&](const C *x) __attribute__((always_inline)) {
                     const B number = load<B>(x);
-                    const pair<B> next = sum_of_any(sum.high, select(number == largest, B(0), powers.of(number)));
+                    const pair<B> next = sum_of_any(sum.high, select(number == largest, B(0), powers.of(number).rounded()));
                     sum = {next.high, sum.low + next.low};
                 },
                 data.in(0, i));
@@ -276,7 +288,10 @@ struct log_softmax_value {
         }
         const strip<B> x = data.in(0, 0);
         const B largest = data.largest(largest_of(x));
-        return {data, powers_beside<B>(largest), largest, sum_at_once<false>(data, x, x, largest)};
+        pair<B> sum;
+        at_once<false>(data, x, x, largest,
+                       [&](const pair<B> &found, const pair<B> &) __attribute__((always_inline)) { sum = found; });
+        return {data, powers_beside<B>(largest), largest, sum};
     }
 };
 
@@ -396,7 +411,7 @@ struct product_from_output {
         const small_powers<B> powers(B(0));
         together(
             [&](const auto *y, auto *to) __attribute__((always_inline)) {
-                store(to, powers.of(load<B>(y)) * B(powers.unit));
+                store(to, powers.of(load<B>(y)).rounded() * B(powers.unit));
             },
             y, to);
     }
