@@ -54,17 +54,11 @@ RECTIFIED_INLINE void staggered(First first, Second second, const strip<B> &stri
         [&](npy_intp numbers, auto *at, auto *const... others) __attribute__((always_inline)) {
             auto held = first(at);
             npy_intp j = 0;
-            const auto step = [&](const auto &now) __attribute__((always_inline)) {
+            for (; j + B::lanes < numbers; j += B::lanes) {
                 const auto next = first(at + j + B::lanes);
-                second(now, others + j...);
-                j += B::lanes;
-                return next;
-            };
-            while (j + 2 * B::lanes < numbers) {
-                const auto next = step(held);
-                held = step(next);
+                second(held, others + j...);
+                held = next;
             }
-            if (j + B::lanes < numbers) held = step(held);
             second(held, others + j...);
         },
         strip, strips...);
