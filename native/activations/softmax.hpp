@@ -135,11 +135,11 @@ class shares {
 
   private:
     RECTIFIED_INLINE void take(const strip<B> &x, const strip<B> &kept) {
-        const B most = greater(beside_, data_.largest(largest_of(x)));
+        const B here = data_.largest(largest_of(x)), most = greater(beside_, here);
         if (!begun_ || any(most > beside_ + B(16))) move_to(most);
         largest_ = greater(largest_, most);
         idle_ += x.idle;
-        const B top = powers_.of(most).rounded();
+        const B top = powers_.of(here).rounded();
         const bool is_small = powers_beside<B>::is_small(beside_);
         const auto part = is_small && kept_ ? added<true>(static_cast<const small_powers<B> &>(powers_), x, kept, top + top)
                           : is_small ? added<false>(static_cast<const small_powers<B> &>(powers_), x, kept, top + top)
@@ -192,7 +192,7 @@ class logarithm {
         : largest_(largest) {
         const pair<B> top = powers.of(largest).whole(), less = sum_of_any(sum.high, -top.high);
         pair<B> others = {less.high, less.low + (sum.low - top.low)};
-        const auto hidden = others.high < top.high * B(0x1p-8);
+        const auto hidden = others.high < top.high * B(data.each_lane_a_row() ? 0x1p-10 : 0x1p-5);  // by how many they are
         if (any(hidden)) {
             const pair<B> again = data.sum(without_largest(data, powers));
             others = {select(hidden, again.high, others.high), select(hidden, again.low, others.low)};
