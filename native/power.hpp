@@ -80,8 +80,8 @@ RECTIFIED_INLINE bool any(const I &condition) {
     return found != 0;
 }
 
-// e^x 2^(headroom - shift) for |x| < far and up to 32 above m, where e^m 2^-shift is near 1: what is left of m is a power of
-// two. What lies so far below m that even many such numbers vanish beside it is cut off.
+// e^x 2^(headroom - shift) for |x| < far and up to 32 above m, where e^m 2^-shift is near 1: what is left of m is a power
+// of two. What lies so far below m that even many such numbers vanish beside it is cut off.
 template <class B>
 class small_powers {
   protected:
@@ -164,9 +164,7 @@ class powers_beside : public small_powers<B> {
 
     static bool is_small(const B &m) { return !any(abs(m) >= B(small::far)); }
 
-    RECTIFIED_INLINE reduced reduce(const B &x) const {
-        return small::reduce(lesser(highest_, fma(x, scale_, -origin_)));
-    }
+    RECTIFIED_INLINE reduced reduce(const B &x) const { return small::reduce(lesser(highest_, fma(x, scale_, -origin_))); }
     using small::of;
     RECTIFIED_INLINE auto of(const B &x) const { return small::of(reduce(x)); }
 

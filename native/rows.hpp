@@ -225,7 +225,8 @@ class row_operand {
         if (rows_) {
             turned(i, count);
         } else if (is_direct()) {
-            if (found.rest) __builtin_memcpy(rest_, found.first + found.count * B::lanes, (B::lanes - found.idle) * sizeof(C));
+            if (found.rest)
+                __builtin_memcpy(rest_, found.first + found.count * B::lanes, (B::lanes - found.idle) * sizeof(C));
         } else {
             stored_->read(first_ + i * step_, step_, count, room_);
         }
@@ -343,7 +344,8 @@ class row_group {
         : n_(n), inputs_(inputs) {
         bool beside = !stored.converts;  // the rows' numbers lie beside each other
         for (int k = 0; k <= inputs; ++k) {
-            operands_[k].set(args[k], steps[k], steps[inputs + 1 + k], n, stored, k < inputs ? padding[k] : C(0), negated && k == inputs - 1);
+            operands_[k].set(args[k], steps[k], steps[inputs + 1 + k], n, stored, k < inputs ? padding[k] : C(0),
+                             negated && k == inputs - 1);
             beside = beside && steps[k] == sizeof(C);
         }
         each_lane_a_row_ = beside || n <= short_row;
@@ -452,8 +454,9 @@ struct row_loop {
     static void run(char **args, const npy_intp *dimensions, const npy_intp *steps, void *stored) {
         C padding[Op::inputs];
         for (int k = 0; k < Op::inputs; ++k) padding[k] = Op::template padding<C>(k);
-        run_on_rows<C>(args, dimensions, steps, *static_cast<const storage<C> *>(stored), Op::inputs, padding,
-                       requires { Op::negated; }, Op::template run<C>);
+        run_on_rows<C>(
+            args, dimensions, steps, *static_cast<const storage<C> *>(stored), Op::inputs, padding,
+            requires { Op::negated; }, Op::template run<C>);
     }
 };
 

@@ -20,17 +20,18 @@ template <bool Keep, class Powers, class B>
 RECTIFIED_INLINE pair<B> sum_of_powers(const Powers powers, const strip<B> &x, const strip<B> &kept, const B &larger) {
     total<B> sum(larger);
     const npy_intp next = x.count * B::lanes;
-    staggered([&](const auto *x) __attribute__((always_inline)) {
-                  __builtin_prefetch(x + next);
-                  return powers.reduce(load<B>(x));
-              },
-              [&](const auto &reduced, auto *kept) __attribute__((always_inline)) {
-                  const auto power = powers.of(reduced);
-                  const B rounded = power.rounded();
-                  sum.add(power, rounded);
-                  if constexpr (Keep) store(kept, rounded);
-              },
-              x, kept);
+    staggered(
+        [&](const auto *x) __attribute__((always_inline)) {
+            __builtin_prefetch(x + next);
+            return powers.reduce(load<B>(x));
+        },
+        [&](const auto &reduced, auto *kept) __attribute__((always_inline)) {
+            const auto power = powers.of(reduced);
+            const B rounded = power.rounded();
+            sum.add(power, rounded);
+            if constexpr (Keep) store(kept, rounded);
+        },
+        x, kept);
     return sum.sum();
 }
 
@@ -158,7 +159,8 @@ class shares {
         const powers_beside<B> next(most);
         if (begun_) {
             const auto same = most == beside_, flat = (abs(most) == B(infinity)) | (abs(beside_) == B(infinity));
-            const B none = select(flat, B(0), next.of(beside_).rounded()), before = select(flat, B(1), powers_.of(beside_).rounded());
+            const B none = select(flat, B(0), next.of(beside_).rounded()),
+                    before = select(flat, B(1), powers_.of(beside_).rounded());
             const B scale = select(same, B(1), none) / select(same, B(1), before);
             sum_ = {sum_.high * scale, sum_.low * scale};
             moved_ = true;
@@ -207,7 +209,9 @@ class logarithm {
         of_largest_ = B(0) - narrowed<B>(log.high + log.low);
         high_ = narrowed<B>(all.high);
         low_ = narrowed<B>((all.high - widened(high_)) + all.low);
-        low_ = select(abs(largest) == B(std::numeric_limits<C>::infinity()), of_largest_ - of_largest_, low_);  // NaN stays
+        const auto infinite = abs(largest) == B(std::numeric_limits<C>::infinity());
+        high_ = select(infinite, largest, high_);
+        low_ = select(infinite, of_largest_ - of_largest_, low_);  // NaN stays
     }
 
     [[gnu::noinline]] void put(const strip<B> &x, const strip<B> &to) const {
@@ -409,11 +413,9 @@ struct product_from_output {
     template <class B>
     [[gnu::noinline]] static void put_powers(const strip<B> &y, const strip<B> &to) {
         const small_powers<B> powers(B(0));
-        together(
-            [&](const auto *y, auto *to) __attribute__((always_inline)) {
-                store(to, powers.of(load<B>(y)).rounded() * B(powers.unit));
-            },
-            y, to);
+        together([&](const auto *y, auto *to)
+                     __attribute__((always_inline)) { store(to, powers.of(load<B>(y)).rounded() * B(powers.unit)); },
+                 y, to);
     }
 };
 
@@ -421,8 +423,8 @@ struct product_from_output {
 struct softmax : fold {
     static constexpr const char *name = "softmax";
     template <class S, class C>
-    using loops = row_loops<S, C, softmax_value, product_from_input<product::softmax>,
-                            product_from_output<product::softmax>>;
+    using loops =
+        row_loops<S, C, softmax_value, product_from_input<product::softmax>, product_from_output<product::softmax>>;
     static constexpr fold_operation operations[] = {
         {"", "(n)->(n)"}, {"backward", "(n),(n)->(n)"}, {"backward_from_output", "(n),(n)->(n)"}};
 };
@@ -430,8 +432,7 @@ struct softmax : fold {
 struct softmin : fold {
     static constexpr const char *name = "softmin";
     template <class S, class C>
-    using loops = row_loops<S, C, softmin_value, softmin_product_from_input,
-                            product_from_output<product::softmin>>;
+    using loops = row_loops<S, C, softmin_value, softmin_product_from_input, product_from_output<product::softmin>>;
     static constexpr auto &operations = softmax::operations;
 };
 
