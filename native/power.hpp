@@ -196,30 +196,45 @@ class total {
     B beside_, high_, low_ = B(0);
 };
 
-// log(1 + x) for x >= 0: in pairs, or in plain float64, which has digits enough for float32.
-template <bool Pairs, class D>
-RECTIFIED_INLINE pair<D> log_of_one_plus_any(const pair<D> &x) {
+// 1 + x as a mantissa of 1 and more, and how often that is doubled, for x >= 0.
+template <class D>
+struct one_plus {
     using I = typename D::integer;
-    const D log_2 = D(0x1.62e42fefa39efp-1), log_2_low = D(0x1.abc9e3b39803fp-56);
-    const pair<D> sum = sum_of_any(D(1), x.high);
-    const I bits = I::bits_of(sum.high), one = I::bits_of(D(1)), exponent = (bits >> 52) - (one >> 52);
-    const D mantissa = D::bits_of((bits & I((std::int64_t(1) << 52) - 1)) | one);
-    const D count = D::bits_of(exponent + I::bits_of(D(0x1.8p52))) - D(0x1.8p52);
-    const auto small = x.high < D(1), plain = x.high <= D(std::numeric_limits<double>::max());
-    const D part = select(small, x.high, mantissa - D(1));
-    pair<D> log;
-    if constexpr (Pairs) {
-        const D down = D::bits_of(one - (exponent << 52));
-        log = log_of_one_plus(pair<D>{part, select(small, x.low, (sum.low + x.low) * down)});
-        const pair<D> whole = product_of(count, pair<D>{log_2, log_2_low});
-        const pair<D> both = sum_of(whole.high, log.high);
-        log = {select(small, log.high, both.high), select(small, log.low, both.low + (whole.low + log.low))};
-    } else {
-        log = twice_atanh(pair<D>{part / (D(2) + part), D(0)}, 1);
-        log = {log.high + log.low, D(0)};
-        log.high = select(small, log.high, fma(count, log_2, log.high));
+    pair<D> sum;
+    D mantissa, doublings, down;
+
+    RECTIFIED_INLINE explicit one_plus(const D &x) : sum(sum_of_any(D(1), x)) {
+        const I bits = I::bits_of(sum.high), one = I::bits_of(D(1)), exponent = (bits >> 52) - (one >> 52);
+        mantissa = D::bits_of((bits & I((std::int64_t(1) << 52) - 1)) | one);
+        doublings = D::bits_of(exponent + I::bits_of(D(0x1.8p52))) - D(0x1.8p52);
+        down = D::bits_of(one - (exponent << 52));
     }
-    return {select(plain, log.high, x.high), select(plain, log.low, D(0))};
+};
+
+inline constexpr double log_of_2 = 0x1.62e42fefa39efp-1, log_of_2_low = 0x1.abc9e3b39803fp-56;
+
+// log(1 + x) for x >= 0.
+template <class D>
+RECTIFIED_INLINE D log_of_one_plus_any(const D &x) {
+    const one_plus<D> sum(x);
+    const auto small = x < D(1);
+    const D part = select(small, x, sum.mantissa - D(1));
+    const pair<D> log = twice_atanh(pair<D>{part / (D(2) + part), D(0)}, 1);
+    const D whole = log.high + log.low;
+    return select(x <= D(std::numeric_limits<double>::max()), select(small, whole, fma(sum.doublings, D(log_of_2), whole)),
+                  x);
+}
+template <class D>
+RECTIFIED_INLINE pair<D> log_of_one_plus_any(const pair<D> &x) {
+    const one_plus<D> sum(x.high);
+    const auto small = x.high < D(1), plain = x.high <= D(std::numeric_limits<double>::max());
+    const pair<D> part = log_of_one_plus(
+        pair<D>{select(small, x.high, sum.mantissa - D(1)), select(small, x.low, (sum.sum.low + x.low) * sum.down)});
+    const pair<D> whole = product_of(sum.doublings, pair<D>{D(log_of_2), D(log_of_2_low)});
+    const pair<D> both = sum_of(whole.high, part.high);
+    const D high = select(small, part.high, both.high);
+    const D low = select(small, part.low, both.low + (whole.low + part.low));
+    return {select(plain, high, x.high), select(plain, low, D(0))};
 }
 
 }  // namespace rectified::RECTIFIED_TARGET

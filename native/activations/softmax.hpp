@@ -199,16 +199,18 @@ class logarithm {
             const pair<B> again = data.sum(without_largest(data, powers));
             others = {select(hidden, again.high, others.high), select(hidden, again.low, others.low)};
         }
-        pair<D> beside;
-        if constexpr (is_float)
-            beside = {(widened(others.high) + widened(others.low)) / (widened(top.high) + widened(top.low)), D(0)};
-        else
-            beside = quotient_of(others, top);
-        const pair<D> log = log_of_one_plus_any<!is_float>(beside), sums = sum_of_any(widened(largest), log.high);
-        const pair<D> all = sum_of(sums.high, sums.low + log.low);
-        of_largest_ = B(0) - narrowed<B>(log.high + log.low);
-        high_ = narrowed<B>(all.high);
-        low_ = narrowed<B>((all.high - widened(high_)) + all.low);
+        if constexpr (is_float) {
+            const D wide = (widened(others.high) + widened(others.low)) / (widened(top.high) + widened(top.low));
+            const D log = log_of_one_plus_any(wide), all = widened(largest) + log;
+            of_largest_ = B(0) - narrowed<B>(log);
+            high_ = narrowed<B>(all);
+            low_ = narrowed<B>(all - widened(high_));
+        } else {
+            const pair<B> log = log_of_one_plus_any(quotient_of(others, top)), all = sum_of_any(largest, log.high);
+            of_largest_ = B(0) - (log.high + log.low);
+            high_ = all.high + (all.low + log.low);
+            low_ = (all.high - high_) + (all.low + log.low);
+        }
         const auto infinite = abs(largest) == B(std::numeric_limits<C>::infinity());
         high_ = select(infinite, largest, high_);
         low_ = select(infinite, of_largest_ - of_largest_, low_);  // NaN stays
