@@ -162,7 +162,9 @@ class powers_beside : public small_powers<B> {
         highest_ = select(up, B(0), B(infinity));
     }
 
+    // Where m is small it takes less.
     static bool is_small(const B &m) { return !any(abs(m) >= B(small::far)); }
+    const small &of_small() const { return *this; }
 
     RECTIFIED_INLINE reduced reduce(const B &x) const { return small::reduce(lesser(highest_, fma(x, scale_, -origin_))); }
     using small::of;

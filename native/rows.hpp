@@ -11,7 +11,7 @@
 namespace rectified::RECTIFIED_TARGET {
 
 template <class C>
-using row_batch = batch<C, 1>;
+using row_batch = batch<C, 1>;  // what of a row is computed at once
 
 // Numbers as batches side by side; and one more elsewhere, if there is a rest.
 template <class B>
@@ -190,7 +190,6 @@ inline constexpr npy_intp short_row = 128;
 // ---- a row, or as many as a batch has lanes, part by part --------------------------------------------------------------
 
 // One operand. A part of it is a strip of batches, whose lanes are neighbours in a row, or each lane is a row of its own.
-// What fills up the last batch of a row is `padding`.
 template <class C>
 class row_operand {
   public:
@@ -436,7 +435,7 @@ void for_rows(npy_intp rows, npy_intp n, F body) {
         in_parallel(rows, grain, body);
 }
 
-// What an operation on rows is, (n)->(n) or (n),(n)->(n), is the same for all loops; what it does is Op::run.
+// An operation on rows, (n)->(n) or (n),(n)->(n). The last input may be taken negated.
 template <class C>
 [[gnu::noinline]] void run_on_rows(char **args, const npy_intp *dimensions, const npy_intp *steps, const storage<C> &stored,
                                    int inputs, const C *padding, bool negated, void (*run)(row_group<C> &)) {
@@ -449,6 +448,7 @@ template <class C>
     });
 }
 
+// Op::run does it, and what fills up the last batch of an input is Op::padding.
 template <class Op, class C>
 struct row_loop {
     static void run(char **args, const npy_intp *dimensions, const npy_intp *steps, void *stored) {

@@ -124,7 +124,7 @@ class shares {
         if (kept_ && !moved_)
             powers_to_shares(to, share_);
         else if (powers_beside<B>::is_small(beside_))
-            put_shares(static_cast<const small_powers<B> &>(powers_), share_, data_.in(input_, i), to);
+            put_shares(powers_.of_small(), share_, data_.in(input_, i), to);
         else
             put_shares(powers_, share_, data_.in(input_, i), to);
         return to;
@@ -141,11 +141,10 @@ class shares {
         largest_ = greater(largest_, most);
         idle_ += x.idle;
         const B top = powers_.of(here).rounded();
-        const bool is_small = powers_beside<B>::is_small(beside_);
-        const auto part = is_small && kept_ ? added<true>(static_cast<const small_powers<B> &>(powers_), x, kept, top + top)
-                          : is_small ? added<false>(static_cast<const small_powers<B> &>(powers_), x, kept, top + top)
-                          : kept_    ? added<true>(powers_, x, kept, top + top)
-                                     : added<false>(powers_, x, kept, top + top);
+        const auto add = [&](const auto &powers) {
+            return kept_ ? added<true>(powers, x, kept, top + top) : added<false>(powers, x, kept, top + top);
+        };
+        const pair<B> part = powers_beside<B>::is_small(beside_) ? add(powers_.of_small()) : add(powers_);
         const pair<B> all = sum_of_any(sum_.high, part.high);
         sum_ = {all.high, sum_.low + (all.low + part.low)};
     }
