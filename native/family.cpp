@@ -196,12 +196,16 @@ void add_ridge(registry &to) {
     }
 }
 
+template <class F, class S, class C, int K>
+constexpr typed_loop fold_loop() {
+    using loops = typename F::template loops<S, C>;
+    return {type_number<S>, loops::run[K], loops::work};
+}
+
 template <class F, int K>
 void add_fold_operation(registry &to) {
-    static constexpr typed_loop loops[] = {{type_number<half>, F::template loops<half, double>::run[K]},
-                                           {type_number<float>, F::template loops<float, float>::run[K]},
-                                           {type_number<double>, F::template loops<double, double>::run[K]},
-                                           {type_number<bfloat16>, F::template loops<bfloat16, double>::run[K]}};
+    static constexpr typed_loop loops[] = {fold_loop<F, half, double, K>(), fold_loop<F, float, float, K>(),
+                                           fold_loop<F, double, double, K>(), fold_loop<F, bfloat16, double, K>()};
     constexpr fold_operation operation = F::operations[K];
     to.add({F::name, operation.kind, "", "", operation.inputs(), operation.signature, loops, std::size(loops),
             operation.outputs(), operation.bits});

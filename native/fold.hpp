@@ -28,6 +28,7 @@ struct fold_operation {
 template <class... Loops>
 struct fold_loops {
     static constexpr loop_t run[] = {Loops::run...};
+    static constexpr const void *work = nullptr;  // what they are given
 };
 
 }  // namespace rectified

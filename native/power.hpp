@@ -64,54 +64,70 @@ RECTIFIED_INLINE B narrowed(const wide_of<B> &x) {
         return B::each([&](int i) { return single::halves_narrowed(x.part[2 * i], x.part[2 * i + 1]); });
 }
 
-// e^(x - origin) 2^(headroom - shift) for x up to 32 above m, where e^(m - origin) 2^-shift is near 1.
-//
-// The origin is 0, or, where m is large, m itself: in both cases the difference is exact for every x that counts, and what
-// is left of m is a power of two. What lies so far below m that even many such numbers vanish beside it is cut off.
+// Whether a condition holds in any lane.
+template <class I>
+RECTIFIED_INLINE bool any(const I &condition) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+    int found = 0;
+    I::visit([&](int i) { found |= _mm256_movemask_epi8((__m256i)condition.part[i]); });
+#else
+    std::int64_t found = 0;
+    I::visit([&](int i) {
+        const auto part = (register_t<std::int64_t>)condition.part[i];
+        for (int k = 0; k < register_bytes / 8; ++k) found |= part[k];
+    });
+#endif
+    return found != 0;
+}
+
+// e^x 2^(headroom - shift) for |x| < far and up to 32 above m, where e^m 2^-shift is near 1: what is left of m is a power
+// of two. What lies so far below m that even many such numbers vanish beside it is cut off.
 template <class B>
-class powers_beside {
+class small_powers {
+  protected:
     using T = typename B::scalar;
-    using D = wide_of<B>;
+    using I = typename B::integer;
+    using table = exponential_table<T>;
     static constexpr bool is_float = std::is_same_v<T, float>;
 
   public:
-    static constexpr T unit = is_float ? T(0x1p-60) : T(0x1p-100);  // 2^-headroom
-    B origin;
+    static constexpr T far = is_float ? 512 : 4096, unit = is_float ? T(0x1p-60) : T(0x1p-100);  // 2^-headroom
 
-    powers_beside() = default;
-    RECTIFIED_INLINE explicit powers_beside(const B &m)
-        : origin(select(abs(m) >= B(far), m, B(0))), lowest_((m - origin) + B(vanishes)) {
-        shift_ = fma(m - origin, B(per_unit), B(round)) - B(round);
-        round_ = (B(round) + B(headroom)) - shift_;
+    small_powers() = default;
+    RECTIFIED_INLINE explicit small_powers(const B &m) : lowest_(m + B(vanishes)) {
+        const B shift = fma(m, B(per_unit), B(round)) - B(round);
+        round_ = (B(round) + B(headroom + bias)) - shift;
     }
 
-    RECTIFIED_INLINE B of(const B &x) const {
-        const reduced a(*this, x);
-        return (a.less_one + B(1)) * a.power;
-    }
-
-    // With what rounding it took away.
-    RECTIFIED_INLINE pair<B> pair_of(const B &x) const {
-        const reduced a(*this, x);
-        const B sum = a.less_one + B(1);
-        return {sum * a.power, (a.less_one - (sum - B(1))) * a.power};
-    }
-
-    // In more digits than are in a number.
-    RECTIFIED_INLINE pair<D> wide_of_number(const B &x) const {
-        if constexpr (is_float) {
-            const D rest = fnma(widened(shift_), D(0.693147180559945309), widened(x - origin));
-            return {powers_beside<D>(D(0)).of(rest) * D(powers_beside<D>::unit / double(unit)), D(0)};
-        } else {
-            return pair_of(x);
+    // A power, unrounded: (1 + less) unit. The product keeps NaN, which an addition to the exponent would not.
+    struct power {
+        B less, unit;
+        RECTIFIED_INLINE B rounded() const { return fma(less, unit, unit); }
+        RECTIFIED_INLINE pair<B> whole() const {
+            const B high = rounded();
+            return {high, fma(less, unit, unit - high)};
         }
+    };
+
+    // In two steps, for they are long.
+    struct reduced {
+        B r, unit;
+    };
+    RECTIFIED_INLINE reduced reduce(const B &x) const {
+        const B s = greater(lowest_, x), shifted = fma(s, B(per_unit), round_), count = shifted - round_;
+        return {fma(count, B(-log_2_low), fma(count, B(-log_2_high), s)),
+                B::bits_of(I::bits_of(shifted) << format<T>::mantissa)};  // the bits of `round` fall off
+    }
+    RECTIFIED_INLINE static power of(const reduced &a) {
+        const B square = a.r * a.r;
+        return {fma(square, in_pairs(table::whole_tail, a.r, square), a.r), a.unit};
     }
 
-  private:
-    using table = exponential_table<T>;
-    static constexpr T far = is_float ? 512 : 4096, vanishes = is_float ? -128 : -770, headroom = is_float ? 60 : 100;
-    static constexpr T round = format<T>::round;
-    static constexpr T per_unit = table::steps_per_unit / 16;
+    RECTIFIED_INLINE power of(const B &x) const { return of(reduce(x)); }
+
+  protected:
+    static constexpr T vanishes = is_float ? -128 : -770, headroom = is_float ? 60 : 100, bias = is_float ? 127 : 1023;
+    static constexpr T round = format<T>::round, per_unit = table::steps_per_unit / 16;
     static constexpr T log_2_high = table::step_high * 16, log_2_low = table::step_low * 16;
 
     // A polynomial by its even and odd terms together: half as many steps one after the other.
@@ -122,66 +138,102 @@ class powers_beside {
         return sum;
     }
 
-    struct reduced {
-        B less_one, power;  // the product with power keeps NaN, which an addition to the exponent would not
-
-        RECTIFIED_INLINE reduced(const powers_beside &beside, const B &x) {
-            using I = typename B::integer;
-            const B s = greater(beside.lowest_, x - beside.origin);
-            const B shifted = fma(s, B(per_unit), beside.round_), count = shifted - beside.round_;
-            const B r = fma(count, B(-log_2_low), fma(count, B(-log_2_high), s));
-            power = B::bits_of(I::bits_of(B(1)) + (I::bits_of(shifted) << format<T>::mantissa));
-            less_one = fma(r * r, in_pairs(table::whole_tail, r, r * r), r);
-        }
-    };
-
-    B lowest_, round_, shift_;
+    B lowest_, round_;
 };
 
-// A sum of many positive numbers, to more digits than they have.
+// The same for any x, with e^(x - origin): the origin is 0, or, where m is large, m itself. In both cases the difference is
+// exact for every x that counts. Where m is infinite, numbers equal to it have the power 1, and others vanish.
 template <class B>
-class total {
-    using D = wide_of<B>;
+class powers_beside : public small_powers<B> {
+    using small = small_powers<B>;
+    using typename small::T;
+    static constexpr T infinity = std::numeric_limits<T>::infinity(), largest = std::numeric_limits<T>::max();
 
   public:
-    RECTIFIED_INLINE void add(const pair<B> &x) {
-        if constexpr (std::is_same_v<typename B::scalar, float>) {
-            high_ = high_ + widened(x.high);
-        } else {
-            const pair<B> next = sum_of_any(high_, x.high);
-            high_ = next.high;
-            low_ = low_ + next.low;
-        }
-        low_ = low_ + x.low;
+    using typename small::reduced;
+    powers_beside() = default;
+    RECTIFIED_INLINE explicit powers_beside(const B &m) {
+        const auto up = m == B(infinity), down = m == B(-infinity);
+        const B middle = select(up, B(largest), select(down, B(0), m));
+        origin_ = select(abs(middle) >= B(small::far), middle, B(0));
+        scale_ = select(up, B(0.5), B(1));
+        static_cast<small &>(*this) = small(middle - origin_);
+        this->lowest_ = select(down, B(0), this->lowest_);
+        highest_ = select(up, B(0), B(infinity));
     }
 
-    RECTIFIED_INLINE void scale(const D &factor) {
-        high_ = high_ * factor;
-        low_ = low_ * narrowed<B>(factor);
-    }
+    // Where m is small it takes less.
+    static bool is_small(const B &m) { return !any(abs(m) >= B(small::far)); }
+    const small &of_small() const { return *this; }
 
-    RECTIFIED_INLINE pair<D> sum() const { return {high_, widened(low_)}; }
+    RECTIFIED_INLINE reduced reduce(const B &x) const { return small::reduce(lesser(highest_, fma(x, scale_, -origin_))); }
+    using small::of;
+    RECTIFIED_INLINE auto of(const B &x) const { return small::of(reduce(x)); }
 
   private:
-    D high_ = D(0);
-    B low_ = B(0);
+    B origin_, scale_, highest_;
 };
+
+// A sum of powers, to more digits than they have: beside a number that is larger than each of them it is known exactly what
+// rounding takes away (Dekker).
+template <class B>
+class total {
+  public:
+    RECTIFIED_INLINE explicit total(const B &larger) : beside_(larger), high_(larger) {}
+
+    // Adds a power, of which `rounded` is what it says.
+    template <class Power>
+    RECTIFIED_INLINE void add(const Power &x, const B &rounded) {
+        const B sum = high_ + rounded;
+        low_ = low_ + fma(x.less, x.unit, x.unit - (sum - high_));
+        high_ = sum;
+    }
+
+    RECTIFIED_INLINE pair<B> sum() const {
+        const pair<B> added = sum_of(high_, -beside_);
+        return sum_of_any(added.high, added.low + low_);
+    }
+
+  private:
+    B beside_, high_, low_ = B(0);
+};
+
+// 1 + x as a mantissa of 1 and more, and how often that is doubled, for x >= 0.
+template <class D>
+struct one_plus {
+    using I = typename D::integer;
+    pair<D> sum;
+    D mantissa, doublings, down;
+
+    RECTIFIED_INLINE explicit one_plus(const D &x) : sum(sum_of_any(D(1), x)) {
+        const I bits = I::bits_of(sum.high), one = I::bits_of(D(1)), exponent = (bits >> 52) - (one >> 52);
+        mantissa = D::bits_of((bits & I((std::int64_t(1) << 52) - 1)) | one);
+        doublings = D::bits_of(exponent + I::bits_of(D(0x1.8p52))) - D(0x1.8p52);
+        down = D::bits_of(one - (exponent << 52));
+    }
+};
+
+inline constexpr double log_of_2 = 0x1.62e42fefa39efp-1, log_of_2_low = 0x1.abc9e3b39803fp-56;
 
 // log(1 + x) for x >= 0.
 template <class D>
+RECTIFIED_INLINE D log_of_one_plus_any(const D &x) {
+    const one_plus<D> sum(x);
+    const auto small = x < D(1);
+    const D part = select(small, x, sum.mantissa - D(1));
+    const pair<D> log = twice_atanh(pair<D>{part / (D(2) + part), D(0)}, 1);
+    const D whole = log.high + log.low;
+    return select(x <= D(std::numeric_limits<double>::max()), select(small, whole, fma(sum.doublings, D(log_of_2), whole)),
+                  x);
+}
+template <class D>
 RECTIFIED_INLINE pair<D> log_of_one_plus_any(const pair<D> &x) {
-    using I = typename D::integer;
-    const pair<D> sum = sum_of_any(D(1), x.high);
-    const I bits = I::bits_of(sum.high), one = I::bits_of(D(1)), exponent = (bits >> 52) - (one >> 52);
-    const D mantissa = D::bits_of((bits & I((std::int64_t(1) << 52) - 1)) | one);
-    const D count = D::bits_of(exponent + I::bits_of(D(0x1.8p52))) - D(0x1.8p52);
-    const D down = D::bits_of(one - (exponent << 52));
-    const auto small = x.high < D(1);
-    const pair<D> part =
-        log_of_one_plus(pair<D>{select(small, x.high, mantissa - D(1)), select(small, x.low, (sum.low + x.low) * down)});
-    const pair<D> whole = product_of(count, pair<D>{D(0x1.62e42fefa39efp-1), D(0x1.abc9e3b39803fp-56)});
+    const one_plus<D> sum(x.high);
+    const auto small = x.high < D(1), plain = x.high <= D(std::numeric_limits<double>::max());
+    const pair<D> part = log_of_one_plus(
+        pair<D>{select(small, x.high, sum.mantissa - D(1)), select(small, x.low, (sum.sum.low + x.low) * sum.down)});
+    const pair<D> whole = product_of(sum.doublings, pair<D>{D(log_of_2), D(log_of_2_low)});
     const pair<D> both = sum_of(whole.high, part.high);
-    const auto plain = x.high <= D(std::numeric_limits<double>::max());
     const D high = select(small, part.high, both.high);
     const D low = select(small, part.low, both.low + (whole.low + part.low));
     return {select(plain, high, x.high), select(plain, low, D(0))};

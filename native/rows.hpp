@@ -4,363 +4,424 @@
 #include "blocks.hpp"
 #include "element.hpp"
 #include "environment.hpp"
+#include "fold.hpp"
 #include "power.hpp"
 #include "threads.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
 
-// Numbers as batches: so many, each `step` numbers after the one before; and one more elsewhere, if there is a rest.
+template <class C>
+using row_batch = batch<C, 1>;  // what of a row is computed at once
+
+// Numbers as batches side by side; and one more elsewhere, if there is a rest.
 template <class B>
 struct strip {
     using T = typename B::scalar;
     T *first;
-    npy_intp step, count;
+    npy_intp count;
     T *rest = nullptr;
     int idle = 0;  // lanes of the rest that are there to fill it up
 };
 
-// f with a place in each strip, batch by batch; all have as many.
-template <class F, class Strip, class... Strips>
-RECTIFIED_INLINE void together(F f, const Strip &strip, const Strips &...strips) {
-    for (npy_intp j = 0; j < strip.count; ++j) f(strip.first + j * strip.step, strips.first + j * strips.step...);
-    if (strip.rest) f(strip.rest, strips.rest...);
+// f(numbers, places...) for the batches that lie side by side, and then for the rest.
+template <class F, class B, class... Strips>
+RECTIFIED_INLINE void by_stretches(F f, const strip<B> &strip, const Strips &...strips) {
+    bool rest = strip.count == 0;
+    do f(rest ? B::lanes : strip.count * B::lanes, rest ? strip.rest : strip.first, (rest ? strips.rest : strips.first)...);
+    while (!rest && (rest = strip.rest));
 }
 
-// Whether the lanes of a batch are neighbours in a row, or each lane is a row of its own: how a sum over them becomes one
-// over the row, the same for every lane.
-struct along_row {
-    template <class B, class F>
-    RECTIFIED_INLINE static B combined(const B &lanes, F f) {
-        using T = typename B::scalar;
-        T all[B::lanes];
-        store(all, lanes);
-        T result = all[0];
-        for (int i = 1; i < B::lanes; ++i) result = f(result, all[i]);
-        return B(result);
-    }
-    template <class B>
-    RECTIFIED_INLINE static B largest(const B &x) {
-        return combined(x, [](auto a, auto b) { return a > b ? a : b; });
-    }
-    template <class D>
-    RECTIFIED_INLINE static pair<D> sum(const pair<D> &x) {
-        double high[D::lanes], low[D::lanes];
-        store(high, x.high);
-        store(low, x.low);
-        double all = high[0], rest = low[0];
-        for (int i = 1; i < D::lanes; ++i) {
-            const double next = all + high[i], part = next - all;
-            rest += (all - (next - part)) + (high[i] - part) + low[i];
-            all = next;
-        }
-        return {D(all), D(rest)};
-    }
-    template <class I>
-    RECTIFIED_INLINE static bool any(const I &condition) {
-        return condition.part[0][0] != 0;
-    }
+// f with a place in each strip, batch by batch; all have as many. Short loops do so many times as much at a time.
+template <int Times = 1, class F, class B, class... Strips>
+RECTIFIED_INLINE void together(F f, const strip<B> &strip, const Strips &...strips) {
+    by_stretches(
+        [&](npy_intp numbers, auto *const... at) __attribute__((always_inline)) {
+            const auto here = [&](npy_intp j) __attribute__((always_inline)) { f(at + j...); };
+            npy_intp j = 0;
+            if constexpr (Times > 1)
+                for (; j + Times * B::lanes <= numbers; j += Times * B::lanes)
+                    batch<char, Times>::visit([&](int i) __attribute__((always_inline)) { here(j + i * B::lanes); });
+            for (; j < numbers; j += B::lanes) here(j);
+        },
+        strip, strips...);
+}
+
+// The same in two steps, of which the second takes what the first gives: it is taken together with the first of the next
+// batch, so that neither waits for the other.
+template <class First, class Second, class B, class... Strips>
+RECTIFIED_INLINE void staggered(First first, Second second, const strip<B> &strip, const Strips &...strips) {
+    by_stretches(
+        [&](npy_intp numbers, auto *at, auto *const... others) __attribute__((always_inline)) {
+            auto held = first(at);
+            npy_intp j = 0;
+            for (; j + B::lanes < numbers; j += B::lanes) {
+                const auto next = first(at + j + B::lanes);
+                second(held, others + j...);
+                held = next;
+            }
+            second(held, others + j...);
+        },
+        strip, strips...);
+}
+
+// ---- how numbers are stored ------------------------------------------------------------------------------------------
+
+// Numbers of type C side by side, from and to an array that may store them as another type and far apart. What is read or
+// written side by side may be up to a batch longer.
+template <class C>
+struct storage {
+    npy_intp size;
+    bool converts;
+    void (*read)(const char *from, npy_intp step, npy_intp count, C *to);
+    void (*write)(const C *from, npy_intp count, char *to, npy_intp step);
 };
 
-struct row_per_lane {
-    template <class B>
-    RECTIFIED_INLINE static B largest(const B &x) {
-        return x;
+template <class S, class C>
+struct stored_as {
+    using B = batch<C, 1>;
+
+    static void read(const char *from, npy_intp step, npy_intp count, C *to) {
+        if constexpr (std::is_same_v<S, C>) {
+            gather(from, step, count, to);
+        } else {
+            S some[block + B::lanes] = {};
+            for (npy_intp k = 0; k < count; k += block) {
+                const npy_intp few = count - k < block ? count - k : block;
+                gather(from + k * step, step, few, some);
+                for (npy_intp j = 0; j < few; j += B::lanes) store(to + k + j, load<B>(some + j));
+            }
+        }
     }
-    template <class D>
-    RECTIFIED_INLINE static pair<D> sum(const pair<D> &x) {
-        return x;
+
+    static void write(const C *from, npy_intp count, char *to, npy_intp step) {
+        if constexpr (std::is_same_v<S, C>) {
+            scatter(from, count, to, step);
+        } else {
+            S some[block + B::lanes];
+            for (npy_intp k = 0; k < count; k += block) {
+                const npy_intp few = count - k < block ? count - k : block;
+                for (npy_intp j = 0; j < few; j += B::lanes) store(some + j, load<B>(from + k + j));
+                scatter(some, few, to + k * step, step);
+            }
+        }
     }
-    template <class I>
-    RECTIFIED_INLINE static bool any(const I &condition) {
-        typename I::scalar lanes[I::lanes], found = 0;
-        store(lanes, condition);
-        for (auto lane : lanes) found |= lane;
-        return found != 0;
-    }
+
+    static constexpr storage<C> way = {sizeof(S), !std::is_same_v<S, C>, read, write};
 };
 
 // ---- rows that lie one after the other, turned so that each lane has one -----------------------------------------------
 
+// So many numbers of as many rows as a batch has lanes, from and to batches.
 template <class T>
 struct square {
     using B = batch<T, 1>;
     static constexpr int lanes = B::lanes;
-    B row[lanes];
-
-    // Rows of the first and of the second half in turn, and their numbers in turn too, as often as it takes to halve the
-    // rows to one.
-    RECTIFIED_INLINE void transpose() {
 #if defined(__AVX2__) && !defined(__AVX512F__)
-        if constexpr (std::is_same_v<T, float>) return transpose_by_halves();
+    static constexpr int columns = 4;  // half a register of float32 is loaded to where it belongs
+#else
+    static constexpr int columns = lanes;
 #endif
-        for (int size = 1; size < lanes; size *= 2) riffle(std::make_integer_sequence<int, lanes / 2>{});
+
+    RECTIFIED_INLINE static void to_batches(const T *rows, npy_intp step, T *batches) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+        if constexpr (std::is_same_v<T, float>) {
+            __m256 a[4];
+            for (int i = 0; i < 4; ++i) {
+                const T *const upper = rows + i * step, *const lower = upper + 4 * step;
+                a[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(upper)), _mm_loadu_ps(lower), 1);
+            }
+            transpose_halves(a);
+            for (int i = 0; i < 4; ++i) _mm256_storeu_ps(batches + 8 * i, a[i]);
+            return;
+        }
+#endif
+        B row[lanes];
+        for (int i = 0; i < lanes; ++i) row[i] = load<B>(rows + i * step);
+        transpose(row);
+        for (int i = 0; i < lanes; ++i) store(batches + i * lanes, row[i]);
+    }
+
+    RECTIFIED_INLINE static void to_rows(const T *batches, T *rows, npy_intp step) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+        if constexpr (std::is_same_v<T, float>) {
+            __m256 a[4];
+            for (int i = 0; i < 4; ++i) a[i] = _mm256_loadu_ps(batches + 8 * i);
+            transpose_halves(a);
+            for (int i = 0; i < 4; ++i) _mm_storeu_ps(rows + i * step, _mm256_castps256_ps128(a[i]));
+            for (int i = 0; i < 4; ++i) _mm_storeu_ps(rows + (4 + i) * step, _mm256_extractf128_ps(a[i], 1));
+            return;
+        }
+#endif
+        B row[lanes];
+        for (int i = 0; i < lanes; ++i) row[i] = load<B>(batches + i * lanes);
+        transpose(row);
+        for (int i = 0; i < lanes; ++i) store(rows + i * step, row[i]);
     }
 
   private:
+    // Rows of the first and of the second half in turn, and their numbers in turn too, as often as it takes to halve the
+    // rows to one.
+    RECTIFIED_INLINE static void transpose(B (&row)[lanes]) {
+        for (int size = 1; size < lanes; size *= 2) riffle(row, std::make_integer_sequence<int, lanes / 2>{});
+    }
+
     template <int... I>
-    RECTIFIED_INLINE void riffle(std::integer_sequence<int, I...>) {
-        const square old = *this;
-        ((row[2 * I] = in_turn<0>(old.row[I], old.row[lanes / 2 + I]),
-          row[2 * I + 1] = in_turn<1>(old.row[I], old.row[lanes / 2 + I])),
+    RECTIFIED_INLINE static void riffle(B (&row)[lanes], std::integer_sequence<int, I...>) {
+        B next[lanes];
+        ((next[2 * I] = in_turn<0>(row[I], row[lanes / 2 + I]), next[2 * I + 1] = in_turn<1>(row[I], row[lanes / 2 + I])),
          ...);
+        for (int i = 0; i < lanes; ++i) row[i] = next[i];
     }
 
 #if defined(__AVX2__)
-    // Half as many steps: most stay within the halves of a register.
-    RECTIFIED_INLINE void transpose_by_halves() {
-        const auto at = [&](int i) { return (__m256)row[i].part[0]; };
-        __m256 a[8], b[8];
-        for (int i = 0; i < 4; ++i) {
-            a[2 * i] = _mm256_unpacklo_ps(at(2 * i), at(2 * i + 1));
-            a[2 * i + 1] = _mm256_unpackhi_ps(at(2 * i), at(2 * i + 1));
-        }
-        for (int i = 0; i < 8; i += 4)
-            for (int k = 0; k < 2; ++k) {
-                b[i + 2 * k] = _mm256_shuffle_ps(a[i + k], a[i + 2 + k], 0x44);
-                b[i + 2 * k + 1] = _mm256_shuffle_ps(a[i + k], a[i + 2 + k], 0xEE);
-            }
-        for (int i = 0; i < 4; ++i) {
-            row[i].part[0] = (register_t<T>)_mm256_permute2f128_ps(b[i], b[i + 4], 0x20);
-            row[i + 4].part[0] = (register_t<T>)_mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
+    RECTIFIED_INLINE static void transpose_halves(__m256 (&a)[4]) {
+        const __m256 b[4] = {_mm256_unpacklo_ps(a[0], a[1]), _mm256_unpackhi_ps(a[0], a[1]), _mm256_unpacklo_ps(a[2], a[3]),
+                             _mm256_unpackhi_ps(a[2], a[3])};
+        for (int i = 0; i < 2; ++i) {
+            a[2 * i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
+            a[2 * i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xEE);
         }
     }
 #endif
 };
 
-// So many rows of n numbers as a batch has lanes, to and from a tile: n batches. `beyond` tells how many numbers may be
-// touched after the last row, which short rows need.
-template <class B>
-struct tile {
-    using T = typename B::scalar;
-    static constexpr int side = square<T>::lanes;
+inline constexpr npy_intp short_row = 128;
 
-    static void load(const char *from, npy_intp row_step, npy_intp step, npy_intp n, npy_intp beyond, T *to) {
-        const npy_intp squares = in_squares(row_step, step, n, beyond);
-        for (npy_intp group = 0; group < B::lanes; group += side)
-            for (npy_intp j = 0; j < squares; j += side) {
-                const npy_intp at = first_of(j, n);
-                square<T> s;
-                for (int i = 0; i < side; ++i)
-                    __builtin_memcpy(&s.row[i], from + (group + i) * row_step + at * sizeof(T), register_bytes);
-                s.transpose();
-                for (int i = 0; i < side && at + i < n; ++i) store(to + (at + i) * B::lanes + group, s.row[i]);
-            }
-        for (npy_intp j = squares; j < n; ++j)
-            for (int i = 0; i < B::lanes; ++i) to[j * B::lanes + i] = read<T>(from + i * row_step + j * step);
-    }
+// ---- a row, or as many as a batch has lanes, part by part --------------------------------------------------------------
 
-    // What is written after a short row is written again with the next one, in order.
-    static void save(const T *from, char *to, npy_intp row_step, npy_intp step, npy_intp n, npy_intp beyond) {
-        const npy_intp squares = in_squares(row_step, step, n, beyond);
-        for (npy_intp group = 0; group < B::lanes; group += side)
-            for (npy_intp j = 0; j < squares; j += side) {
-                const npy_intp at = first_of(j, n);
-                square<T> s;
-                for (int i = 0; i < side; ++i)
-                    s.row[i] = at + i < n
-                                   ? rectified::RECTIFIED_TARGET::load<batch<T, 1>>(from + (at + i) * B::lanes + group)
-                                   : batch<T, 1>(0);
-                s.transpose();
-                for (int i = 0; i < side; ++i)
-                    __builtin_memcpy(to + (group + i) * row_step + at * sizeof(T), &s.row[i], register_bytes);
-            }
-        for (npy_intp j = squares; j < n; ++j)
-            for (int i = 0; i < B::lanes; ++i)
-                __builtin_memcpy(to + i * row_step + j * step, from + j * B::lanes + i, sizeof(T));
-    }
-
-  private:
-    // The numbers of a row that go by squares: the others, few or far apart, go one by one.
-    static npy_intp in_squares(npy_intp row_step, npy_intp step, npy_intp n, npy_intp beyond) {
-        if (step != sizeof(T)) return 0;
-        if (n < side) return n > 2 && row_step == npy_intp(n * sizeof(T)) && side - n <= beyond ? n : 0;
-        return n % side > 2 ? n : n - n % side;
-    }
-
-    // The last square goes back to where it is whole.
-    static npy_intp first_of(npy_intp j, npy_intp n) { return j + side <= n || n < side ? j : n - side; }
-};
-
-// ---- a row, part by part ---------------------------------------------------------------------------------------------
-
+// One operand. A part of it is a strip of batches, whose lanes are neighbours in a row, or each lane is a row of its own.
 template <class C>
-inline constexpr npy_intp part_of_row = 32768 / sizeof(C);  // stays in the first cache, or nearly
-
-// One operand of a row: numbers of type S, as strips of type C for each part of the row. What fills up the last batch is
-// `padding`.
-template <class S, class B>
 class row_operand {
-    using C = typename B::scalar;
-
   public:
-    row_operand(char *first, npy_intp step, npy_intp n, C padding) : first_(first), step_(step), n_(n), padding_(padding) {}
+    using B = row_batch<C>;
+    static constexpr npy_intp room = 32768 / sizeof(C), part = room / 4;
 
-    bool is_direct() const { return std::is_same_v<S, C> && step_ == sizeof(S); }
+    void set(char *first, npy_intp row_step, npy_intp step, npy_intp n, const storage<C> &stored, C padding, bool negated) {
+        array_ = first;
+        row_step_ = row_step;
+        step_ = step;
+        n_ = n;
+        stored_ = &stored;
+        padding_ = padding;
+        negated_ = negated;
+    }
 
-    // Numbers from i on, to be read.
-    strip<B> read_from(npy_intp i) {
-        const npy_intp count = length(i);
-        if (is_direct()) {
-            const strip<B> found = place(i);
-            if (found.rest) {
-                for (C &lane : rest_) lane = padding_;
-                __builtin_memcpy(rest_, found.first + found.count * B::lanes, count % B::lanes * sizeof(C));
-            }
-            return found;
+    // Rows from i on that are read, where `beyond` numbers may be touched after them.
+    void go_to(npy_intp i, int rows, npy_intp beyond) {
+        first_ = array_ + i * row_step_;
+        rows_ = rows;
+        beyond_ = beyond;
+        read_ = -1;
+    }
+
+    bool is_direct() const { return rows_ == 0 && !stored_->converts && !negated_ && step_ == sizeof(C); }
+
+    [[gnu::noinline]] strip<B> read(npy_intp i, npy_intp count) {
+        const bool again = read_ == i;
+        read_ = i;
+        const strip<B> found = place(i, count);
+        if (again) return found;
+        if (rows_) {
+            turned(i, count);
+        } else if (is_direct()) {
+            if (found.rest)
+                __builtin_memcpy(rest_, found.first + found.count * B::lanes, (B::lanes - found.idle) * sizeof(C));
+        } else {
+            stored_->read(first_ + i * step_, step_, count, room_);
         }
-        S some[block + B::lanes];
-        for (npy_intp k = 0; k < count; k += block) {
-            const npy_intp few = count - k < block ? count - k : block;
-            gather(first_ + (i + k) * step_, step_, few, some);
-            for (npy_intp j = few; j % B::lanes; ++j) some[j] = S();
-            for (npy_intp j = 0; j < few; j += B::lanes)
-                store(room_ + k + j, rectified::RECTIFIED_TARGET::load<B>(some + j));
-        }
-        for (npy_intp j = count; j % B::lanes; ++j) room_[j] = padding_;
-        return place(i);
+        if (negated_) together([](C *at) __attribute__((always_inline)) { store(at, -load<B>(at)); }, found);
+        if (found.rest) pad(found);
+        return found;
     }
 
     // Places for numbers from i on, which `written` takes to the array.
-    strip<B> place(npy_intp i) {
-        const npy_intp count = length(i);
+    strip<B> place(npy_intp i, npy_intp count) {
+        if (rows_) return {room_, count};
         C *const first = is_direct() ? reinterpret_cast<C *>(first_) + i : room_;
         const npy_intp whole = count / B::lanes, few = count % B::lanes;
         C *const rest = is_direct() ? rest_ : room_ + whole * B::lanes;
-        return {first, B::lanes, whole, few ? rest : nullptr, few ? int(B::lanes - few) : 0};
+        return {first, whole, few ? rest : nullptr, few ? int(B::lanes - few) : 0};
     }
 
-    void written(npy_intp i) {
-        const npy_intp count = length(i);
-        if (is_direct()) {
+    [[gnu::noinline]] void written(npy_intp i, npy_intp count) {
+        if (rows_) {
+            turned_back(i, count);
+        } else if (is_direct()) {
             const npy_intp few = count % B::lanes;
             __builtin_memcpy(reinterpret_cast<C *>(first_) + i + count - few, rest_, few * sizeof(C));
+        } else {
+            stored_->write(room_, count, first_ + i * step_, step_);
+        }
+    }
+
+  private:
+    void pad(const strip<B> &numbers) const {
+        for (int j = B::lanes - numbers.idle; j < B::lanes; ++j) numbers.rest[j] = padding_;
+    }
+
+    static constexpr int columns = square<C>::columns;
+
+    bool is_beside() const { return row_step_ == sizeof(C) && !stored_->converts; }
+
+    // Whether squares may be read and written where the rows are.
+    bool are_in_place() const {
+        return rows_ == B::lanes && !stored_->converts && step_ == sizeof(C) && row_step_ % sizeof(C) == 0 &&
+               (n_ >= columns || (row_step_ == n_ * step_ && beyond_ >= columns));
+    }
+
+    // f(column) for all squares. The last goes back to where it is whole.
+    template <class F>
+    RECTIFIED_INLINE void by_squares(F f) const {
+        for (npy_intp j = 0; j < n_; j += columns) f(j + columns <= n_ || n_ < columns ? j : n_ - columns);
+    }
+
+    [[gnu::noinline]] void turned(npy_intp i, npy_intp count) {
+        if (is_beside()) {
+            for (npy_intp j = 0; j < count; ++j)
+                copy(first_ + (i + j) * step_, reinterpret_cast<char *>(room_ + j * B::lanes));
             return;
         }
-        S some[block + B::lanes];
-        for (npy_intp k = 0; k < count; k += block) {
-            const npy_intp few = count - k < block ? count - k : block;
-            for (npy_intp j = 0; j < few; j += B::lanes)
-                store(some + j, rectified::RECTIFIED_TARGET::load<B>(room_ + k + j));
-            scatter(some, few, first_ + (i + k) * step_, step_);
+        const C *from = reinterpret_cast<const C *>(first_);
+        npy_intp step = row_step_ / npy_intp(sizeof(C));
+        if (!are_in_place()) {
+            from = waiting_;
+            step = n_;
+            if (row_step_ == n_ * step_ && step_ == stored_->size)
+                stored_->read(first_, step_, rows_ * n_, waiting_);
+            else
+                for (int k = 0; k < rows_; ++k) stored_->read(first_ + k * row_step_, step_, n_, waiting_ + k * n_);
+            for (npy_intp j = rows_ * n_; j < B::lanes * (n_ + 1); ++j) waiting_[j] = 0;
         }
+        by_squares([&](npy_intp j) { square<C>::to_batches(from + j, step, room_ + j * B::lanes); });
     }
 
-  private:
-    npy_intp length(npy_intp i) const { return n_ - i < part_of_row<C> ? n_ - i : part_of_row<C>; }
+    // What is written after a short row is written again with the next one, in order.
+    [[gnu::noinline]] void turned_back(npy_intp i, npy_intp count) {
+        if (is_beside()) {
+            for (npy_intp j = 0; j < count; ++j)
+                copy(reinterpret_cast<const char *>(room_ + j * B::lanes), first_ + (i + j) * step_);
+            return;
+        }
+        const bool in_place = are_in_place();
+        C *const to = in_place ? reinterpret_cast<C *>(first_) : waiting_;
+        const npy_intp step = in_place ? row_step_ / npy_intp(sizeof(C)) : n_;
+        by_squares([&](npy_intp j) { square<C>::to_rows(room_ + j * B::lanes, to + j, step); });
+        if (in_place) return;
+        if (row_step_ == n_ * step_ && step_ == stored_->size)
+            stored_->write(waiting_, rows_ * n_, first_, step_);
+        else
+            for (int k = 0; k < rows_; ++k) stored_->write(waiting_ + k * n_, n_, first_ + k * row_step_, step_);
+    }
 
-    char *first_;
-    npy_intp step_, n_;
+    void copy(const char *from, char *to) const {
+        if (rows_ == B::lanes)
+            __builtin_memcpy(to, from, B::lanes * sizeof(C));
+        else
+            __builtin_memcpy(to, from, rows_ * sizeof(C));
+    }
+
+    const storage<C> *stored_;
+    char *array_, *first_;
+    npy_intp row_step_, step_, n_, beyond_, read_;
+    int rows_;  // 0 where lanes are neighbours in one
     C padding_;
-    alignas(64) C rest_[B::lanes] = {};
-    alignas(64) C room_[part_of_row<C>];
+    bool negated_;
+    alignas(64) C rest_[B::lanes];
+    alignas(64) C room_[room];
+    alignas(64) C waiting_[B::lanes * (short_row + 1)];
 };
 
-// The operands of one row, as a fold's operation sees them.
-template <class S, class B, int Inputs>
-class one_row {
-    using C = typename B::scalar;
-
+// The operands of a fold's operation, as it sees them.
+template <class C>
+class row_group {
   public:
-    using policy = along_row;
+    using B = row_batch<C>;
+    using operand = row_operand<C>;
 
-    one_row(char *const *first, const npy_intp *steps, npy_intp n, const C (&padding)[Inputs])
-        : one_row(first, steps, n, padding, std::make_integer_sequence<int, Inputs>{}) {}
-
-    template <class F>
-    void parts(F f) {
-        for (npy_intp i = 0; i < n_; i += part_of_row<C>) f(i);
-    }
-    strip<B> in(int k, npy_intp i) { return in_[k].read_from(i); }
-    strip<B> out(npy_intp i) { return out_.place(i); }
-    void written(npy_intp i) { out_.written(i); }
-
-    // Whether the numbers that were put out can be read again, with all their digits.
-    bool keeps() const { return n_ <= part_of_row<C> || out_.is_direct(); }
-    strip<B> kept(npy_intp i) { return n_ <= part_of_row<C> ? out_.place(i) : out_.read_from(i); }
-
-  private:
-    template <int... K>
-    one_row(char *const *first, const npy_intp *steps, npy_intp n, const C (&padding)[Inputs],
-            std::integer_sequence<int, K...>)
-        : n_(n), in_{{first[K], steps[K], n, padding[K]}...}, out_(first[Inputs], steps[Inputs], n, C(0)) {}
-
-    npy_intp n_;
-    row_operand<S, B> in_[Inputs], out_;
-};
-
-// As many rows as a batch has lanes, each operand a strip.
-template <class B, int Inputs>
-struct many_rows {
-    using policy = row_per_lane;
-    strip<B> strips[Inputs + 1];
-
-    template <class F>
-    void parts(F f) {
-        f(0);
-    }
-    strip<B> in(int k, npy_intp) { return strips[k]; }
-    strip<B> out(npy_intp) { return strips[Inputs]; }
-    void written(npy_intp) {}
-    bool keeps() const { return true; }
-    strip<B> kept(npy_intp) { return strips[Inputs]; }
-};
-
-inline constexpr npy_intp short_row = 64;
-
-// The loop of an operation on rows: (n)->(n), or (n),(n)->(n). Op::run takes one_row or many_rows.
-template <class Op, class S, class C>
-struct row_loop {
-    static constexpr int inputs = Op::inputs;
-    using B = batch<C, registers_at_once>;
-    using tiles = tile<B>;
-
-    static void run(char **args, const npy_intp *dimensions, const npy_intp *steps, void *) {
-        const default_environment environment;
-        const npy_intp n = dimensions[1];
-        const npy_intp *const core = steps + inputs + 1;
-        if (n == 0) return;
-        for_rows(dimensions[0], n, [=](npy_intp begin, npy_intp end) {
-            npy_intp i = begin;
-            if constexpr (std::is_same_v<S, C>) {
-                bool beside = n > 1;  // the rows' numbers lie beside each other
-                for (int k = 0; k <= inputs; ++k) beside = beside && steps[k] == sizeof(C);
-                if (beside)
-                    for (; i + B::lanes <= end; i += B::lanes) in_place(args, i, steps, core, n);
-                else if (n <= short_row)
-                    for (; i + B::lanes <= end; i += B::lanes) by_tiles(args, i, end, steps, core, n);
-            }
-            for (; i < end; ++i) single(args, i, steps, core, n);
-        });
-    }
-
-  private:
-    static void in_place(char **args, npy_intp i, const npy_intp *steps, const npy_intp *core, npy_intp n) {
-        many_rows<B, inputs> rows;
-        for (int k = 0; k <= inputs; ++k)
-            rows.strips[k] = {reinterpret_cast<C *>(args[k] + i * steps[k]), core[k] / npy_intp(sizeof(C)), n};
-        Op::template run<B>(rows);
-    }
-
-    static void by_tiles(char **args, npy_intp i, npy_intp end, const npy_intp *steps, const npy_intp *core, npy_intp n) {
-        alignas(64) C room[inputs + 1][short_row * B::lanes];
-        const npy_intp beyond = (end - i - B::lanes) * n;
-        many_rows<B, inputs> rows;
+    row_group(char *const *args, const npy_intp *steps, npy_intp n, const storage<C> &stored, int inputs, const C *padding,
+              bool negated)
+        : n_(n), inputs_(inputs) {
+        bool beside = !stored.converts;  // the rows' numbers lie beside each other
         for (int k = 0; k <= inputs; ++k) {
-            rows.strips[k] = {room[k], B::lanes, n};
-            if (k < inputs) tiles::load(args[k] + i * steps[k], steps[k], core[k], n, beyond, room[k]);
+            operands_[k].set(args[k], steps[k], steps[inputs + 1 + k], n, stored, k < inputs ? padding[k] : C(0),
+                             negated && k == inputs - 1);
+            beside = beside && steps[k] == sizeof(C);
         }
-        Op::template run<B>(rows);
-        tiles::save(room[inputs], args[inputs] + i * steps[inputs], steps[inputs], core[inputs], n, beyond);
+        each_lane_a_row_ = beside || n <= short_row;
+        part_ = each_lane_a_row_ ? operand::room / B::lanes : operand::part;
     }
 
-    static void single(char **args, npy_intp i, const npy_intp *steps, const npy_intp *core, npy_intp n) {
-        char *first[inputs + 1];
-        for (int k = 0; k <= inputs; ++k) first[k] = args[k] + i * steps[k];
-        C padding[inputs];
-        for (int k = 0; k < inputs; ++k) padding[k] = Op::template padding<C>(k);
-        one_row<S, B, inputs> row(first, core, n, padding);
-        Op::template run<B>(row);
+    // f() for all rows of some.
+    template <class F>
+    void for_each(npy_intp begin, npy_intp end, F f) {
+        const npy_intp stride = each_lane_a_row_ ? B::lanes : 1;
+        for (npy_intp i = begin; i < end; i += stride) {
+            const npy_intp left = end - i;
+            const int count = !each_lane_a_row_ ? 0 : left < stride ? int(left) : int(stride);
+            for (int k = 0; k <= inputs_; ++k) operands_[k].go_to(i, count, (left - stride) * n_);
+            f();
+        }
     }
+
+    template <class F>
+    void parts(F f) {
+        for (npy_intp i = 0; i < n_; i += part_) f(i);
+    }
+    strip<B> in(int k, npy_intp i) { return operands_[k].read(i, length(i)); }
+    strip<B> out(npy_intp i) { return operands_[inputs_].place(i, length(i)); }
+    void written(npy_intp i) { operands_[inputs_].written(i, length(i)); }
+
+    bool has_parts() const { return n_ > part_; }
+
+    // Whether numbers that were put out are still there, with all their digits, when the next part is.
+    bool keeps() const { return !has_parts() || operands_[inputs_].is_direct(); }
+    bool each_lane_a_row() const { return each_lane_a_row_; }
+
+    // Over the whole row, the same for every lane of it.
+    RECTIFIED_INLINE B largest(const B &x) const {
+        return each_lane_a_row_ ? x : B(halved<C>(x, [](auto a, auto b) { return a > b ? a : b; }));
+    }
+    template <class D>
+    RECTIFIED_INLINE D sum(const D &x) const {
+        return each_lane_a_row_ ? x : D(halved<double>(x, [](auto a, auto b) { return a + b; }));
+    }
+    RECTIFIED_INLINE pair<B> sum(const pair<B> &x) const { return each_lane_a_row_ ? x : sum_of_lanes(x.high, x.low); }
+
+  private:
+    npy_intp length(npy_intp i) const { return n_ - i < part_ ? n_ - i : part_; }
+
+    template <class T, class D, class F>
+    RECTIFIED_INLINE static T halved(const D &x, F f) {
+        T all[D::lanes];
+        store(all, x);
+        for (int size = D::lanes / 2; size > 0; size /= 2)
+            for (int i = 0; i < size; ++i) all[i] = f(all[i], all[i + size]);
+        return all[0];
+    }
+
+    RECTIFIED_INLINE static pair<B> sum_of_lanes(const B &high, const B &low) {
+        if constexpr (std::is_same_v<C, float>) {
+            const double sum = halved<double>(widened(high) + widened(low), [](auto a, auto b) { return a + b; });
+            const float rounded = float(sum);
+            return {B(rounded), B(float(sum - rounded))};
+        } else {
+            double all[B::lanes], rest[B::lanes];
+            store(all, high);
+            store(rest, low);
+            for (int size = B::lanes / 2; size > 0; size /= 2)
+                for (int i = 0; i < size; ++i) {
+                    const double a = all[i], b = all[i + size], sum = a + b, part = sum - a;
+                    all[i] = sum;
+                    rest[i] += rest[i + size] + ((a - (sum - part)) + (b - part));
+                }
+            return {B(all[0]), B(rest[0])};
+        }
+    }
+
+    npy_intp n_, part_;
+    int inputs_;
+    bool each_lane_a_row_;
+    operand operands_[3];
 };
 
 // body(begin, end) for parts of so many rows of n numbers.
@@ -373,5 +434,36 @@ void for_rows(npy_intp rows, npy_intp n, F body) {
     else
         in_parallel(rows, grain, body);
 }
+
+// An operation on rows, (n)->(n) or (n),(n)->(n). The last input may be taken negated.
+template <class C>
+[[gnu::noinline]] void run_on_rows(char **args, const npy_intp *dimensions, const npy_intp *steps, const storage<C> &stored,
+                                   int inputs, const C *padding, bool negated, void (*run)(row_group<C> &)) {
+    const default_environment environment;
+    const npy_intp n = dimensions[1];
+    if (n == 0) return;
+    for_rows(dimensions[0], n, [=, &stored](npy_intp begin, npy_intp end) {
+        row_group<C> some(args, steps, n, stored, inputs, padding, negated);
+        some.for_each(begin, end, [&] { run(some); });
+    });
+}
+
+// Op::run does it, and what fills up the last batch of an input is Op::padding.
+template <class Op, class C>
+struct row_loop {
+    static void run(char **args, const npy_intp *dimensions, const npy_intp *steps, void *stored) {
+        C padding[Op::inputs];
+        for (int k = 0; k < Op::inputs; ++k) padding[k] = Op::template padding<C>(k);
+        run_on_rows<C>(
+            args, dimensions, steps, *static_cast<const storage<C> *>(stored), Op::inputs, padding,
+            requires { Op::negated; }, Op::template run<C>);
+    }
+};
+
+// The loops of operations on rows, of numbers that are stored as S and computed as C.
+template <class S, class C, class... Ops>
+struct row_loops : fold_loops<row_loop<Ops, C>...> {
+    static constexpr const void *work = &stored_as<S, C>::way;
+};
 
 }  // namespace rectified::RECTIFIED_TARGET

@@ -6,215 +6,266 @@
 
 namespace rectified::RECTIFIED_TARGET {
 
-// The sum of e^x over a row, and each number's share in it.
-//
-// Part by part: the powers stand beside the largest number so far. When a later part has one that is larger by far the sum
-// is scaled down; its powers have to be computed again, once all is known. Infinities share alike: then every number counts
-// as 0 where it is equal to the largest, and as minus infinity where it is not.
-template <class B, class Policy, bool Negated>
-class shares {
-    using D = wide_of<B>;
-    using T = typename B::scalar;
-    using Mask = typename B::integer;
-    static constexpr T infinity = std::numeric_limits<T>::infinity();
+// ---- steps, of one part of a row ---------------------------------------------------------------------------------------
 
+template <class B>
+RECTIFIED_INLINE B largest_of(const strip<B> &x) {
+    B most = B(-std::numeric_limits<typename B::scalar>::infinity());
+    together<4>([&](const auto *x) __attribute__((always_inline)) { most = greater(most, load<B>(x)); }, x);
+    return most;
+}
+
+// The sum of e^x, where each power is less than `larger`. With Keep they are kept.
+template <bool Keep, class Powers, class B>
+RECTIFIED_INLINE pair<B> sum_of_powers(const Powers powers, const strip<B> &x, const strip<B> &kept, const B &larger) {
+    total<B> sum(larger);
+    const npy_intp next = x.count * B::lanes;
+    staggered(
+        [&](const auto *x) __attribute__((always_inline)) {
+            __builtin_prefetch(x + next);
+            return powers.reduce(load<B>(x));
+        },
+        [&](const auto &reduced, auto *kept) __attribute__((always_inline)) {
+            const auto power = powers.of(reduced);
+            const B rounded = power.rounded();
+            sum.add(power, rounded);
+            if constexpr (Keep) store(kept, rounded);
+        },
+        x, kept);
+    return sum.sum();
+}
+
+// From powers to shares. Powers have been rounded, but not in the sum. The largest gets its share from more digits too: so
+// equal numbers, and one alone, have the shares that they should have.
+template <class B>
+class share {
   public:
-    // Take numbers into account. If there is a place for their powers, those are kept. With Apart the largest of them are
-    // only counted: then the others are not hidden beside them.
-    template <bool Keep, bool Apart = false>
-    RECTIFIED_INLINE void take(const strip<B> &x, const strip<B> &kept) {
-        B most = B(-infinity);
-        together([&](const T *x) __attribute__((always_inline)) { most = greater(most, signed_(load<B>(x))); }, x);
-        most = Policy::largest(most);
-        if (!begun_ || Policy::any(most > beside_ + B(32))) move_to(most);
-        largest_ = greater(largest_, most);
-        const auto powers = powers_;
-        const B top = flat_any_ ? select(flat_, B(0), most) : most;
-        total<B> sum = total_;
-        B count = B(0);
-        together(
-            [&](const T *x, T *kept) __attribute__((always_inline)) {
-                const B number = read(x);
-                const pair<B> power = powers.pair_of(number);
-                if constexpr (Apart) {
-                    const auto is_top = number == top;
-                    sum.add({select(is_top, B(0), power.high), select(is_top, B(0), power.low)});
-                    count = count + select(is_top, B(1), B(0));
-                } else {
-                    sum.add(power);
-                }
-                if constexpr (Keep) store(kept, power.high);
-            },
-            x, kept);
-        total_ = sum;
-        count_ = count;
-        idle_ += x.idle;
+    share() = default;
+    RECTIFIED_INLINE share(const pair<B> &sum, const pair<B> &largest) : largest_(largest.high), factor_(B(1) / sum.high) {
+        factor_low_ = factor_ * fnma(factor_, sum.low, fnma(factor_, sum.high, B(1)));
+        of_largest_ = fma(largest.high, factor_, fma(largest.low, factor_, largest.high * factor_low_));
     }
 
-    bool has_moved() const { return moved_; }  // what was kept does not hold
-
-    // Powers have been rounded, but not in the sum. The largest gets its share from more digits too: so equal numbers, and
-    // one alone, have the shares that they should have.
-    RECTIFIED_INLINE void finish() {
-        const pair<D> all = whole();
-        set_top();
-        top_power_ = powers_.of(top_);
-        const pair<D> top_share = quotient_of(powers_.wide_of_number(top_), all);
-        top_share_ = narrowed<B>(top_share.high + top_share.low);
-        const D sum = all.high + all.low, reciprocal = D(1) / sum;
-        factor_.high = narrowed<B>(reciprocal);
-        if constexpr (std::is_same_v<T, double>)
-            factor_.low = reciprocal * fnma(reciprocal, (all.high - sum) + all.low, fnma(reciprocal, sum, D(1)));
-        else
-            factor_.low = narrowed<B>(reciprocal - widened(factor_.high));
-    }
-
-    RECTIFIED_INLINE B of_power(const B &power) const {
-        return select(power == top_power_, top_share_, fma(power, factor_.high, power * factor_.low));
-    }
-    RECTIFIED_INLINE B of(const T *x) const { return of_power(powers_.of(read(x))); }
-
-    // What the logarithms of shares need: log(sum) = m + log(1 + t), where t is what the others are beside the largest, m.
-    // Where they are little the sum does not tell, and they are added up once more: `each` hands over all numbers.
-    template <bool Apart, class Each>
-    RECTIFIED_INLINE void finish_logarithm(Each each) {
-        pair<D> others;
-        if constexpr (Apart) {
-            set_top();
-            const pair<D> top = powers_.wide_of_number(top_), less = quotient_of(Policy::sum(total_.sum()), top);
-            const pair<D> more = sum_of_any(widened(count_) - D(1), less.high);
-            others = {more.high, more.low + less.low};
-        } else {
-            set_top();
-            const pair<D> all = whole(), top = powers_.wide_of_number(top_);
-            const pair<B> added = powers_.pair_of(top_);
-            const pair<D> less = sum_of_any(all.high, -widened(added.high));
-            others = quotient_of(sum_of(less.high, less.low + (all.low - widened(added.low))), top);
-            if (Policy::any(others.high < D(0x1p-8))) {
-                total<B> rest;
-                each([&](const T *x) __attribute__((always_inline)) {
-                    const B number = read(x);
-                    const pair<B> power = powers_.pair_of(number);
-                    const auto is_top = number == top_;
-                    rest.add({select(is_top, B(0), power.high), select(is_top, B(0), power.low)});
-                });
-                others = quotient_of(Policy::sum(rest.sum()), top);
-            }
-        }
-        const pair<D> log = log_of_one_plus_any(others);
-        const pair<D> all = sum_of_any(widened(top_ - powers_.origin), log.high);
-        if constexpr (std::is_same_v<T, double>) {
-            logarithm_ = sum_of(all.high, all.low + log.low);
-        } else {
-            const D rounded = all.high + (all.low + log.low);
-            logarithm_.high = narrowed<B>(rounded);
-            logarithm_.low = narrowed<B>(rounded - widened(logarithm_.high));
-        }
-        of_largest_ = -narrowed<B>(log.high + log.low);
-    }
-
-    RECTIFIED_INLINE B logarithm_of(const T *x) const {
-        const B number = read(x);
-        const pair<B> difference = sum_of_any(number - powers_.origin, -logarithm_.high);
-        const B rounded = difference.high + (difference.low - logarithm_.low);
-        return select(number == top_, of_largest_, select(difference.high == B(-infinity), difference.high, rounded));
+    RECTIFIED_INLINE B of(const B &power) const {
+        return select(power == largest_, of_largest_, fma(power, factor_, power * factor_low_));
     }
 
   private:
-    RECTIFIED_INLINE static B signed_(const B &x) {
-        if constexpr (Negated)
-            return -x;
+    B largest_, of_largest_, factor_, factor_low_;
+};
+
+template <class B>
+RECTIFIED_INLINE void powers_to_shares(const strip<B> &powers, const share<B> share) {
+    together<4>([&](auto *at) __attribute__((always_inline)) { store(at, share.of(load<B>(at))); }, powers);
+}
+
+template <class Powers, class B>
+RECTIFIED_INLINE void put_shares(const Powers powers, const share<B> share, const strip<B> &x, const strip<B> &to) {
+    staggered([&](const auto *x) __attribute__((always_inline)) { return powers.reduce(load<B>(x)); },
+              [&](const auto &reduced, auto *to)
+                  __attribute__((always_inline)) { store(to, share.of(powers.of(reduced).rounded())); },
+              x, to);
+}
+
+// ---- the shares of a row -----------------------------------------------------------------------------------------------
+
+// Of minus infinities alone those count that fill up a row: they have to be taken away.
+template <class B>
+RECTIFIED_INLINE void take_away_idle(int idle, const powers_beside<B> &powers, const B &largest, pair<B> &sum) {
+    if (idle && any(largest == B(-std::numeric_limits<typename B::scalar>::infinity())))
+        sum.high = sum.high - powers.of(largest).rounded() * B(idle);
+}
+
+// f(sum, power of the largest) for a row that is one part.
+template <bool Keep, class C, class B, class F>
+RECTIFIED_INLINE void at_once(const row_group<C> &data, const strip<B> &x, const strip<B> &kept, const B &largest, F f) {
+    const B larger = B(2 / small_powers<B>::unit);
+    if (powers_beside<B>::is_small(largest)) {
+        const small_powers<B> powers(largest);
+        return f(data.sum(sum_of_powers<Keep>(powers, x, kept, larger)), powers.of(largest).whole());
+    }
+    const powers_beside<B> powers(largest);
+    pair<B> sum = data.sum(sum_of_powers<Keep>(powers, x, kept, larger));
+    take_away_idle(x.idle, powers, largest, sum);
+    f(sum, powers.of(largest).whole());
+}
+
+// The shares of a row that is one part, where the result will be.
+template <class C>
+[[gnu::noinline]] strip<row_batch<C>> shares_at_once(row_group<C> &data, int input) {
+    using B = row_batch<C>;
+    const strip<B> x = data.in(input, 0), to = data.out(0);
+    at_once<true>(data, x, to, data.largest(largest_of(x)),
+                  [&](const pair<B> &sum, const pair<B> &largest)
+                      __attribute__((always_inline)) { powers_to_shares(to, share<B>(sum, largest)); });
+    return to;
+}
+
+// The same part by part: the powers stand beside the largest number so far. When a later part has one that is larger by far
+// the sum is scaled down; its powers have to be computed again, once all is known. Infinities share alike.
+template <class C>
+class shares {
+    using B = row_batch<C>;
+    static constexpr C infinity = std::numeric_limits<C>::infinity();
+
+  public:
+    // With Keep the powers are kept where the result will be.
+    [[gnu::noinline]] shares(row_group<C> &data, int input, bool keep)
+        : data_(data), input_(input), kept_(keep && data_.keeps()) {
+        data_.parts([&](npy_intp i) { take(data_.in(input_, i), data_.out(i)); });
+        sum_ = data_.sum(sum_);
+        take_away_idle(idle_, powers_, largest_, sum_);
+        share_ = share<B>(sum_, powers_.of(largest_).whole());
+    }
+
+    // The shares of part i, where the result will be.
+    [[gnu::noinline]] strip<B> put(npy_intp i) const {
+        const strip<B> to = data_.out(i);
+        if (kept_ && !moved_)
+            powers_to_shares(to, share_);
+        else if (powers_beside<B>::is_small(beside_))
+            put_shares(powers_.of_small(), share_, data_.in(input_, i), to);
         else
-            return x;
+            put_shares(powers_, share_, data_.in(input_, i), to);
+        return to;
     }
 
-    RECTIFIED_INLINE B read(const T *from) const {
-        const B x = signed_(load<B>(from));
-        if (!flat_any_) return x;
-        return select(flat_, select(x == beside_, B(0), x - beside_), x);
+    const pair<B> &sum() const { return sum_; }
+    const powers_beside<B> &powers() const { return powers_; }
+    const B &largest() const { return largest_; }
+
+  private:
+    RECTIFIED_INLINE void take(const strip<B> &x, const strip<B> &kept) {
+        const B here = data_.largest(largest_of(x)), most = greater(beside_, here);
+        if (!begun_ || any(most > beside_ + B(16))) move_to(most);
+        largest_ = greater(largest_, most);
+        idle_ += x.idle;
+        const B top = powers_.of(here).rounded();
+        const auto add = [&](const auto &powers) {
+            return kept_ ? added<true>(powers, x, kept, top + top) : added<false>(powers, x, kept, top + top);
+        };
+        const pair<B> part = powers_beside<B>::is_small(beside_) ? add(powers_.of_small()) : add(powers_);
+        const pair<B> all = sum_of_any(sum_.high, part.high);
+        sum_ = {all.high, sum_.low + (all.low + part.low)};
     }
 
-    RECTIFIED_INLINE void set_top() { top_ = flat_any_ ? select(flat_, B(0), largest_) : largest_; }
-
-    // Over the whole row. What fills it up counts nothing, unless all of it is minus infinity: then it has to be taken
-    // away.
-    RECTIFIED_INLINE pair<D> whole() const {
-        pair<D> sum = Policy::sum(total_.sum());
-        if (idle_ && flat_any_ && Policy::any(beside_ < B(0))) sum.high = sum.high - widened(powers_.of(B(0))) * D(idle_);
-        return sum;
+    template <bool Keep, class Powers>
+    [[gnu::noinline]] static pair<B> added(const Powers &powers, const strip<B> &x, const strip<B> &kept, const B &larger) {
+        return sum_of_powers<Keep>(powers, x, kept, larger);
     }
 
-    RECTIFIED_INLINE void move_to(const B &most) {
-        const Mask flat = abs(most) == B(infinity);
-        const powers_beside<B> powers(select(flat, B(0), most));
+    void move_to(const B &most) {
+        const powers_beside<B> next(most);
         if (begun_) {
-            const D share = widened(powers.of(beside_)) / widened(powers_.of(beside_));
-            const D scale = flat_any_ || Policy::any(flat) ? D(0) : share;
-            total_.scale(scale);
+            const auto same = most == beside_, flat = (abs(most) == B(infinity)) | (abs(beside_) == B(infinity));
+            const B none = select(flat, B(0), next.of(beside_).rounded()),
+                    before = select(flat, B(1), powers_.of(beside_).rounded());
+            const B scale = select(same, B(1), none) / select(same, B(1), before);
+            sum_ = {sum_.high * scale, sum_.low * scale};
             moved_ = true;
         }
-        powers_ = powers;
+        powers_ = next;
         beside_ = most;
-        flat_ = flat;
-        flat_any_ = Policy::any(flat);
         begun_ = true;
     }
 
+    row_group<C> &data_;
     powers_beside<B> powers_;
-    total<B> total_;
-    B beside_ = B(0), largest_ = B(-infinity), top_, top_power_, top_share_, of_largest_, count_;
-    Mask flat_;
-    pair<B> factor_, logarithm_;
-    int idle_ = 0;
-    bool begun_ = false, moved_ = false, flat_any_ = false;
+    pair<B> sum_ = {B(0), B(0)};
+    B beside_ = B(-infinity), largest_ = B(-infinity);
+    share<B> share_;
+    int input_, idle_ = 0;
+    bool begun_ = false, moved_ = false, kept_;
 };
 
-template <class B, class Data, bool Negated, bool Keep, bool Apart = false>
-RECTIFIED_INLINE shares<B, typename Data::policy, Negated> shares_of(Data &data, int input) {
-    shares<B, typename Data::policy, Negated> found;
-    data.parts([&](npy_intp i) {
-        const strip<B> x = data.in(input, i);
-        if (Keep && data.keeps()) {
-            found.template take<true>(x, data.out(i));
-            data.written(i);
-        } else {
-            found.template take<false, Apart>(x, x);
+// ---- logarithms of shares ----------------------------------------------------------------------------------------------
+
+// log(sum) = m + log(1 + t), where t is what the others are beside the largest, m. Where they are little the sum does not
+// tell, and they are added up once more.
+template <class C>
+class logarithm {
+    using B = row_batch<C>;
+    using D = wide_of<B>;
+    static constexpr bool is_float = std::is_same_v<C, float>;
+
+  public:
+    [[gnu::noinline]] logarithm(row_group<C> &data, const powers_beside<B> &powers, const B &largest, const pair<B> &sum)
+        : largest_(largest) {
+        const pair<B> top = powers.of(largest).whole(), less = sum_of_any(sum.high, -top.high);
+        pair<B> others = {less.high, less.low + (sum.low - top.low)};
+        const auto hidden = others.high < top.high * B(data.each_lane_a_row() ? 0x1p-10 : 0x1p-5);  // by how many they are
+        if (any(hidden)) {
+            const pair<B> again = data.sum(without_largest(data, powers));
+            others = {select(hidden, again.high, others.high), select(hidden, again.low, others.low)};
         }
-    });
-    return found;
-}
+        if constexpr (is_float) {
+            const D wide = (widened(others.high) + widened(others.low)) / (widened(top.high) + widened(top.low));
+            const D log = log_of_one_plus_any(wide), all = widened(largest) + log;
+            of_largest_ = B(0) - narrowed<B>(log);
+            high_ = narrowed<B>(all);
+            low_ = narrowed<B>(all - widened(high_));
+        } else {
+            const pair<B> log = log_of_one_plus_any(quotient_of(others, top)), all = sum_of_any(largest, log.high);
+            of_largest_ = B(0) - (log.high + log.low);
+            high_ = all.high + (all.low + log.low);
+            low_ = (all.high - high_) + (all.low + log.low);
+        }
+        const auto infinite = abs(largest) == B(std::numeric_limits<C>::infinity());
+        high_ = select(infinite, largest, high_);
+        low_ = select(infinite, of_largest_ - of_largest_, low_);  // NaN stays
+    }
 
-// f(data, i, shares): for each part of the row, where `shares(place)` computes the shares there, from kept powers or anew.
-template <class B, bool Negated, class Data, class F>
-RECTIFIED_INLINE void with_shares(Data &data, int input, F f) {
-    auto found = shares_of<B, Data, Negated, true>(data, input);
-    found.finish();
-    if (data.keeps() && !found.has_moved())
-        f([&](npy_intp i) { return data.kept(i); },
-          [&](const typename B::scalar *at) __attribute__((always_inline)) { return found.of_power(load<B>(at)); });
-    else
-        f([&](npy_intp i) { return data.in(input, i); },
-          [&](const typename B::scalar *at) __attribute__((always_inline)) { return found.of(at); });
-}
+    [[gnu::noinline]] void put(const strip<B> &x, const strip<B> &to) const {
+        const B high = high_, low = low_, largest = largest_, of_largest = of_largest_;
+        together<4>(
+            [=](const C *x, C *to) __attribute__((always_inline)) {
+                const B number = load<B>(x);
+                store(to, select(number == largest, of_largest, (number - high) - low));
+            },
+            x, to);
+    }
 
-template <bool Negated>
+  private:
+    [[gnu::noinline]] pair<B> without_largest(row_group<C> &data, const powers_beside<B> powers) const {
+        const B largest = largest_;
+        pair<B> sum = {B(0), B(0)};
+        data.parts([&](npy_intp i) {
+            together(
+                [&](const C *x) __attribute__((always_inline)) {
+                    const B number = load<B>(x);
+                    const pair<B> next = sum_of_any(sum.high, select(number == largest, B(0), powers.of(number).rounded()));
+                    sum = {next.high, sum.low + next.low};
+                },
+                data.in(0, i));
+        });
+        return sum;
+    }
+
+    B largest_, of_largest_, high_, low_;
+};
+
 struct softmax_value {
     static constexpr int inputs = 1;
     template <class C>
     static C padding(int) {
-        return Negated ? std::numeric_limits<C>::infinity() : -std::numeric_limits<C>::infinity();
+        return -std::numeric_limits<C>::infinity();
     }
-    template <class B, class Data>
-    static void run(Data &data) {
-        with_shares<B, Negated>(data, 0, [&](auto source, auto share) __attribute__((always_inline)) {
-            data.parts([&](npy_intp i) {
-                const strip<B> from = source(i);
-                together([&](const auto *at, auto *y) __attribute__((always_inline)) { store(y, share(at)); }, from,
-                         data.out(i));
-                data.written(i);
-            });
+    template <class C>
+    static void run(row_group<C> &data) {
+        if (!data.has_parts()) {
+            shares_at_once(data, 0);
+            return data.written(0);
+        }
+        const shares<C> found(data, 0, true);
+        data.parts([&](npy_intp i) {
+            found.put(i);
+            data.written(i);
         });
     }
+};
+
+struct softmin_value : softmax_value {
+    static constexpr bool negated = true;
 };
 
 struct log_softmax_value {
@@ -223,19 +274,29 @@ struct log_softmax_value {
     static C padding(int) {
         return -std::numeric_limits<C>::infinity();
     }
-    template <class B, class Data>
-    static void run(Data &data) {
-        constexpr bool apart =
-            std::is_same_v<typename Data::policy, row_per_lane>;  // whose largest is known from the start
-        auto found = shares_of<B, Data, false, false, apart>(data, 0);
-        found.template finish_logarithm<apart>(
-            [&](auto f) __attribute__((always_inline)) { data.parts([&](npy_intp i) { together(f, data.in(0, i)); }); });
+    template <class C>
+    static void run(row_group<C> &data) {
+        const auto log = logarithm_of(data);
         data.parts([&](npy_intp i) {
-            const strip<B> x = data.in(0, i);
-            together([&](const auto *x, auto *y) __attribute__((always_inline)) { store(y, found.logarithm_of(x)); }, x,
-                     data.out(i));
+            log.put(data.in(0, i), data.out(i));
             data.written(i);
         });
+    }
+
+  private:
+    template <class C>
+    static logarithm<C> logarithm_of(row_group<C> &data) {
+        using B = row_batch<C>;
+        if (data.has_parts()) {
+            const shares<C> found(data, 0, false);
+            return {data, found.powers(), found.largest(), found.sum()};
+        }
+        const strip<B> x = data.in(0, 0);
+        const B largest = data.largest(largest_of(x));
+        pair<B> sum;
+        at_once<false>(data, x, x, largest,
+                       [&](const pair<B> &found, const pair<B> &) __attribute__((always_inline)) { sum = found; });
+        return {data, powers_beside<B>(largest), largest, sum};
     }
 };
 
@@ -247,67 +308,87 @@ enum class product {
     log_forward,   // g - sum(p g)
 };
 
-template <product Kind>
-struct jacobian_product {
-    // `at` tells where p is read in part i, and `p` computes it there.
-    template <class B, class Data, class At, class P>
-    RECTIFIED_INLINE static void run(Data &data, At at, P p) {
-        using Policy = typename Data::policy;
-        using D = wide_of<B>;
-        pair<D> sum = {D(0), D(0)};
-        data.parts([&](npy_intp i) {
-            const strip<B> g = data.in(0, i), from = at(i);
-            together(
-                [&](const auto *g, const auto *place) __attribute__((always_inline)) {
-                    D term = widened(load<B>(g));
-                    if constexpr (Kind != product::log_backward) term = term * widened(p(place));
-                    if constexpr (std::is_same_v<typename B::scalar, float>) {
-                        sum.high = sum.high + term;
-                    } else {
-                        const pair<D> next = sum_of_any(sum.high, term);
-                        sum = {next.high, sum.low + next.low};
-                    }
-                },
-                g, from);
-        });
-        sum = Policy::sum(sum);
-        const D whole = sum.high + sum.low;
-        const B high = narrowed<B>(whole), low = narrowed<B>(whole - widened(high));
-        data.parts([&](npy_intp i) {
-            const strip<B> g = data.in(0, i), from = at(i);
-            together(
-                [&](const auto *at, const auto *place, auto *to) __attribute__((always_inline)) {
-                    const B g = load<B>(at), share = p(place);
-                    if constexpr (Kind == product::softmax)
-                        store(to, share * ((g - high) - low));
-                    else if constexpr (Kind == product::softmin)
-                        store(to, share * ((high - g) + low));
-                    else if constexpr (Kind == product::log_backward)
-                        store(to, fnma(share, high, g));
-                    else
-                        store(to, (g - high) - low);
-                },
-                g, from, data.out(i));
-            data.written(i);
-        });
+// Adds g, or p g, to the sum.
+template <bool WithShares, class B>
+[[gnu::noinline]] void add_products(const strip<B> &g, const strip<B> &p, pair<wide_of<B>> &to) {
+    using D = wide_of<B>;
+    pair<D> sum = to;
+    together(
+        [&](const auto *g, const auto *p) __attribute__((always_inline)) {
+            D term = widened(load<B>(g));
+            if constexpr (WithShares) term = term * widened(load<B>(p));
+            if constexpr (std::is_same_v<B, D>) {
+                const pair<D> next = sum_of_any(sum.high, term);
+                sum = {next.high, sum.low + next.low};
+            } else {
+                sum.high = sum.high + term;
+            }
+        },
+        g, p);
+    to = sum;
+}
+
+template <product Kind, class B>
+[[gnu::noinline]] void put_products(const strip<B> &g, const strip<B> &p, const strip<B> &to, const pair<B> &sum) {
+    const B high = sum.high, low = sum.low;
+    together(
+        [=](const auto *at, const auto *p, auto *to) __attribute__((always_inline)) {
+            const B g = load<B>(at), share = load<B>(p);
+            if constexpr (Kind == product::softmax)
+                store(to, share * ((g - high) - low));
+            else if constexpr (Kind == product::softmin)
+                store(to, share * ((high - g) + low));
+            else if constexpr (Kind == product::log_backward)
+                store(to, fnma(share, high, g));
+            else
+                store(to, (g - high) - low);
+        },
+        g, p, to);
+}
+
+// shares(i, again) has the shares of part i, for the first time or again.
+template <product Kind, class C, class Shares>
+RECTIFIED_INLINE void multiply_with_jacobian(row_group<C> &data, Shares shares) {
+    using B = row_batch<C>;
+    using D = wide_of<B>;
+    pair<D> sum = {D(0), D(0)};
+    data.parts([&](npy_intp i) { add_products<Kind != product::log_backward, B>(data.in(0, i), shares(i, false), sum); });
+    B high, low = B(0);
+    if constexpr (std::is_same_v<B, D>) {
+        sum = data.sum(sum);
+        high = sum.high + sum.low;
+    } else {
+        const D whole = data.sum(sum.high);
+        high = narrowed<B>(whole);
+        low = narrowed<B>(whole - widened(high));
     }
-};
+    data.parts([&](npy_intp i) {
+        put_products<Kind, B>(data.in(0, i), shares(i, true), data.out(i), {high, low});
+        data.written(i);
+    });
+}
 
 // From the input: (n),(n)->(n).
 template <product Kind>
 struct product_from_input {
     static constexpr int inputs = 2;
-    static constexpr bool negated = Kind == product::softmin;
     template <class C>
     static C padding(int input) {
-        return input ? softmax_value<negated>::template padding<C>(0) : C(0);
+        return input ? -std::numeric_limits<C>::infinity() : C(0);
     }
-    template <class B, class Data>
-    static void run(Data &data) {
-        with_shares<B, negated>(data, 1, [&](auto at, auto p) __attribute__((always_inline)) {
-            jacobian_product<Kind>::template run<B>(data, at, p);
-        });
+    template <class C>
+    static void run(row_group<C> &data) {
+        if (!data.has_parts())
+            return multiply_with_jacobian<Kind>(
+                data, [&](npy_intp, bool again) { return again ? data.out(0) : shares_at_once(data, 1); });
+        const shares<C> found(data, 1, true);
+        multiply_with_jacobian<Kind>(
+            data, [&](npy_intp i, bool again) { return again && data.keeps() ? data.out(i) : found.put(i); });
     }
+};
+
+struct softmin_product_from_input : product_from_input<product::softmin> {
+    static constexpr bool negated = true;
 };
 
 // From the output: (n),(n)->(n).
@@ -319,18 +400,23 @@ struct product_from_output {
     static C padding(int input) {
         return input && of_logarithms ? -std::numeric_limits<C>::infinity() : C(0);
     }
-    template <class B, class Data>
-    static void run(Data &data) {
-        const powers_beside<B> powers(B(0));
-        jacobian_product<Kind>::template run<B>(
-            data, [&](npy_intp i) { return data.in(1, i); },
-            [&](const auto *at) __attribute__((always_inline)) {
-                const B y = load<B>(at);
-                if constexpr (of_logarithms)
-                    return powers.of(y) * B(powers.unit);
-                else
-                    return y;
-            });
+    template <class C>
+    static void run(row_group<C> &data) {
+        multiply_with_jacobian<Kind>(data, [&](npy_intp i, bool again) {
+            if (!of_logarithms) return data.in(1, i);
+            const auto to = data.out(i);
+            if (!again || !data.keeps()) put_powers(data.in(1, i), to);
+            return to;
+        });
+    }
+
+  private:
+    template <class B>
+    [[gnu::noinline]] static void put_powers(const strip<B> &y, const strip<B> &to) {
+        const small_powers<B> powers(B(0));
+        together([&](const auto *y, auto *to)
+                     __attribute__((always_inline)) { store(to, powers.of(load<B>(y)).rounded() * B(powers.unit)); },
+                 y, to);
     }
 };
 
@@ -338,8 +424,8 @@ struct product_from_output {
 struct softmax : fold {
     static constexpr const char *name = "softmax";
     template <class S, class C>
-    using loops = fold_loops<row_loop<softmax_value<false>, S, C>, row_loop<product_from_input<product::softmax>, S, C>,
-                             row_loop<product_from_output<product::softmax>, S, C>>;
+    using loops =
+        row_loops<S, C, softmax_value, product_from_input<product::softmax>, product_from_output<product::softmax>>;
     static constexpr fold_operation operations[] = {
         {"", "(n)->(n)"}, {"backward", "(n),(n)->(n)"}, {"backward_from_output", "(n),(n)->(n)"}};
 };
@@ -347,17 +433,15 @@ struct softmax : fold {
 struct softmin : fold {
     static constexpr const char *name = "softmin";
     template <class S, class C>
-    using loops = fold_loops<row_loop<softmax_value<true>, S, C>, row_loop<product_from_input<product::softmin>, S, C>,
-                             row_loop<product_from_output<product::softmin>, S, C>>;
+    using loops = row_loops<S, C, softmin_value, softmin_product_from_input, product_from_output<product::softmin>>;
     static constexpr auto &operations = softmax::operations;
 };
 
 struct log_softmax : fold {
     static constexpr const char *name = "log_softmax";
     template <class S, class C>
-    using loops = fold_loops<row_loop<log_softmax_value, S, C>, row_loop<product_from_input<product::log_backward>, S, C>,
-                             row_loop<product_from_output<product::log_backward>, S, C>,
-                             row_loop<product_from_input<product::log_forward>, S, C>>;
+    using loops = row_loops<S, C, log_softmax_value, product_from_input<product::log_backward>,
+                            product_from_output<product::log_backward>, product_from_input<product::log_forward>>;
     static constexpr fold_operation operations[] = {
         {"", "(n)->(n)"}, {"backward", "(n),(n)->(n)"}, {"backward_from_output", "(n),(n)->(n)"}, {"jvp", "(n),(n)->(n)"}};
 };

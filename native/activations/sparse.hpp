@@ -8,26 +8,30 @@ namespace rectified::RECTIFIED_TARGET {
 
 // max(x - tau, 0), where tau is such that the sum is 1 (Michelot): from a threshold that is too low, what lies above it has
 // a better one, until none falls below. Infinities share alike.
-template <class B, class Policy>
+template <class T>
 class sparse_support {
+    using B = row_batch<T>;
     using D = wide_of<B>;
-    using T = typename B::scalar;
     static constexpr T infinity = std::numeric_limits<T>::infinity();
 
   public:
-    template <class Each>
-    RECTIFIED_INLINE sparse_support(Each each, int idle_lanes) {
+    sparse_support(row_group<T> &data, int input) {
+        int idle_lanes = 0;
+        data.parts([&](npy_intp i) { idle_lanes += data.in(input, i).idle; });
+        const auto each = [&](auto f) __attribute__((always_inline)) {
+            data.parts([&](npy_intp i) { together(f, data.in(input, i)); });
+        };
         B most = B(-infinity);
         each([&](const T *x) __attribute__((always_inline)) { most = greater(most, load<B>(x)); });
-        most_ = Policy::largest(most);
-        flat_ = Policy::any(abs(most_) == B(infinity));
+        most_ = data.largest(most);
+        flat_ = any(abs(most_) == B(infinity));
         const D idle = select(widened(most_) == D(-infinity), D(idle_lanes), D(0));  // what fills up a row of nothing else
         D bad = D(0), count = D(0);
         each([&](const T *x) __attribute__((always_inline)) {
             const D z = below(x);
             bad = select(z == z, bad, z);
         });
-        bad = Policy::sum(pair<D>{bad, D(0)}).high;
+        bad = data.sum(bad);
         threshold_ = D(-1) + bad;
         for (bool better = true; better;) {
             D sum = D(0), members = D(0);
@@ -37,10 +41,10 @@ class sparse_support {
                 sum = sum + select(is_member, z, D(0));
                 members = members + select(is_member, D(1), D(0));
             });
-            sum = Policy::sum(pair<D>{sum, D(0)}).high;
-            members = Policy::sum(pair<D>{members, D(0)}).high - idle;
+            sum = data.sum(sum);
+            members = data.sum(members) - idle;
             threshold_ = (sum - D(1)) / members + bad;
-            better = Policy::any(select(members == count, typename D::integer(0), typename D::integer(-1)));
+            better = any(select(members == count, typename D::integer(0), typename D::integer(-1)));
             count = members;
         }
     }
@@ -59,27 +63,17 @@ class sparse_support {
     bool flat_;
 };
 
-template <class B, class Data>
-RECTIFIED_INLINE auto support_of(Data &data, int input) {
-    int idle = 0;
-    data.parts([&](npy_intp i) { idle += data.in(input, i).idle; });
-    const auto each = [&](auto f) __attribute__((always_inline)) {
-        data.parts([&](npy_intp i) { together(f, data.in(input, i)); });
-    };
-    return sparse_support<B, typename Data::policy>(each, idle);
-}
-
 struct sparsemax_value {
     static constexpr int inputs = 1;
     template <class C>
     static C padding(int) {
         return -std::numeric_limits<C>::infinity();
     }
-    template <class B, class Data>
-    static void run(Data &data) {
-        const auto support = support_of<B>(data, 0);
+    template <class C>
+    static void run(row_group<C> &data) {
+        const sparse_support<C> support(data, 0);
         data.parts([&](npy_intp i) {
-            const strip<B> x = data.in(0, i);
+            const auto x = data.in(0, i);
             together([&](const auto *x, auto *y) __attribute__((always_inline)) { store(y, support.of(x)); }, x,
                      data.out(i));
             data.written(i);
@@ -95,19 +89,20 @@ struct sparsemax_product {
     static C padding(int input) {
         return input && !FromOutput ? -std::numeric_limits<C>::infinity() : C(0);
     }
-    template <class B, class Data>
-    static void run(Data &data) {
+    template <class C>
+    static void run(row_group<C> &data) {
         if constexpr (FromOutput) {
-            project<B>(data, [](const auto *at) __attribute__((always_inline)) { return load<B>(at); });
+            project(data, [](const auto *at) __attribute__((always_inline)) { return load<row_batch<C>>(at); });
         } else {
-            const auto support = support_of<B>(data, 1);
-            project<B>(data, [&](const auto *at) __attribute__((always_inline)) { return support.of(at); });
+            const sparse_support<C> support(data, 1);
+            project(data, [&](const auto *at) __attribute__((always_inline)) { return support.of(at); });
         }
     }
 
   private:
-    template <class B, class Data, class Share>
-    RECTIFIED_INLINE static void project(Data &data, Share share) {
+    template <class C, class Share>
+    RECTIFIED_INLINE static void project(row_group<C> &data, Share share) {
+        using B = row_batch<C>;
         using D = wide_of<B>;
         D sum = D(0), members = D(0);
         data.parts([&](npy_intp i) {
@@ -120,8 +115,7 @@ struct sparsemax_product {
                 },
                 g, from);
         });
-        using Policy = typename Data::policy;
-        const D mean = Policy::sum(pair<D>{sum, D(0)}).high / Policy::sum(pair<D>{members, D(0)}).high;
+        const D mean = data.sum(sum) / data.sum(members);
         data.parts([&](npy_intp i) {
             const strip<B> g = data.in(0, i), from = data.in(1, i);
             together(
@@ -139,8 +133,7 @@ struct sparsemax_product {
 struct sparsemax : fold {
     static constexpr const char *name = "sparsemax";
     template <class S, class C>
-    using loops = fold_loops<row_loop<sparsemax_value, S, C>, row_loop<sparsemax_product<false>, S, C>,
-                             row_loop<sparsemax_product<true>, S, C>>;
+    using loops = row_loops<S, C, sparsemax_value, sparsemax_product<false>, sparsemax_product<true>>;
     static constexpr fold_operation operations[] = {
         {"", "(n)->(n)"}, {"backward", "(n),(n)->(n)"}, {"backward_from_output", "(n),(n)->(n)"}};
 };
@@ -153,19 +146,18 @@ struct one_hot {
     static C padding(int) {
         return -std::numeric_limits<C>::infinity();
     }
-    template <class B, class Data>
-    static void run(Data &data) {
-        using T = typename B::scalar;
-        using Policy = typename Data::policy;
+    template <class T>
+    static void run(row_group<T> &data) {
+        using B = row_batch<T>;
         B most = B(-std::numeric_limits<T>::infinity()), bad = B(0);
-        each<B>(data, [&](const T *at) __attribute__((always_inline)) {
+        each(data, [&](const T *at) __attribute__((always_inline)) {
             const B x = load<B>(at);
             most = greater(most, x);
             bad = select(x == x, bad, x);
         });
-        most = Policy::largest(most);
-        bad = narrowed<B>(Policy::sum(pair<wide_of<B>>{widened(bad), wide_of<B>(0)}).high);
-        finder<B, Policy> found(most);
+        most = data.largest(most);
+        bad = narrowed<B>(data.sum(widened(bad)));
+        finder<B> found(most, data.each_lane_a_row());
         data.parts([&](npy_intp i) {
             const strip<B> x = data.in(Inputs - 1, i);
             together(
@@ -177,25 +169,26 @@ struct one_hot {
     }
 
   private:
-    template <class B, class Data, class F>
-    RECTIFIED_INLINE static void each(Data &data, F f) {
+    template <class T, class F>
+    RECTIFIED_INLINE static void each(row_group<T> &data, F f) {
         data.parts([&](npy_intp i) { together(f, data.in(Inputs - 1, i)); });
     }
 
-    template <class B, class Policy>
+    template <class B>
     struct finder {
         using I = typename B::integer;
         B most;
+        bool each_lane_a_row;
         I open = I(-1);
 
-        RECTIFIED_INLINE explicit finder(const B &x) : most(x) {}
+        RECTIFIED_INLINE finder(const B &x, bool each_lane) : most(x), each_lane_a_row(each_lane) {}
 
         RECTIFIED_INLINE B here(const B &x) {
             const I is = x == most;
             B found = select(is & open, B(1), B(0));
-            if constexpr (std::is_same_v<Policy, row_per_lane>) {
+            if (each_lane_a_row) {
                 open = select(is, I(0), open);
-            } else if (open.part[0][0] && row_per_lane::any(is)) {
+            } else if (open.part[0][0] && any(is)) {
                 typename B::scalar lanes[B::lanes];
                 store(lanes, found);
                 bool first = true;
@@ -214,7 +207,7 @@ struct one_hot {
 struct hardmax : fold {
     static constexpr const char *name = "hardmax";
     template <class S, class C>
-    using loops = fold_loops<row_loop<one_hot<1>, S, C>, row_loop<one_hot<2>, S, C>, row_loop<one_hot<2>, S, C>>;
+    using loops = row_loops<S, C, one_hot<1>, one_hot<2>, one_hot<2>>;
     static constexpr auto &operations = sparsemax::operations;
 };
 
