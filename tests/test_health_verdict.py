@@ -111,6 +111,18 @@ def test_corners(activation: rf.Ridge, inputs: list[float], expected: str) -> No
 def test_a_slope_of_one_percent_is_saturated_in_every_precision(dtype: str) -> None:
     assert states(layer(rf.leaky_relu, [np.full((5, 1), -1.0, dtype)])) == ["saturated"]
     assert states(layer(rf.leaky_relu, [np.full((5, 1), -1.0, dtype)], slope=0.02)) == ["linear"]
+    seven = layer(rf.leaky_relu, [np.full((5, 1), -1.0, dtype)], slope=0.07)
+    assert states(seven, rule=Rule(saturated=0.07)) == ["saturated"]
+
+
+def test_a_fading_tail_fires_as_far_as_the_precision_reaches() -> None:
+    tail = [[-20.0], [-30.0]]
+    assert states(layer(rf.gelu, [np.float64(tail)])) == ["saturated"]
+    assert states(layer(rf.gelu, [np.float32(tail)])) == ["dead"]
+    assert states(layer(rf.sigmoid, [np.float16(tail)])) == ["saturated"]  # its slope is less than float16 has
+    for dtype in (np.float16, np.float32, np.float64):
+        seen = Evidence.of(rf.gelu, dtype([[-20.0], [-10.0], [1.0]]))
+        assert seen.fired == 2 + (dtype is np.float64)
 
 
 def test_parameters_count() -> None:

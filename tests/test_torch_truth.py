@@ -4,7 +4,6 @@ import copy
 import io
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,8 @@ from rectified.health import Evidence  # noqa: E402
 from rectified.health.report import Report  # noqa: E402
 from rectified.health.verdict import DEAD, LINEAR, SATURATED  # noqa: E402
 from rectified.torch import watch  # noqa: E402
+from rectified.torch.slopes import Slopes  # noqa: E402
+from rectified.torch.tally import Measure  # noqa: E402
 from torch_networks import NETWORKS, Convolutions, Healthy, Network, Residual, Sigmoidal, built, compare, train  # noqa: E402
 
 
@@ -181,9 +182,6 @@ def test_functions_of_every_kind(function: Any, row: rf.Ridge) -> None:
         (Evidence.of(row, layer(x).detach().numpy()) for x in inputs[1:]),
         start=Evidence.of(row, layer(inputs[0]).detach().numpy()),
     )
-    # A tail that only fades fires, also where float32 is too short to tell.
-    slopes = row.derivative(np.concatenate([layer(x).detach().numpy() for x in inputs]).astype(np.float64))
-    truth = replace(truth, fired=np.where(truth.max_slope > 0, (slopes != 0).sum(axis=0), 0))
     network = Net()
     with watch(network) as health:
         for x in inputs:
@@ -192,6 +190,24 @@ def test_functions_of_every_kind(function: Any, row: rf.Ridge) -> None:
     assert found.function == row.name
     assert found.name.startswith("test_torch_truth.py:")
     compare([found], [truth])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("row", rf.catalogue.of("ridge").values(), ids=lambda row: row.name)
+def test_a_value_fires_for_tensors_where_it_does_for_arrays(row: rf.Ridge, dtype: str) -> None:
+    limits = np.finfo("float64" if dtype == "float64" else "float32")
+    slopes = Slopes.of(row)
+    edges = np.ravel([*slopes.firing, *slopes.firing_in_double, *((kink, kink) for kink in row.kinks)])
+    edges = edges[np.abs(edges) < limits.max].astype(limits.dtype)
+    sizes = np.concatenate([np.ldexp(1.0, np.arange(limits.minexp, limits.maxexp)), np.linspace(0, 120, 3001)])
+    beside = [np.nextafter(edges, limits.dtype.type(side)) for side in (-np.inf, np.inf)]
+    x = torch.tensor(np.concatenate([-sizes, sizes, edges, *beside])).to(getattr(torch, dtype))
+    x = x[x.isfinite()][None]  # a column for each value
+    array = (x.float() if dtype == "bfloat16" else x).numpy()
+    found = Measure.of(x[None], torch.from_numpy(row(array))[None], 2, slopes).counted().evidence(row, slopes, (0, 0))
+    expected = Evidence.of(row, array)
+    np.testing.assert_array_equal(found.fired, expected.fired)
+    np.testing.assert_array_equal(found.max_slope > 0, expected.fired)
 
 
 def test_a_clamp_that_is_no_activation() -> None:
@@ -459,6 +475,17 @@ def test_outputs_that_are_overwritten_without_training() -> None:
     layer = health.layers["1"]
     assert layer.histories["train"].total.samples == 4
     assert layer.note == "1 batches were not counted, because they were overwritten"
+
+
+def test_inputs_without_a_batch() -> None:
+    network = nn.Sequential(nn.Linear(3, 6), nn.ReLU(), nn.Linear(6, 6), nn.Tanh())
+    inputs = torch.randn(100, 3)
+    with watch(network) as health:
+        for x in inputs:
+            network(x)
+    hidden = network[0](inputs).detach()
+    truth = [Evidence.of(rf.relu, hidden.numpy()), Evidence.of(rf.tanh, network[2](hidden.relu()).detach().numpy())]
+    compare(health.layers.values(), truth)
 
 
 def test_a_learned_slope() -> None:

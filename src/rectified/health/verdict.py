@@ -20,7 +20,7 @@ from rectified.health.record import Layer, Mode
 ALIVE, DEAD, SATURATED, LINEAR, UNSEEN = range(5)
 STATES = ("alive", "dead", "saturated", "linear", "unseen")
 
-_HALF_PRECISION = 1 + 2.0**-7  # a slope of 0.01 is 0.01001 in bfloat16
+_ROUNDING = 1 + 2.0**-23  # a slope of 0.07 is 0.0700000003 in float32
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def judge(layers: Sequence[Layer], mode: Mode, rule: Rule = RULE) -> Verdict:
     shape = _shape(first.activation)
     conditions: list[tuple[int, Callable[[Any, Any], Any]]] = [
         (LINEAR, lambda high, low: high - low <= rule.linear * shape.scale(high)),
-        (SATURATED, lambda high, low: high <= rule.saturated * _HALF_PRECISION * shape.steepest),
+        (SATURATED, lambda high, low: high <= rule.saturated * _ROUNDING * shape.steepest),
         (DEAD, lambda high, low: high == 0),
     ]
     state = np.where(np.isnan(together.total.max_slope), UNSEEN, ALIVE)
