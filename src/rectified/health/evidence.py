@@ -151,7 +151,9 @@ def steepness(activation: Activation, x: ArrayLike, axis: int = -1) -> NDArray[n
     array([ True, False])
     """
     x = _wide(x)
-    return np.abs(activation.derivative(x, axis=axis) if isinstance(activation, Maxout) else activation.derivative(x))
+    slope = activation.derivative(x, axis=axis) if isinstance(activation, Maxout) else activation.derivative(x)
+    found: NDArray[np.floating] = np.abs(slope)
+    return found
 
 
 def _wide(x: ArrayLike) -> NDArray[np.floating]:

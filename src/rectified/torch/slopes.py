@@ -98,7 +98,7 @@ def _firing(activation: Ridge, dtype: type[np.floating]) -> Intervals:
     )
 
 
-def _turns(activation: Ridge, x: NDArray[np.float64], slope: NDArray[np.float64]) -> list[float]:
+def _turns(activation: Ridge, x: NDArray[np.float64], slope: NDArray[np.floating]) -> list[float]:
     change = np.diff(slope)
     moving = np.flatnonzero(np.abs(change) > _NOISE * slope[np.abs(x) <= 100].max())
     found = []
