@@ -181,6 +181,40 @@ def test_rarely_firing_units_are_not_dead(steps: int, batch: int) -> None:
     assert not (found.came_back >= 0).any()
 
 
+STEPS = np.arange(800)
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        np.maximum(0.3 * np.exp(-STEPS / 80), 1 / 2000),  # often at first, and then for one in 2000 examples
+        np.where(STEPS < 100, 0.3, 1 / 500),
+        np.where(np.random.default_rng(1).random(800) < 0.03, 0.5, 0.0),  # in bursts
+    ],
+    ids=["fades", "falls", "bursts"],
+)
+def test_units_that_became_rare_are_not_dead(rates: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+    batches = [np.where(rng.random((64, 300)) < rate, 1.0, -1.0) for rate in rates]
+    fired = np.array([(batch > 0).any(axis=0) for batch in batches])
+    made = Layer("layer", "relu", 300)
+    for step, batch in enumerate(batches):
+        made.add(Evidence.of(rf.relu, batch, step=step))
+        if step % 100 == 99 and step < 799:
+            dead = judge([made], "train").state == STATES.index("dead")
+            assert np.count_nonzero(dead & fired[step + 1 :].any(axis=0)) <= 3  # 1 % that happened to be silent for long
+
+
+@pytest.mark.parametrize(("rate", "died"), [(0.5, 16), (0.5, 400), (0.5, 704), (0.02, 400), (0.005, 208)])
+def test_units_that_died_are_dead_since_then(rate: float, died: int) -> None:
+    rng = np.random.default_rng(0)
+    batches = [np.where(rng.random((64, 200)) < rate * (step < died), 1.0, -1.0) for step in STEPS]
+    last = STEPS.size - 1 - (np.array(batches) > 0).any(axis=1)[::-1].argmax(axis=0)
+    found = judge([layer(rf.relu, batches)], "train")
+    assert found.of(STATES.index("dead")).size == 200
+    assert found.since.tolist() == (16 * (last // 16 + 1)).tolist()  # windows of 16 steps
+
+
 def test_positions_of_one_image_are_not_as_many_images() -> None:
     x = np.full((100, 2, 8, 8), -1.0)
     x[0, 0] = 1.0  # one image out of 100, at all its 64 positions

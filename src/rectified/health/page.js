@@ -43,7 +43,7 @@ function fate(layer, unit) {
   if (["dead", "saturated", "linear"].includes(state)) {
     told += layer.from_start[unit] ? " from the start" : ` since step ${layer.since[unit]}`;
   }
-  if (isSilent(layer, unit)) told += ", though silent of late: it fired too rarely before to be called dead";
+  if (isSilent(layer, unit)) told += ", though silent of late: too briefly to be called dead, by how often it fired before";
   return back ? `${told}; silent from step ${back[0]}, came back at step ${back[1]}` : told;
 }
 
