@@ -527,3 +527,44 @@ def test_the_library_loads_no_torch_by_itself() -> None:
     program = "import sys, rectified, rectified.health, rectified.torch, rectified.torch.run; print('torch' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout == "False\n"
+
+
+class Changing(nn.Module):
+    """Its ReLUs are called as functions, and their outputs go into modules, until `way` changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers, self.shared, self.way = nn.ModuleList(nn.Linear(4, 4) for _ in range(3)), nn.Linear(4, 4), ""
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = F.relu(self.shared(F.relu(layer(x))))
+            if self.way == "left out" and layer is self.layers[1]:
+                return x
+            if self.way == "changed":
+                x = x + 1
+        return x
+
+
+@pytest.mark.parametrize("way", ["", "left out", "changed", "frozen", "without gradients", "evaluated"])
+def test_functions_are_seen_by_where_their_outputs_go(way: str) -> None:
+    torch.manual_seed(0)
+    network = Changing()
+    inputs = torch.randn(400, 2, 4)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    with watch(network) as health:
+        for step, x in enumerate(inputs):
+            if step == 200:
+                network.way = way
+                network.requires_grad_(way != "frozen").train(way != "evaluated")
+            with torch.set_grad_enabled(way != "without gradients" or step < 200):
+                network(x)
+            optimizer.step()
+    modes = {mode for layer in health.layers.values() for mode in layer.histories}
+    assert modes == ({"train", "eval"} if way == "evaluated" else {"train"})
+    samples = [sum(history.total.samples for history in layer.histories.values()) for layer in health.layers.values()]
+    missed = 1 if way in ("left out", "changed", "frozen") else 0  # the pass in which it is noticed
+    ends = 4 if way == "left out" else 6
+    assert len(samples) == 6
+    assert all(2 * (400 - missed) <= count <= 2 * 400 for count in samples[:ends])
+    assert samples[ends:] == [2 * 200] * (6 - ends)

@@ -53,6 +53,7 @@ class Site:
         self.axis: int | None = None
         self.feeds_loss = ""
         self.is_overwritten = False
+        self.is_call = False
         self.again: Callable[[Tensor], Tensor] = torch.clone
         self._call = function, (None, *args[1:]), {key: value for key, value in kwargs.items() if key != "input"}
         activation = self.activation
