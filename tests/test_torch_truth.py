@@ -4,6 +4,7 @@ import copy
 import io
 import sys
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,44 @@ def test_a_compiled_function_is_compiled_once() -> None:
         16 * 4 * 30,
         16 * 30,
     ]
+
+
+def test_steps_between_are_left_out_of_compiled_code() -> None:
+    network = built(Convolutions)
+    compiled = torch.compile(network, backend="aot_eager")
+    with watch(network, every=5) as health:
+        train(network, compiled, steps=20)
+        network.eval()
+        with torch.no_grad():
+            for _ in range(10):
+                compiled(network.batch())
+    for mode, passes in (("train", 4), ("eval", 2)):
+        totals = [layer.histories[mode].total for layer in health.layers.values()]
+        assert [total.samples for total in totals] == [16 * 64 * passes, 16 * 4 * passes, 16 * passes]
+    assert health.report().notes == []
+
+
+@pytest.mark.parametrize("differs", ["name", "behaviour"])
+def test_where_the_compiler_is_another_it_says_that_compiled_code_was_not_seen(
+    differs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rectified.torch import compiled as watching
+
+    def fails(*_: Any) -> None:
+        raise AttributeError("no such thing")
+
+    monkeypatch.setattr(watching, "_is_seen", True)  # which is restored
+    if differs == "name":
+        monkeypatch.setattr(watching, "after_import", lambda _, act: act(SimpleNamespace()))
+    monkeypatch.setattr(watching, "instrument", fails if differs == "behaviour" else lambda *_: None)
+    without = train(built(Convolutions))
+    network = built(Convolutions)
+    with watch(network) as health:
+        with_ = train(network, torch.compile(network, backend="eager"))
+    assert all(torch.equal(a, b) for a, b in zip(without, with_, strict=True))
+    assert health.layers == {}
+    (note,) = health.report().notes
+    assert note.startswith("what torch.compile compiled was not seen")
 
 
 def test_autocast_in_bfloat16() -> None:

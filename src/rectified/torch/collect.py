@@ -169,9 +169,12 @@ class Collector:
         if self._after_window is not None:
             self._after_window()
 
-    def _is_left_out(self, training: bool) -> bool:
-        """Whether this step, or without training this forward pass, is one of those between."""
-        return self._every > 1 and (self._step if training else self._forwards) % self._every != 0
+    def is_left_out(self, forwards: int | None = None) -> bool:
+        """Whether this step, or without training the forward pass of this number, is one of those between."""
+        return self._every > 1 and (self._step if forwards is None else forwards) % self._every != 0
+
+    def _leaves_out(self, training: bool) -> bool:
+        return self.is_left_out(None if training else self._forwards)
 
     # ---- modules ---------------------------------------------------------------------------------------------------------
 
@@ -237,7 +240,7 @@ class Collector:
         if self._skipped is not None or gradients_are_computed() or self._only not in (None, module):
             return False
         self._forwards += 1
-        if self._is_left_out(module.training):
+        if self._leaves_out(module.training):
             self._skipped = module
             self._switch(self._stays_everywhere)
             return False
@@ -345,7 +348,7 @@ class Collector:
             self._skipped is not None
             or not isinstance(x, Tensor)
             or gradients_are_computed()
-            or (not stack and (self._only is not None or self._is_left_out(torch.is_grad_enabled())))
+            or (not stack and (self._only is not None or self._leaves_out(torch.is_grad_enabled())))
         ):
             return function(*args, **kwargs)
         site = self._site(function, name, x, args, kwargs)
