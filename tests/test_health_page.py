@@ -315,3 +315,17 @@ def test_odd_layers_are_shown_too() -> None:
     assert not Page(page(report)).open
     assert json.loads(report.as_json())["totals"]["alive_percent"] is None
     assert as_text(report)
+
+
+@in_browser
+def test_a_narrow_screen_shows_the_verdicts_of_the_worst_layer(browse: Callable[..., Any]) -> None:
+    run = planted()
+    worse = run.layer("worse", "relu", 4)
+    worse.add(Evidence.of(rf.relu, [[-1.0, -1.0, -1.0, 1.0], [-1.0, -1.0, -1.0, -1.0]]))
+    script = """
+        const table = one("#layers .scroll");
+        const shown = all("#layers thead th").filter((each) => each.offsetWidth > 0).map((each) => each.textContent.trim());
+        return {layer: one("#layer h2").textContent, fits: table.scrollWidth <= table.clientWidth, shown};
+    """
+    found = browse(run, script, "", "--window-size=500,900")
+    assert found == {"layer": "worse", "fits": True, "shown": ["layer", "dead", "saturated", "linear", "alive"]}

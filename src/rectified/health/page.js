@@ -55,13 +55,14 @@ function listed(text) { // "3, 7-9" as a test for units
 
 // ---- the view -------------------------------------------------------------------------------------------------------
 
-const worst = layers.findIndex((layer) => layer.state.includes(1));
+const dead = (layer) => layer.state.filter((state) => state === 1).length / layer.units;
+const worst = layers.reduce((found, layer, number) => dead(layer) > dead(layers[found]) ? number : found, 0);
 
 function read() {
   const given = new URLSearchParams(location.hash.slice(1));
   const number = (name) => given.has(name) && /^\d+$/.test(given.get(name)) ? Number(given.get(name)) : null;
   const layer = number("layer");
-  view.layer = layer !== null && layer < layers.length ? layer : Math.max(0, worst);
+  view.layer = layer !== null && layer < layers.length ? layer : worst;
   const unit = number("unit");
   view.unit = unit !== null && unit < layers[view.layer].units ? unit : null;
   view.state = given.get("state") ?? "all";
