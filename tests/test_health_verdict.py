@@ -321,7 +321,9 @@ def with_gradients(name: str, size: float) -> Layer:
 
 def test_a_vanishing_gradient_is_found() -> None:
     assert findings(with_gradients("first", 1e-3), with_gradients("last", 1.0)) == []
-    assert findings(with_gradients("first", 1e-5), with_gradients("last", 1.0)) == [("vanishing_gradient", "first")]
+    layers = {name: with_gradients(name, size) for name, size in (("first", 1e-5), ("last", 0.82))}
+    message = "the gradient has a length of 1e-05, but of 0.82 in last: it hardly learns"
+    assert Report.of([Run(layers=layers)]).findings == [("vanishing_gradient", "first", message)]
     assert findings(with_gradients("first", 0.0), with_gradients("last", 1.0)) == [("vanishing_gradient", "first")]
     assert findings(with_gradients("first", 0.0), with_gradients("last", 0.0)) == []
     assert findings(with_gradients("first", np.nan), with_gradients("last", np.inf)) == []

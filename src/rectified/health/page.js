@@ -215,7 +215,7 @@ function drawUnit() {
     name, layer.windows.map((_, i) => share(layer[name][i * layer.units + unit])),
   ]));
   lines.slope = lines.slope.map((root) => root * root);
-  panel.querySelector("h3").textContent = `Unit ${unit} of ${layer.name}`;
+  panel.querySelector("h3").textContent = `Unit ${unit} of layer ${layer.name}`;
   panel.querySelector("p").textContent = `${fate(layer, unit)}. In steps ${layer.recent[0]} to ${layer.recent[1]}: `
     + `fired on ${percent(layer.share[unit] ?? NaN)}, mean output ${brief(layer.mean[unit])}, `
     + `dormant score ${brief(layer.score[unit])}.`;
