@@ -83,6 +83,7 @@ class Collector:
         self._draft: _Plan | None = None
         self._quiet: _Plan | None = None
         self._received: list[tuple[Site, Tensor, bool]] = []
+        self._later: list[tuple[Site, Tensor, bool]] = []
         self._roots: dict[int, _Root] = {}
         self._networks = 0
         self._forwards = 0
@@ -284,9 +285,11 @@ class Collector:
             elif self._quiet is not None and len(self._received) != self._quiet.calls:
                 self._root.forget_plans()
             else:
-                for site, y, training in self._received:
-                    self._see(site, y, y, training)
+                self._later += self._received
+            for site, y, training in self._later:  # one after the other, which is faster than each at its place
+                self._see(site, y, y, training)
         self._received.clear()
+        self._later.clear()
         self._draft = self._quiet = None
         self._stack.clear()
         self._root = None
@@ -329,7 +332,11 @@ class Collector:
         use = min(self._uses.get(key, 0), _MOST_USES - 1)
         self._uses[key] = use + 1
         if use < len(sites):
-            self._see(sites[use], args[0], output, module.training)
+            site = sites[use]
+            if self._quiet is not None and site.is_saved and isinstance(output, Tensor) and output.requires_grad:
+                self._later.append((site, output, module.training))
+            else:
+                self._see(site, args[0], output, module.training)
 
     def _receive(self, plan: _Plan, key: int, y: Any) -> None:
         """Take the output of a ReLU that is known to come to this place, if it is one, to count it if all of them came."""
