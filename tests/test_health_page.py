@@ -172,7 +172,7 @@ def test_a_click_shows_the_history_of_a_unit(browse: Callable[..., Any]) -> None
     )
     assert found["before"] is True
     assert found["after"] is False
-    assert found["title"] == f"Unit {died} of net.1"
+    assert found["title"] == f"Unit {died} of layer net.1"
     assert found["text"].startswith("dead since step 120. In steps 152 to 199: fired on 0%, mean output 0, ")
     assert (found["rows"], found["silent"], found["lines"]) == (50, 20, 2)
     assert found["firing"][30:] == 20 * ["0%"]
@@ -242,7 +242,7 @@ def test_no_name_does_anything_in_a_browser(browse: Callable[..., Any]) -> None:
     )
     title, layer, unit, notes, images = found
     assert title == "Which units can still learn"
-    assert (layer, unit) == (EVIL, f"Unit 0 of {EVIL}")
+    assert (layer, unit) == (EVIL, f"Unit 0 of layer {EVIL}")
     assert notes == [EVIL, f"{EVIL}: {EVIL}"]
     assert images == 0
 
@@ -293,7 +293,7 @@ def test_the_address_tells_the_view_and_darkness_is_heeded(browse: Callable[...,
     fragment = "#layer=1&state=saturated&sort=-unit&unit=7&colour=firing"
     light = browse(planted(), script, fragment)
     dark = browse(planted(), script, fragment, "--blink-settings=preferredColorScheme=0")
-    assert light["unit"] == dark["unit"] == "Unit 7 of net.3"
+    assert light["unit"] == dark["unit"] == "Unit 7 of layer net.3"
     assert light["shown"] == SATURATED[::-1]
     assert light["light"]
     assert not dark["light"]
@@ -315,3 +315,17 @@ def test_odd_layers_are_shown_too() -> None:
     assert not Page(page(report)).open
     assert json.loads(report.as_json())["totals"]["alive_percent"] is None
     assert as_text(report)
+
+
+@in_browser
+def test_a_narrow_screen_shows_the_verdicts_of_the_worst_layer(browse: Callable[..., Any]) -> None:
+    run = planted()
+    worse = run.layer("worse", "relu", 4)
+    worse.add(Evidence.of(rf.relu, [[-1.0, -1.0, -1.0, 1.0], [-1.0, -1.0, -1.0, -1.0]]))
+    script = """
+        const table = one("#layers .scroll");
+        const shown = all("#layers thead th").filter((each) => each.offsetWidth > 0).map((each) => each.textContent.trim());
+        return {layer: one("#layer h2").textContent, fits: table.scrollWidth <= table.clientWidth, shown};
+    """
+    found = browse(run, script, "", "--window-size=500,900")
+    assert found == {"layer": "worse", "fits": True, "shown": ["layer", "dead", "saturated", "linear", "alive"]}

@@ -111,6 +111,18 @@ def test_corners(activation: rf.Ridge, inputs: list[float], expected: str) -> No
 def test_a_slope_of_one_percent_is_saturated_in_every_precision(dtype: str) -> None:
     assert states(layer(rf.leaky_relu, [np.full((5, 1), -1.0, dtype)])) == ["saturated"]
     assert states(layer(rf.leaky_relu, [np.full((5, 1), -1.0, dtype)], slope=0.02)) == ["linear"]
+    seven = layer(rf.leaky_relu, [np.full((5, 1), -1.0, dtype)], slope=0.07)
+    assert states(seven, rule=Rule(saturated=0.07)) == ["saturated"]
+
+
+def test_a_fading_tail_fires_as_far_as_the_precision_reaches() -> None:
+    tail = [[-20.0], [-30.0]]
+    assert states(layer(rf.gelu, [np.float64(tail)])) == ["saturated"]
+    assert states(layer(rf.gelu, [np.float32(tail)])) == ["dead"]
+    assert states(layer(rf.sigmoid, [np.float16(tail)])) == ["saturated"]  # its slope is less than float16 has
+    for dtype in (np.float16, np.float32, np.float64):
+        seen = Evidence.of(rf.gelu, dtype([[-20.0], [-10.0], [1.0]]))
+        assert seen.fired == 2 + (dtype is np.float64)
 
 
 def test_parameters_count() -> None:
@@ -167,6 +179,40 @@ def test_rarely_firing_units_are_not_dead(steps: int, batch: int) -> None:
     assert 0 < fired.sum() < 3000
     np.testing.assert_array_equal(found.state == STATES.index("dead"), ~fired)
     assert not (found.came_back >= 0).any()
+
+
+STEPS = np.arange(800)
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        np.maximum(0.3 * np.exp(-STEPS / 80), 1 / 2000),  # often at first, and then for one in 2000 examples
+        np.where(STEPS < 100, 0.3, 1 / 500),
+        np.where(np.random.default_rng(1).random(800) < 0.03, 0.5, 0.0),  # in bursts
+    ],
+    ids=["fades", "falls", "bursts"],
+)
+def test_units_that_became_rare_are_not_dead(rates: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+    batches = [np.where(rng.random((64, 300)) < rate, 1.0, -1.0) for rate in rates]
+    fired = np.array([(batch > 0).any(axis=0) for batch in batches])
+    made = Layer("layer", "relu", 300)
+    for step, batch in enumerate(batches):
+        made.add(Evidence.of(rf.relu, batch, step=step))
+        if step % 100 == 99 and step < 799:
+            dead = judge([made], "train").state == STATES.index("dead")
+            assert np.count_nonzero(dead & fired[step + 1 :].any(axis=0)) <= 3  # 1 % that happened to be silent for long
+
+
+@pytest.mark.parametrize(("rate", "died"), [(0.5, 16), (0.5, 400), (0.5, 704), (0.02, 400), (0.005, 208)])
+def test_units_that_died_are_dead_since_then(rate: float, died: int) -> None:
+    rng = np.random.default_rng(0)
+    batches = [np.where(rng.random((64, 200)) < rate * (step < died), 1.0, -1.0) for step in STEPS]
+    last = STEPS.size - 1 - (np.array(batches) > 0).any(axis=1)[::-1].argmax(axis=0)
+    found = judge([layer(rf.relu, batches)], "train")
+    assert found.of(STATES.index("dead")).size == 200
+    assert found.since.tolist() == (16 * (last // 16 + 1)).tolist()  # windows of 16 steps
 
 
 def test_positions_of_one_image_are_not_as_many_images() -> None:
@@ -275,7 +321,9 @@ def with_gradients(name: str, size: float) -> Layer:
 
 def test_a_vanishing_gradient_is_found() -> None:
     assert findings(with_gradients("first", 1e-3), with_gradients("last", 1.0)) == []
-    assert findings(with_gradients("first", 1e-5), with_gradients("last", 1.0)) == [("vanishing_gradient", "first")]
+    layers = {name: with_gradients(name, size) for name, size in (("first", 1e-5), ("last", 0.82))}
+    message = "the gradient has a length of 1e-05, but of 0.82 in last: it hardly learns"
+    assert Report.of([Run(layers=layers)]).findings == [("vanishing_gradient", "first", message)]
     assert findings(with_gradients("first", 0.0), with_gradients("last", 1.0)) == [("vanishing_gradient", "first")]
     assert findings(with_gradients("first", 0.0), with_gradients("last", 0.0)) == []
     assert findings(with_gradients("first", np.nan), with_gradients("last", np.inf)) == []

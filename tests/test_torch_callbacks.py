@@ -1,5 +1,6 @@
-"""The callbacks for trainers, with stand-ins that call them as the trainers do."""
+"""The callbacks for trainers: with stand-ins that call them as the trainers do, and with the real ones where installed."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from rectified.health.store import read  # noqa: E402
+from rectified.health.verdict import DEAD  # noqa: E402
 from rectified.torch import hugging_face_callback, lightning_callback  # noqa: E402
 
 
@@ -95,3 +97,84 @@ def test_hugging_face(tmp_path: Path) -> None:
         trainer.train(BATCHES)
     assert callback.health.layers["act"].histories["train"].total.samples == 10
     assert read(tmp_path / "data")[0].layers["act"].units == 4
+
+
+# ---- the real ones ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_real_lightning(fails: bool, tmp_path: Path) -> None:
+    lightning = pytest.importorskip("lightning.pytorch")
+
+    class Net(lightning.LightningModule):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.act = nn.Linear(8, 16), nn.ReLU()
+            self.second, self.out = nn.Linear(16, 16), nn.Linear(16, 4)
+            self.fired = torch.zeros(16, dtype=torch.bool)
+            with torch.no_grad():
+                self.first.bias[3] = -99.0
+                self.second.bias[[1, 5]] = -99.0
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            hidden = torch.relu(self.second(self.act(self.first(x))))
+            self.fired |= (hidden.detach() > 0).any(0) & self.training
+            return self.out(hidden)
+
+        def training_step(self, batch: list[torch.Tensor], index: int) -> torch.Tensor:
+            if fails and index == 10:
+                raise ArithmeticError
+            return nn.functional.cross_entropy(self(batch[0]), batch[1])
+
+        def validation_step(self, batch: list[torch.Tensor], index: int) -> None:
+            self(batch[0])
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.parameters(), lr=0.01)
+
+    def train(*callbacks: Any) -> Any:
+        torch.manual_seed(0)
+        data = torch.utils.data.TensorDataset(torch.randn(256, 8), torch.randint(0, 4, (256,)))
+        batches, network = torch.utils.data.DataLoader(data, batch_size=16), Net()
+        quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
+        options = {"max_epochs": 2, "accelerator": "cpu", "default_root_dir": tmp_path, **quiet}
+        with pytest.raises(ArithmeticError) if fails else nullcontext():
+            lightning.Trainer(callbacks=list(callbacks), **options).fit(network, batches, batches)
+        return network
+
+    callback = lightning_callback(tmp_path / "data")
+    network = train(callback)
+    assert all(map(torch.equal, network.parameters(), train().parameters()))
+    (run,) = read(tmp_path / "data")
+    assert [layer.histories["train"].total.samples for layer in run.layers.values()] == 2 * [160 if fails else 512]
+    assert [verdict.of(DEAD).tolist() for verdict in callback.health.report().layers] == [
+        [3],
+        torch.nonzero(~network.fired).flatten().tolist(),
+    ]
+    assert torch._C._len_torch_function_stack() == 0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_real_trainer_of_hugging_face(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("accelerate")
+    sizes = {"hidden_size": 16, "ffn_dim": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "word_embed_proj_dim": 16}
+
+    def train(*callbacks: Any) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        network = transformers.OPTForCausalLM(transformers.OPTConfig(vocab_size=50, max_position_embeddings=16, **sizes))
+        with torch.no_grad():
+            network.model.decoder.layers[0].fc1.bias[[2, 7]] = -99.0
+        data = [{"input_ids": tokens, "labels": tokens} for tokens in torch.randint(2, 50, (64, 12))]
+        options = {"num_train_epochs": 2, "gradient_accumulation_steps": 2, "report_to": [], "use_cpu": True}
+        arguments = transformers.TrainingArguments(str(tmp_path), save_strategy="no", disable_tqdm=True, **options)
+        transformers.Trainer(network, arguments, train_dataset=data, callbacks=list(callbacks)).train()
+        return list(network.parameters())
+
+    callback = hugging_face_callback(tmp_path / "data")
+    assert all(map(torch.equal, train(callback), train()))
+    (run,) = read(tmp_path / "data")
+    totals = [layer.histories["train"].total for layer in run.layers.values()]
+    assert [(total.samples, total.steps) for total in totals] == 2 * [(64 * 12 * 2, (0, 7))]
+    assert [verdict.of(DEAD).tolist() for verdict in callback.health.report().layers] == [[2, 7], []]

@@ -4,7 +4,7 @@ import copy
 import io
 import sys
 from contextlib import suppress
-from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from rectified.health import Evidence  # noqa: E402
 from rectified.health.report import Report  # noqa: E402
 from rectified.health.verdict import DEAD, LINEAR, SATURATED  # noqa: E402
 from rectified.torch import watch  # noqa: E402
+from rectified.torch.slopes import Slopes  # noqa: E402
+from rectified.torch.tally import Measure  # noqa: E402
 from torch_networks import NETWORKS, Convolutions, Healthy, Network, Residual, Sigmoidal, built, compare, train  # noqa: E402
 
 
@@ -118,6 +120,44 @@ def test_a_compiled_function_is_compiled_once() -> None:
     ]
 
 
+def test_steps_between_are_left_out_of_compiled_code() -> None:
+    network = built(Convolutions)
+    compiled = torch.compile(network, backend="aot_eager")
+    with watch(network, every=5) as health:
+        train(network, compiled, steps=20)
+        network.eval()
+        with torch.no_grad():
+            for _ in range(10):
+                compiled(network.batch())
+    for mode, passes in (("train", 4), ("eval", 2)):
+        totals = [layer.histories[mode].total for layer in health.layers.values()]
+        assert [total.samples for total in totals] == [16 * 64 * passes, 16 * 4 * passes, 16 * passes]
+    assert health.report().notes == []
+
+
+@pytest.mark.parametrize("differs", ["name", "behaviour"])
+def test_where_the_compiler_is_another_it_says_that_compiled_code_was_not_seen(
+    differs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rectified.torch import compiled as watching
+
+    def fails(*_: Any) -> None:
+        raise AttributeError("no such thing")
+
+    monkeypatch.setattr(watching, "_is_seen", True)  # which is restored
+    if differs == "name":
+        monkeypatch.setattr(watching, "after_import", lambda _, act: act(SimpleNamespace()))
+    monkeypatch.setattr(watching, "instrument", fails if differs == "behaviour" else lambda *_: None)
+    without = train(built(Convolutions))
+    network = built(Convolutions)
+    with watch(network) as health:
+        with_ = train(network, torch.compile(network, backend="eager"))
+    assert all(torch.equal(a, b) for a, b in zip(without, with_, strict=True))
+    assert health.layers == {}
+    (note,) = health.report().notes
+    assert note.startswith("what torch.compile compiled was not seen")
+
+
 def test_autocast_in_bfloat16() -> None:
     truth, network = built(Convolutions), built(Convolutions)
     truth.tape.is_on = True
@@ -181,9 +221,6 @@ def test_functions_of_every_kind(function: Any, row: rf.Ridge) -> None:
         (Evidence.of(row, layer(x).detach().numpy()) for x in inputs[1:]),
         start=Evidence.of(row, layer(inputs[0]).detach().numpy()),
     )
-    # A tail that only fades fires, also where float32 is too short to tell.
-    slopes = row.derivative(np.concatenate([layer(x).detach().numpy() for x in inputs]).astype(np.float64))
-    truth = replace(truth, fired=np.where(truth.max_slope > 0, (slopes != 0).sum(axis=0), 0))
     network = Net()
     with watch(network) as health:
         for x in inputs:
@@ -192,6 +229,24 @@ def test_functions_of_every_kind(function: Any, row: rf.Ridge) -> None:
     assert found.function == row.name
     assert found.name.startswith("test_torch_truth.py:")
     compare([found], [truth])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("row", rf.catalogue.of("ridge").values(), ids=lambda row: row.name)
+def test_a_value_fires_for_tensors_where_it_does_for_arrays(row: rf.Ridge, dtype: str) -> None:
+    limits = np.finfo("float64" if dtype == "float64" else "float32")
+    slopes = Slopes.of(row)
+    edges = np.ravel([*slopes.firing, *slopes.firing_in_double, *((kink, kink) for kink in row.kinks)])
+    edges = edges[np.abs(edges) < limits.max].astype(limits.dtype)
+    sizes = np.concatenate([np.ldexp(1.0, np.arange(limits.minexp, limits.maxexp)), np.linspace(0, 120, 3001)])
+    beside = [np.nextafter(edges, limits.dtype.type(side)) for side in (-np.inf, np.inf)]
+    x = torch.tensor(np.concatenate([-sizes, sizes, edges, *beside])).to(getattr(torch, dtype))
+    x = x[x.isfinite()][None]  # a column for each value
+    array = (x.float() if dtype == "bfloat16" else x).numpy()
+    found = Measure.of(x[None], torch.from_numpy(row(array))[None], 2, slopes).counted().evidence(row, slopes, (0, 0))
+    expected = Evidence.of(row, array)
+    np.testing.assert_array_equal(found.fired, expected.fired)
+    np.testing.assert_array_equal(found.max_slope > 0, expected.fired)
 
 
 def test_a_clamp_that_is_no_activation() -> None:
@@ -461,6 +516,17 @@ def test_outputs_that_are_overwritten_without_training() -> None:
     assert layer.note == "1 batches were not counted, because they were overwritten"
 
 
+def test_inputs_without_a_batch() -> None:
+    network = nn.Sequential(nn.Linear(3, 6), nn.ReLU(), nn.Linear(6, 6), nn.Tanh())
+    inputs = torch.randn(100, 3)
+    with watch(network) as health:
+        for x in inputs:
+            network(x)
+    hidden = network[0](inputs).detach()
+    truth = [Evidence.of(rf.relu, hidden.numpy()), Evidence.of(rf.tanh, network[2](hidden.relu()).detach().numpy())]
+    compare(health.layers.values(), truth)
+
+
 def test_a_learned_slope() -> None:
     network = nn.Sequential(nn.Conv1d(2, 3, 1), nn.PReLU(3))
     with torch.no_grad():
@@ -500,3 +566,44 @@ def test_the_library_loads_no_torch_by_itself() -> None:
     program = "import sys, rectified, rectified.health, rectified.torch, rectified.torch.run; print('torch' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout == "False\n"
+
+
+class Changing(nn.Module):
+    """Its ReLUs are called as functions, and their outputs go into modules, until `way` changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers, self.shared, self.way = nn.ModuleList(nn.Linear(4, 4) for _ in range(3)), nn.Linear(4, 4), ""
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = F.relu(self.shared(F.relu(layer(x))))
+            if self.way == "left out" and layer is self.layers[1]:
+                return x
+            if self.way == "changed":
+                x = x + 1
+        return x
+
+
+@pytest.mark.parametrize("way", ["", "left out", "changed", "frozen", "without gradients", "evaluated"])
+def test_functions_are_seen_by_where_their_outputs_go(way: str) -> None:
+    torch.manual_seed(0)
+    network = Changing()
+    inputs = torch.randn(400, 2, 4)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    with watch(network) as health:
+        for step, x in enumerate(inputs):
+            if step == 200:
+                network.way = way
+                network.requires_grad_(way != "frozen").train(way != "evaluated")
+            with torch.set_grad_enabled(way != "without gradients" or step < 200):
+                network(x)
+            optimizer.step()
+    modes = {mode for layer in health.layers.values() for mode in layer.histories}
+    assert modes == ({"train", "eval"} if way == "evaluated" else {"train"})
+    samples = [sum(history.total.samples for history in layer.histories.values()) for layer in health.layers.values()]
+    missed = 1 if way in ("left out", "changed", "frozen") else 0  # the pass in which it is noticed
+    ends = 4 if way == "left out" else 6
+    assert len(samples) == 6
+    assert all(2 * (400 - missed) <= count <= 2 * 400 for count in samples[:ends])
+    assert samples[ends:] == [2 * 200] * (6 - ends)

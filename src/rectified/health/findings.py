@@ -35,7 +35,7 @@ def find(verdicts: Sequence[Verdict], rule: Rule = RULE) -> list[Finding]:
         found += [Finding(kind, name, message) for kind, message in _of_layer(verdict)]
         if norm < rule.vanishing * largest:
             strongest = verdicts[norms.index(largest)].layer.name
-            message = f"its gradient has the length {norm:.1e}, that of {strongest} {largest:.1e}: it hardly learns"
+            message = f"the gradient has a length of {norm:.2g}, but of {largest:.2g} in {strongest}: it hardly learns"
             found.append(Finding("vanishing_gradient", name, message))
     return found
 

@@ -43,7 +43,7 @@ function fate(layer, unit) {
   if (["dead", "saturated", "linear"].includes(state)) {
     told += layer.from_start[unit] ? " from the start" : ` since step ${layer.since[unit]}`;
   }
-  if (isSilent(layer, unit)) told += ", though silent of late: it fired too rarely before to be called dead";
+  if (isSilent(layer, unit)) told += ", though silent of late: too briefly to be called dead, by how often it fired before";
   return back ? `${told}; silent from step ${back[0]}, came back at step ${back[1]}` : told;
 }
 
@@ -55,13 +55,14 @@ function listed(text) { // "3, 7-9" as a test for units
 
 // ---- the view -------------------------------------------------------------------------------------------------------
 
-const worst = layers.findIndex((layer) => layer.state.includes(1));
+const dead = (layer) => layer.state.filter((state) => state === 1).length / layer.units;
+const worst = layers.reduce((found, layer, number) => dead(layer) > dead(layers[found]) ? number : found, 0);
 
 function read() {
   const given = new URLSearchParams(location.hash.slice(1));
   const number = (name) => given.has(name) && /^\d+$/.test(given.get(name)) ? Number(given.get(name)) : null;
   const layer = number("layer");
-  view.layer = layer !== null && layer < layers.length ? layer : Math.max(0, worst);
+  view.layer = layer !== null && layer < layers.length ? layer : worst;
   const unit = number("unit");
   view.unit = unit !== null && unit < layers[view.layer].units ? unit : null;
   view.state = given.get("state") ?? "all";
@@ -214,7 +215,7 @@ function drawUnit() {
     name, layer.windows.map((_, i) => share(layer[name][i * layer.units + unit])),
   ]));
   lines.slope = lines.slope.map((root) => root * root);
-  panel.querySelector("h3").textContent = `Unit ${unit} of ${layer.name}`;
+  panel.querySelector("h3").textContent = `Unit ${unit} of layer ${layer.name}`;
   panel.querySelector("p").textContent = `${fate(layer, unit)}. In steps ${layer.recent[0]} to ${layer.recent[1]}: `
     + `fired on ${percent(layer.share[unit] ?? NaN)}, mean output ${brief(layer.mean[unit])}, `
     + `dormant score ${brief(layer.score[unit])}.`;

@@ -20,7 +20,10 @@ from rectified.health.record import Layer, Mode
 ALIVE, DEAD, SATURATED, LINEAR, UNSEEN = range(5)
 STATES = ("alive", "dead", "saturated", "linear", "unseen")
 
-_HALF_PRECISION = 1 + 2.0**-7  # a slope of 0.01 is 0.01001 in bfloat16
+_FEWEST = 10  # firings by which to judge how often a unit fires
+_MOST_AT_ONCE = 5  # firings of one window that count: what is close in time comes together
+
+_ROUNDING = 1 + 2.0**-23  # a slope of 0.07 is 0.0700000003 in float32
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Rule:
     linear : float
         A unit is linear when its slopes differed by no more than this share of the function's largest.
     chance : float
-        A unit that fired earlier is dead only if its silence is less likely than this to be chance.
+        A unit that fired earlier is dead only if its silence is less likely than this, by how often it fired before.
     tau : float
         A unit is dormant when its score is not above.
     vanishing : float
@@ -161,14 +164,14 @@ def judge(layers: Sequence[Layer], mode: Mode, rule: Rule = RULE) -> Verdict:
     shape = _shape(first.activation)
     conditions: list[tuple[int, Callable[[Any, Any], Any]]] = [
         (LINEAR, lambda high, low: high - low <= rule.linear * shape.scale(high)),
-        (SATURATED, lambda high, low: high <= rule.saturated * _HALF_PRECISION * shape.steepest),
+        (SATURATED, lambda high, low: high <= rule.saturated * _ROUNDING * shape.steepest),
         (DEAD, lambda high, low: high == 0),
     ]
     state = np.where(np.isnan(together.total.max_slope), UNSEEN, ALIVE)
     since = np.full(first.units, together.windows[0].steps[0])
     from_start = np.ones(first.units, bool)
     for number, condition in conditions:
-        ends = [span.end(condition, rule.chance, span.firings if number == DEAD else None) for span in spans]
+        ends = [span.end(condition, rule.chance, by_firings=number == DEAD) for span in spans]
         high = np.fmax.reduce([end.high for end in ends])
         low = np.fmin.reduce([end.low for end in ends])
         holds = np.all([end.holds for end in ends], axis=0) & condition(high, low)
@@ -221,10 +224,11 @@ class _Span:
             ),
         )
 
-    def end(self, condition: Callable[[Any, Any], Any], chance: float, firings: NDArray[np.int64] | None = None) -> _End:
+    def end(self, condition: Callable[[Any, Any], Any], chance: float, *, by_firings: bool) -> _End:
         """The longest end of the run in which all evidence together meets a condition on the slopes.
 
-        What speaks against it earlier are the `firings`, or without them the windows in which it is not met.
+        What speaks against it earlier are the firings, or else the windows in which it is not met. Of firings the latest
+        count: a unit that had become rare is judged as a rare one.
         """
         count, units = self.high.shape
         column = np.arange(units)
@@ -236,13 +240,16 @@ class _Span:
         high, low = high[place, column], low[place, column]
         before = np.arange(count)[:, None] < start
         against = before & ~np.isnan(self.high) & ~condition(np.fmax(self.high, high), np.fmin(self.low, low))
-        events = np.sum(against * (1 if firings is None else firings), axis=0)
-        share = np.sum(self.samples * before, axis=0) / max(1, self.samples.sum())
+        events = _from_each(against * (self.firings if by_firings else 1))
+        seen = _from_each(self.samples)
+        shares = 1 - seen[place, 0] / np.maximum(1, seen)
+        is_enough = before & (events >= (np.minimum(events[0], _FEWEST) if by_firings else events[0]))
+        by_chance = np.max(likelihood(shares, events), axis=0, initial=0, where=is_enough)
         backwards = count - 1 - place
         with np.errstate(invalid="ignore"):
             sums = [np.cumsum(rows[::-1], axis=0)[backwards, column] for rows in (self.output, self.magnitude)]
-        holds = met & ~np.isnan(high) & ((events == 0) | (likelihood(share, events) < chance))
-        return _End(holds, self.firsts[place], events == 0, high, low, *sums)
+        holds = met & ~np.isnan(high) & ((events[0] == 0) | (by_chance < chance))
+        return _End(holds, self.firsts[place], events[0] == 0, high, low, *sums)
 
     def revival(self, chance: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """When each unit fell silent, for longer than chance explains, and when it fired again; -1 for the others."""
@@ -279,9 +286,15 @@ def likelihood(share: NDArray[np.float64], firings: NDArray[np.int64]) -> NDArra
 
 
 def _firings(window: Evidence) -> NDArray[np.int64]:
-    """For each unit the least number of examples on which it fired: one may fire at each of its positions."""
+    """For each unit the least number of examples on which it fired, up to a few: one may fire at each of its positions."""
     examples = window.examples or window.steps[1] - window.steps[0] + 1
-    return np.asarray(np.ceil(window.fired * (examples / max(1, window.samples))), np.int64)
+    fired = np.ceil(window.fired * (examples / max(1, window.samples)))
+    return np.asarray(np.minimum(fired, _MOST_AT_ONCE), np.int64)
+
+
+def _from_each(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each window the sum over it and all that follow."""
+    return np.cumsum(rows[::-1], axis=0)[::-1]
 
 
 class _Shape:

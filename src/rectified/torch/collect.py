@@ -1,8 +1,9 @@
 """Sees the activations of a network while it runs: hooks on all modules, and a function mode for what is no module.
 
 The mode sees every call of PyTorch's functions, and so costs more than the hooks. At first it is on everywhere, to find the
-activations and the axes of their units. Afterwards it stays on in networks that call activations as functions; in others
-the hooks are enough, and it comes back from time to time to look whether that is still so.
+activations and the axes of their units. Afterwards the hooks are enough where all activations are modules, or are ReLUs
+that are called as functions and whose outputs go into a module, or come out of one, as they are. The mode comes back from
+time to time to look whether that is still so, and stays on in other networks.
 
 Nothing here changes a tensor of the network or waits for a device, and nothing is counted while gradients are computed,
 when checkpointing repeats a part of the forward pass.
@@ -28,7 +29,8 @@ from rectified.torch.site import Site, caller, is_activation, place
 from rectified.torch.units import Call, Origin, origin_of
 
 _LOOKS = 3  # forward passes of a network, and steps, in which the mode is on at first
-_LOOK_AGAIN = 64  # forward passes later
+_LOOK_AGAIN = 256  # forward passes later at the latest
+_SETTLED = 64  # forward passes without a step
 _WINDOW = 8  # steps, at first
 _MOST_USES = 16  # of one activation in one forward pass; later ones count as the last
 _MOST_ORIGINS = 4096
@@ -77,6 +79,11 @@ class Collector:
 
         self._stack: list[nn.Module] = []
         self._root: _Root | None = None
+        self._needs_mode = False
+        self._draft: _Plan | None = None
+        self._quiet: _Plan | None = None
+        self._received: list[tuple[Site, Tensor, bool]] = []
+        self._later: list[tuple[Site, Tensor, bool]] = []
         self._roots: dict[int, _Root] = {}
         self._networks = 0
         self._forwards = 0
@@ -163,40 +170,63 @@ class Collector:
         if self._after_window is not None:
             self._after_window()
 
-    def _is_left_out(self, training: bool) -> bool:
-        """Whether this step, or without training this forward pass, is one of those between."""
-        return self._every > 1 and (self._step if training else self._forwards) % self._every != 0
+    def is_left_out(self, forwards: int | None = None) -> bool:
+        """Whether this step, or without training the forward pass of this number, is one of those between."""
+        return self._every > 1 and (self._step if forwards is None else forwards) % self._every != 0
+
+    def _leaves_out(self, training: bool) -> bool:
+        return self.is_left_out(None if training else self._forwards)
 
     # ---- modules ---------------------------------------------------------------------------------------------------------
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         if torch.compiler.is_compiling():
             return
+        stack, quiet = self._stack, self._quiet
+        if quiet is not None and module is not stack[0]:
+            if ~id(module) in quiet.places and args:
+                self._receive(quiet, ~id(module), args[0])
+            return
+        if self._skipped is not None and not self._mode_is_on:
+            return
         if get_ident() != self._thread:
             self.note("what ran in other threads than the first was not seen")
             return
-        stack = self._stack
         if stack and module is stack[0]:  # an interrupt, which no hook hears of, left the stack as it was
             self._end()
+        if self._draft is not None:
+            self._draft.pass_on(~id(module), args[0] if args else None)
         kind = self._kinds.get(type(module))
         if kind is None:
             kind = self._kinds[type(module)] = _kind(module)
         if kind:
             self._special(kind, module)
-            if kind in ("compiled", "wrapper"):
-                return
-        if stack or self._begin(module):
+        if kind not in ("compiled", "wrapper") and (stack or self._begin(module)):
             stack.append(module)
+        if kind and self._root is not None:
+            self._root.is_plain = False
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        if torch.compiler.is_compiling() or get_ident() != self._thread:
+        if torch.compiler.is_compiling():
             return
-        stack = self._stack
+        stack, quiet = self._stack, self._quiet
+        if quiet is not None:
+            if id(module) in self._modules:
+                self._see_module(module, args, output)
+            if id(module) in quiet.places:
+                self._receive(quiet, id(module), output)
+            if module is stack[0] and get_ident() == self._thread:
+                self._end()
+            return
+        if get_ident() != self._thread:
+            return
         if stack and (stack[-1] is module or module in stack):
             while stack.pop() is not module:
                 pass
             if not self._mode_is_on:
                 self._see_module(module, args, output)
+            if self._draft is not None:
+                self._draft.pass_on(id(module), output)
             if not stack:
                 self._end()
         if module is self._skipped:
@@ -204,28 +234,35 @@ class Collector:
             self._switch(self._is_everywhere)
         if module is self._hidden:
             self._hidden = None
-            self._switch(self._is_everywhere or (self._root is not None and self._root.needs_mode))
+            self._switch(self._is_everywhere or (self._root is not None and self._needs_mode))
 
     def _begin(self, module: nn.Module) -> bool:
         """Whether to look at a network that begins to run."""
         if self._skipped is not None or gradients_are_computed() or self._only not in (None, module):
             return False
         self._forwards += 1
-        if self._is_left_out(module.training):
+        if self._leaves_out(module.training):
             self._skipped = module
             self._switch(self._stays_everywhere)
             return False
         root = self._network(module)
         looks = root.looks[module.training]
         root.looks[module.training] += 1
-        is_look = looks < _LOOKS or looks % _LOOK_AGAIN == 0
-        if self._forwards > _LOOK_AGAIN and not self._step:
+        is_look = looks < _LOOKS or looks & (looks - 1) == 0 or looks % _LOOK_AGAIN == 0
+        if self._forwards > _SETTLED and not self._step:
             self._settles_at = 0
             self._is_everywhere = self._stays_everywhere
         self._root = root
         self._uses.clear()
         self.is_tracking = is_look or self._step < self._settles_at
-        self._switch((is_look or root.needs_mode or self._is_everywhere) and self._hidden is None)
+        plan = root.plans[module.training]
+        is_seen_by_hooks = plan is not None and (not plan.calls or (root.is_plain and torch.is_grad_enabled()))
+        self._needs_mode = root.needs_mode or not is_seen_by_hooks
+        self._switch((is_look or self._needs_mode or self._is_everywhere) and self._hidden is None)
+        if self._mode_is_on and self.is_tracking:
+            self._draft = _Plan(module.training)
+        elif not self._mode_is_on and self._hidden is None and root.is_plain:
+            self._quiet = plan
         if len(self._origins) > _MOST_ORIGINS:
             self._origins = {key: found for key, found in self._origins.items() if found[0]() is not None}
         return True
@@ -242,6 +279,18 @@ class Collector:
         return root
 
     def _end(self) -> None:
+        if self._root is not None:
+            if self._draft is not None:
+                self._root.plan(self._draft)
+            elif self._quiet is not None and len(self._received) != self._quiet.calls:
+                self._root.forget_plans()
+            else:
+                self._later += self._received
+            for site, y, training in self._later:  # one after the other, which is faster than each at its place
+                self._see(site, y, y, training)
+        self._received.clear()
+        self._later.clear()
+        self._draft = self._quiet = None
         self._stack.clear()
         self._root = None
         self.is_tracking = self._step < self._settles_at
@@ -278,12 +327,25 @@ class Collector:
         """Count a module that is known as an activation, where the mode is off."""
         key = id(module)
         sites = self._modules.get(key)
-        if sites is None or not args:
+        if sites is None or not args or get_ident() != self._thread:
             return
         use = min(self._uses.get(key, 0), _MOST_USES - 1)
         self._uses[key] = use + 1
         if use < len(sites):
-            self._see(sites[use], args[0], output, module.training)
+            site = sites[use]
+            if self._quiet is not None and site.is_saved and isinstance(output, Tensor) and output.requires_grad:
+                self._later.append((site, output, module.training))
+            else:
+                self._see(site, args[0], output, module.training)
+
+    def _receive(self, plan: _Plan, key: int, y: Any) -> None:
+        """Take the output of a ReLU that is known to come to this place, if it is one, to count it if all of them came."""
+        use = self._uses.get(key, 0)
+        self._uses[key] = use + 1
+        places = plan.places[key]
+        place = places[use] if use < len(places) else None
+        if place is not None and _is_of_relu(y) and get_ident() == self._thread:
+            self._received.append((place[0], y, place[1]))
 
     def observe(self, function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call of what may be an activation, and count it."""
@@ -293,7 +355,7 @@ class Collector:
             self._skipped is not None
             or not isinstance(x, Tensor)
             or gradients_are_computed()
-            or (not stack and (self._only is not None or self._is_left_out(torch.is_grad_enabled())))
+            or (not stack and (self._only is not None or self._leaves_out(torch.is_grad_enabled())))
         ):
             return function(*args, **kwargs)
         site = self._site(function, name, x, args, kwargs)
@@ -308,7 +370,10 @@ class Collector:
             if site.axis is None:
                 site.axis = axis
             self._remember(y, Origin(axis, site))
-        self._see(site, x, y, stack[-1].training if stack else torch.is_grad_enabled())
+        training = stack[-1].training if stack else torch.is_grad_enabled()
+        if self._draft is not None and site.is_call:
+            self._draft.call(site, y, training)
+        self._see(site, x, y, training)
         return result
 
     def _see(self, site: Site, x: Tensor, y: Tensor, training: bool) -> None:
@@ -350,12 +415,13 @@ class Collector:
         site.again = call_again(function, args, kwargs)
         is_in_place = function.__name__.endswith("_") or bool(kwargs.get("inplace")) or any(each is True for each in args)
         site.is_overwritten = is_in_place and not site.slopes.idempotent
+        site.is_call = code is not None
         sites.append(site)
         if module is None:
             self._stays_everywhere = self._is_everywhere = True
         elif self._root is not None:
             self._root.keys.append(key)
-            self._root.needs_mode |= code is not None or site.is_overwritten or not args
+            self._root.needs_mode |= code is None and (site.is_overwritten or not args)
         if not self.is_tracking:  # look where the units are the next time
             self._settles_at = self._step + 2
             if self._root is not None:
@@ -451,6 +517,43 @@ class _FunctionMode(TorchFunctionMode):
         return func(*args, **kwargs) if kwargs else func(*args)
 
 
+class _Plan:
+    """Where the outputs of the ReLUs that are called as functions come to, in one forward pass.
+
+    Attributes
+    ----------
+    training : bool
+        Whether the network trains.
+    places : dict
+        For a module, by its ``id`` for what it returns and by ``~id`` for what it gets first, and for each time that it is
+        used: the site whose output that is as it was, and whether it trains.
+    calls : int
+        How many functions were called.
+    """
+
+    def __init__(self, training: bool) -> None:
+        self.training = training
+        self.places: dict[int, list[tuple[Site, bool] | None]] = {}
+        self.calls = 0
+        self._outputs: dict[int, tuple[Tensor, Site, bool]] = {}
+
+    def call(self, site: Site, y: Tensor, training: bool) -> None:
+        """A function was called."""
+        self.calls += 1
+        self._outputs[id(y)] = y, site, training
+
+    def pass_on(self, key: int, value: Any) -> None:
+        """Something came to a place."""
+        output = self._outputs.pop(id(value), None)
+        self.places.setdefault(key, []).append(output[1:] if output is not None and _is_of_relu(value) else None)
+
+    def end(self) -> bool:
+        """Whether all outputs came to some place."""
+        self._outputs.clear()
+        self.places = {key: places for key, places in self.places.items() if any(places)}
+        return self.calls == sum(place is not None for places in self.places.values() for place in places)
+
+
 class _Root:
     """A network: a module that is called from outside of any other."""
 
@@ -459,8 +562,24 @@ class _Root:
         self.prefix: str | None = None
         self.looks = {True: 0, False: 0}
         self.needs_mode = False
+        self.is_plain = True
+        self.plans: dict[bool, _Plan | None] = {True: None, False: None}
         self.keys: list[Any] = []
+        self._varies = False
         self._paths: dict[int, str] = {}
+
+    def plan(self, plan: _Plan) -> None:
+        """Remember what a forward pass did, by which the next ones are seen, unless it differs from those before."""
+        known, is_complete = self.plans[plan.training], plan.end()
+        if known is not None and not (is_complete and known.places == plan.places):
+            self.forget_plans()
+        elif is_complete and not self._varies:
+            self.plans[plan.training] = plan
+
+    def forget_plans(self) -> None:
+        """Forward passes differ: look closely at all that follow."""
+        self._varies = True
+        self.plans = {True: None, False: None}
 
     def path(self, module: nn.Module) -> str:
         """Where a module is in the network; its class, where it is not a part of it."""
@@ -512,13 +631,18 @@ def gradients_are_computed(task: Callable[[], int] = torch._C._current_graph_tas
     return task() != -1
 
 
-def _is_transformed() -> bool:
+def _is_of_relu(value: Any) -> bool:
+    """Whether a tensor is what a ReLU gave, which its gradient tells."""
+    return type(value) is Tensor and type(value.grad_fn).__name__ == "ReluBackward0"
+
+
+def _is_transformed(
+    dispatch: Callable[[], int] = torch._C._len_torch_dispatch_stack,
+    transform: Callable[[], Any] = torch._C._functorch.peek_interpreter_stack,
+    trace: Callable[[], Any] = torch._C._get_tracing_state,
+) -> bool:
     """Whether what runs is traced, or transformed by torch.func: then more operations would be in the result."""
-    return bool(
-        torch._C._len_torch_dispatch_stack()
-        or torch._C._functorch.peek_interpreter_stack() is not None
-        or torch._C._get_tracing_state() is not None
-    )
+    return bool(dispatch()) or transform() is not None or trace() is not None
 
 
 def _needs_gradients(module: nn.Module) -> bool:

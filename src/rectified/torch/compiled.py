@@ -3,6 +3,9 @@
 The hooks and the mode are no part of compiled code: they return at once there. Instead, each activation of a graph that was
 captured is followed by one opaque operation that counts in tensors of its own. So there is no graph break, nothing to
 compile again, and the operations of the network stay as they were.
+
+PyTorch has no public place where every graph of every backend comes by. Where the private one that is used here is not as
+it is known, compiled code stays as it is, and the report says that it was not seen.
 """
 
 from __future__ import annotations
@@ -28,14 +31,32 @@ if TYPE_CHECKING:
     from rectified.torch.collect import Collector
 
 _library: Any = torch.library.Library("rectified", "DEF")  # type: ignore[no-untyped-call]
-_library.define("count(Tensor(a!) sums, Tensor(b!) low, Tensor(c!) high, Tensor x, Tensor y, int axis, int slopes) -> ()")
-_slopes: list[Slopes] = []
+_library.define("count(Tensor(a!) sums, Tensor(b!) low, Tensor(c!) high, Tensor x, Tensor y, int axis, int place) -> ()")
+_places: list[_Place] = []
 _collectors: list[Collector] = []
+_is_seen = True
+_UNSEEN = "what torch.compile compiled was not seen, since this version of PyTorch compiles in a way that is not known here"
 
 
-def _count(sums: Tensor, low: Tensor, high: Tensor, x: Tensor, y: Tensor, axis: int, slopes: int) -> None:
-    x, y = x.detach().unsqueeze(0), y.detach().unsqueeze(0)
-    Tally(sums, low, high).add(Measure.of(x, y, axis + 1, _slopes[slopes]))
+class _Place:
+    """Where in compiled code is counted: the slopes of the function, and which passes are left out."""
+
+    def __init__(self, slopes: Slopes, collector: Collector, mode: str) -> None:
+        self.slopes = slopes
+        self._collector = collector
+        self._mode = mode
+        self._passes = -1
+
+    def is_left_out(self) -> bool:
+        """Whether this pass is one of those between."""
+        self._passes += 1
+        return self._collector.is_left_out(None if self._mode == "train" else self._passes)
+
+
+def _count(sums: Tensor, low: Tensor, high: Tensor, x: Tensor, y: Tensor, axis: int, place: int) -> None:
+    if not _places[place].is_left_out():
+        x, y = x.detach().unsqueeze(0), y.detach().unsqueeze(0)
+        Tally(sums, low, high).add(Measure.of(x, y, axis + 1, _places[place].slopes))
 
 
 _library.impl("count", _count, "CompositeExplicitAutograd")
@@ -47,8 +68,11 @@ class _Watching:
 
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
+        self._graphs = _graphs()
 
     def remove(self) -> None:
+        if not _is_seen and _graphs() > self._graphs:
+            self._collector.note(_UNSEEN)
         _collectors.remove(self._collector)
         _forget_graphs()
 
@@ -65,22 +89,32 @@ def watch_compiler(collector: Collector) -> _Watching:
 
 
 def _forget_graphs() -> None:
-    dynamo: Any = sys.modules.get("torch._dynamo")
-    if dynamo is not None and hasattr(dynamo, "reset"):
-        dynamo.reset()
+    if "torch._dynamo.output_graph" in sys.modules:
+        torch.compiler.reset()
+
+
+def _graphs() -> int:
+    """How many graphs have been compiled, as far as PyTorch tells."""
+    counters: Any = getattr(sys.modules.get("torch._dynamo.utils"), "counters", {})
+    return int(counters.get("stats", {}).get("unique_graphs", 0))
 
 
 def _patch(dynamo: ModuleType) -> None:
-    graph_class = dynamo.OutputGraph
-    compile_graph = graph_class.call_user_compiler
-    if hasattr(compile_graph, "__wrapped__"):
+    global _is_seen
+    graph_class = getattr(dynamo, "OutputGraph", None)
+    compile_graph = getattr(graph_class, "call_user_compiler", None)
+    _is_seen = compile_graph is not None
+    if graph_class is None or compile_graph is None or hasattr(compile_graph, "__wrapped__"):
         return
 
     @wraps(compile_graph)
-    def instrumented(self: Any, module: Any, inputs: Any, *rest: Any) -> Any:
+    def instrumented(self: Any, module: Any, inputs: Any, *rest: Any, **options: Any) -> Any:
         for collector in _collectors:
-            instrument(collector, self, module, inputs)
-        return compile_graph(self, module, inputs, *rest)
+            try:
+                instrument(collector, self, module, inputs)
+            except Exception as error:  # a private interface may do anything, and the network goes on
+                collector.note(f"{_UNSEEN} ({type(error).__name__}: {error})")
+        return compile_graph(self, module, inputs, *rest, **options)
 
     graph_class.call_user_compiler = instrumented
 
@@ -174,8 +208,8 @@ class _Graph:
         units = _sizes(like)[axis]
         tally = Tally.new(units, site.slopes, like.dtype, like.device)
         site.tallies.append((self._mode, tally))
-        _slopes.append(site.slopes)
-        names = [f"rectified_{len(_slopes)}_{field}" for field in Tally._fields]
+        _places.append(_Place(site.slopes, self._collector, self._mode))
+        names = [f"rectified_{len(_places)}_{field}" for field in Tally._fields]
         x = node.args[0] if node.args else node.kwargs["input"]
         if not site.slopes.idempotent:  # the function may be about to overwrite it
             with graph.inserting_before(node):
@@ -190,7 +224,7 @@ class _Graph:
                 module.register_buffer(name, tensor)
                 self._sources[name] = ConstantSource(name)
                 counters.append(graph.get_attr(name))
-        count.args = (*counters, x, node, axis, len(_slopes) - 1)
+        count.args = (*counters, x, node, axis, len(_places) - 1)
 
     def _shape(self, value: Any) -> tuple[int, ...] | None:
         found = _value(value)

@@ -13,7 +13,7 @@ from rectified.torch.slopes import Slopes
 from rectified.torch.tally import Measure, Tally
 
 _MOST_ELEMENTS = 2**17  # that wait
-_MOST_BATCHES = 32
+_MOST_BATCHES = 64
 _MOST_MEASURES = 64
 
 

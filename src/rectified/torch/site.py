@@ -53,6 +53,8 @@ class Site:
         self.axis: int | None = None
         self.feeds_loss = ""
         self.is_overwritten = False
+        self.is_call = False
+        self.is_saved = function == "relu"
         self.again: Callable[[Tensor], Tensor] = torch.clone
         self._call = function, (None, *args[1:]), {key: value for key, value in kwargs.items() if key != "input"}
         activation = self.activation
@@ -72,7 +74,7 @@ class Site:
         """The counter of a mode; None where the units are not known."""
         found = self._counters.get(training)
         if found is None and self.axis is not None:
-            found = self._counters[training] = Counter(self.slopes, self.axis, self.again, is_saved=self._call[0] == "relu")
+            found = self._counters[training] = Counter(self.slopes, self.axis, self.again, is_saved=self.is_saved)
         return found
 
     def write(self, run: Run, steps: tuple[int, int]) -> None:

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rectified.activation import Ridge
+from rectified.health.evidence import steepness
 
-_FADED = 1e-30  # a slope below this is in a tail, which only underflows
+Intervals = tuple[tuple[float, float], ...]
+
 _NOISE = 1e-12  # of the largest slope: rounding
 
 
@@ -27,8 +29,8 @@ class Slopes:
     ----------
     turns : tuple of float
         Where ``|f'|`` turns from rising to falling, or back.
-    firing : tuple of pairs of float
-        The open intervals on which ``f'`` is not 0. A tail that only fades belongs to them.
+    firing, firing_in_double : tuple of pairs of float
+        The open intervals on which ``f'`` is not 0 in float32, and in float64, where tails fade later.
     constant : float
         The slope on all of them where it is one, and 0 elsewhere; 0 for other functions.
     nonnegative : bool
@@ -38,7 +40,8 @@ class Slopes:
     """
 
     turns: tuple[float, ...]
-    firing: tuple[tuple[float, float], ...]
+    firing: Intervals
+    firing_in_double: Intervals
     constant: float
     nonnegative: bool
     idempotent: bool
@@ -56,15 +59,16 @@ class Slopes:
         3
         """
         x = _grid(activation)
-        y, slope = activation(x), np.abs(activation.derivative(x))
-        flat = _flat(slope)
+        y, slope = activation(x), steepness(activation, x)
         steep = slope[slope > 0]
+        is_constant = 0 < steep.size < slope.size and np.ptp(steep) <= _NOISE * steep[0]
         return cls(
             turns=tuple(_turns(activation, x, slope)),
-            firing=tuple(_firing(activation, x, flat)),
-            constant=float(steep[0]) if flat.any() and steep.size and np.ptp(steep) <= _NOISE * steep[0] else 0.0,
+            firing=_firing(activation, np.float32),
+            firing_in_double=_firing(activation, np.float64),
+            constant=float(steep[0]) if is_constant else 0.0,
             nonnegative=activation.range[0] >= 0,
-            idempotent=bool(np.all(activation(y) == y) and np.all(np.abs(activation.derivative(y)) == slope)),
+            idempotent=bool(np.all(activation(y) == y) and np.all(steepness(activation, y) == slope)),
         )
 
 
@@ -74,33 +78,27 @@ def _grid(activation: Ridge) -> NDArray[np.float64]:
     return np.unique(np.concatenate([-magnitudes, magnitudes, activation.kinks, beside]))
 
 
-def _flat(slope: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Where the derivative is 0, and neither crosses it nor fades until no number is small enough."""
-    flat: NDArray[np.bool_] = slope == 0
-    for start, stop in _runs(flat):
-        beside = [slope[place] for place in (start - 1, stop) if 0 <= place < slope.size]
-        if stop - start == 1 or (beside and max(beside) < _FADED):
-            flat[start:stop] = False
-    return flat
+def _firing(activation: Ridge, dtype: type[np.floating]) -> Intervals:
+    limits = np.finfo(dtype)
+    magnitudes = np.ldexp(1.0, np.arange(limits.minexp - limits.nmant, limits.maxexp))
+    x = np.unique(np.concatenate([_grid(activation), -magnitudes, magnitudes]).astype(dtype))
 
-
-def _firing(activation: Ridge, x: NDArray[np.float64], flat: NDArray[np.bool_]) -> list[tuple[float, float]]:
-    def edge(outside: float, inside: float) -> float:
+    def edge(outside: np.floating, inside: np.floating) -> float:
         """The last number where the derivative is 0."""
-        while (middle := (outside + inside) / 2) not in (outside, inside):
-            outside, inside = (middle, inside) if activation.derivative(middle) == 0 else (outside, middle)
+        while (middle := outside / 2 + inside / 2) not in (outside, inside):
+            outside, inside = (middle, inside) if steepness(activation, middle) == 0 else (outside, middle)
         return float(outside) + 0.0
 
-    return [
+    return tuple(
         (
             -inf if start == 0 else edge(x[start - 1], x[start]),
             inf if stop == x.size else edge(x[stop], x[stop - 1]),
         )
-        for start, stop in _runs(~flat)
-    ]
+        for start, stop in _runs(steepness(activation, x) > 0)
+    )
 
 
-def _turns(activation: Ridge, x: NDArray[np.float64], slope: NDArray[np.float64]) -> list[float]:
+def _turns(activation: Ridge, x: NDArray[np.float64], slope: NDArray[np.floating]) -> list[float]:
     change = np.diff(slope)
     moving = np.flatnonzero(np.abs(change) > _NOISE * slope[np.abs(x) <= 100].max())
     found = []

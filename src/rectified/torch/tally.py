@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, prod
 from threading import local
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rectified.activation import Ridge
-from rectified.health.evidence import Evidence
+from rectified.health.evidence import Evidence, steepness
 from rectified.torch.slopes import Slopes
 
 _ALL = ((-inf, inf),)
@@ -67,12 +67,13 @@ class Measure(NamedTuple):
         others = [other for other in range(1, x.ndim) if other != axis]
         total = _sum(y, axis)
         magnitude = total if slopes.nonnegative else _sum(y.abs(), axis)
-        if slopes.firing == _ALL:
+        firing = slopes.firing_in_double if x.dtype == torch.float64 else slopes.firing
+        if firing == _ALL:
             fired = None
-        elif slopes.idempotent and slopes.firing == ((0.0, inf),):  # the input is the output, which is never negative
+        elif slopes.idempotent and firing == ((0.0, inf),):  # the input is the output, which is never negative
             fired = _sum(torch.sign(y, out=_scratch(y)), axis)
         else:
-            fired = _fired(x, axis, slopes.firing)
+            fired = _fired(x, axis, firing)
         low: list[Tensor] = []
         high: list[Tensor] = []
         if not slopes.constant:
@@ -133,8 +134,6 @@ class Counted:
                 steepest[seen == 0] = flattest[seen == 0] = np.nan
         else:
             steepest, flattest = _extremes(activation, np.concatenate([self.low, self.high]))
-            if slopes.firing == _ALL:
-                fired = np.where(steepest > 0, seen, 0)
         squares = [square for square in map(float, gradients) if isfinite(square)]
         return Evidence(
             samples=self.samples,
@@ -219,6 +218,8 @@ def _wide(values: Tensor) -> Tensor:
 
 def _sum(values: Tensor, axis: int) -> Tensor:
     """Over all but the batches and the units. What follows the units goes first, which is faster than all together."""
+    if values.ndim == 2:  # each batch is one row, and what is summed may be overwritten later
+        return values.clone()
     if values.ndim > axis + 1:
         if values.is_contiguous():
             values = values.flatten(axis + 1).sum(-1)
@@ -230,22 +231,22 @@ def _sum(values: Tensor, axis: int) -> Tensor:
 
 
 def _extreme(values: Tensor, others: list[int], extreme: Callable[..., Tensor]) -> Tensor:
-    return extreme(values, others) if others else values
+    return extreme(values, others) if others else values.clone()
 
 
 def _fired(x: Tensor, axis: int, firing: Sequence[tuple[float, float]]) -> Tensor:
     """How many values lie in one of the open intervals. Marks that are floats are made and summed faster than bools."""
-    counts = []
+    marks = _scratch(x)
+    fired: Any = 0
     for low, high in firing:
-        marks = _scratch(x)
         if low == -inf:
             torch.lt(x, high, out=marks)
         else:
             torch.gt(x, low, out=marks)
             if high != inf:
                 marks.mul_(x < high)
-        counts.append(_sum(marks, axis))
-    return counts[0] if len(counts) == 1 else torch.stack(counts).sum(0)
+        fired = fired + _sum(marks, axis)
+    return fired if firing else _sum(marks.zero_(), axis)
 
 
 def _scratch(like: Tensor) -> Tensor:
@@ -268,6 +269,6 @@ def _downwards(number: float) -> float:
 
 def _extremes(activation: Ridge, x: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The largest and the smallest slope in each column; infinite inputs stand for none."""
-    slope = np.abs(np.asarray(activation.derivative(x), np.float64))
+    slope = np.asarray(steepness(activation, x), np.float64)
     slope[np.isinf(x)] = np.nan
     return np.fmax.reduce(slope, axis=0), np.fmin.reduce(slope, axis=0)

@@ -404,7 +404,7 @@ the network told
 and it knows more than dead. <b>Saturated</b> is a unit whose derivative was at most 1% of the function's largest on
 every image, <b>linear</b> is one that never bent, and <b>alive</b> are the others. It works for any network, from the
 numbers that go into the activations. Here are its verdicts about the ReLU network with seed {plan.seeds[0]}. A step is
-an epoch, after which each unit saw all training images. A unit that fired rarely, and fell silent not long ago, is not
+an epoch, after which each unit saw all training images. A unit that fired rarely, or fell silent not long ago, is not
 called dead yet, for its silence may be chance: so these may be somewhat fewer than above.</p>""",
         f"<pre><code>{escape(as_text(Report.of([relu[0].health]), width=100))}</code></pre>",
         table(
