@@ -336,15 +336,13 @@ def test_instruction_sets_agree(name: str, dtype: Any) -> None:
     if name.endswith("_from_output"):
         given[1] = UNPACKED[ISAS[0]][name.removesuffix("_backward_from_output")](given[1], *given[2:])
     if dtype is np.float64:  # x86-64-v2's fma is exact as long as the low half of a product is a number
-        given = [np.where((np.abs(each) > 2.0**-200) & (np.abs(each) < 2.0**200), each, 1.5) for each in given]
+        most = 300.0 if "softm" in name else 2.0**200  # the powers of e are numbers too
+        given = [np.where((np.abs(each) > 2.0**-200) & (np.abs(each) < most), each, 1.5) for each in given]
     want = first(*given)
     for other in others:
         got = other(*given)
-        if first.signature and want.dtype.itemsize > 2 and not name.startswith(("maxout", "hardmax")):
-            assert ulps(got, want).max() <= 4 or "_backward" in name or "_jvp" in name  # sums in another order
-            continue
         bits = f"u{want.dtype.itemsize}"
-        assert ((got.view(bits) == want.view(bits)) | ((got == 0) & (want == 0)) | (np.isnan(got) & np.isnan(want))).all()
+        assert ((got.view(bits) == want.view(bits)) | (np.isnan(got) & np.isnan(want))).all()
 
 
 # ---- second oracles -------------------------------------------------------------------------------------------------
