@@ -159,7 +159,7 @@ def calls(activation: rf.Activation) -> list[str]:
     ]
     if hasattr(activation, "backward_from_output"):
         needs = f"; needs ``{activation.output_condition}``" if activation.output_condition else ""
-        loses = f". Here {activation.output_loss}" if activation.output_loss else ""
+        loses = ". Here " + activation.output_loss.replace("|", "\\|") if activation.output_loss else ""
         rows.append([f"``rf.{name}.backward_from_output(dy, y{given})``", f"the same from y = f(x){needs}{loses}"])
     if hasattr(activation, "forward_packed"):
         kept = "and which piece won" if activation.category == "fold" else "and one bit for each element"
