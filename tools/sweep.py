@@ -83,7 +83,7 @@ def source_of(name: str) -> str:
     """A text that is another when the function's code may be."""
     struct = re.compile(rf"^struct {name} : ", re.M)
     header = next(path for path in (NATIVE / "activations").glob("*.hpp") if struct.search(path.read_text()))
-    files = sources(header) | sources(NATIVE / "kernel.hpp")
+    files = sources(header) | sources(NATIVE / "family.cpp") | {ROOT / "CMakeLists.txt"}
     if late := [path for path in files if path.stat().st_mtime > Path(str(_native.__file__)).stat().st_mtime]:
         raise SystemExit(f"{late[0].relative_to(ROOT)} is newer than the compiled library: run make .venv/dev first")
     code = [re.sub(r"\s*//.*", "", path.read_text()) for path in sorted(files)]

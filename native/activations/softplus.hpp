@@ -46,7 +46,7 @@ struct softplus : ridge {
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &x, const B &beta) {
         using F = format<typename B::scalar>;
-        const pair<B> a = at_most(15 - F::vanishes, magnitude_of(product_of(x, beta)));  // too small for any beta
+        const pair<B> a = at_most(15 - F::vanishes, magnitude_of(product_of(x, beta)));  // room for beta
         return logistic<B>::left(exponential<B>::template of_minus<F::headroom>(-a.high, -a.low)).density(beta);
     }
     template <class B>
