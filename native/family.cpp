@@ -15,7 +15,8 @@ namespace {
 
 // The type that a kernel computes an element in, and the one that it takes it as; a loop converts to that from the array's.
 // Half precision is computed in float32 where that is exact, in float64 elsewhere: rounding the result once more is then
-// correct rounding. Where float64 is `ample` for shorter types a function says so.
+// correct rounding. Where float64 is `ample` for shorter types a function says so. Where float32 has kernels of its own
+// they go first, and float64 settles what they leave open.
 template <class Op, class S>
 struct types {
     using computed = S;
@@ -81,9 +82,17 @@ struct work_of {
 };
 
 template <class Op, class S>
+using work_for = work_of<Op, typename types<Op, S>::taken, typename types<Op, S>::computed>;
+
+template <class Op>
+constexpr settled_work settled_work_of = {&work_for<Op, float>::value, &work_for<Op, double>::value};
+
+template <class Op, class S>
 constexpr typed_loop loop_of(char type = type_number<S>) {
-    using T = typename types<Op, S>::taken;
-    return {type, loop<S, T>, &work_of<Op, T, typename types<Op, S>::computed>::value};
+    if constexpr (sizeof(S) == 2 && std::is_same_v<typename types<Op, S>::taken, double> && !Op::through_double)
+        return {type, settled_loop<S>, &settled_work_of<Op>};
+    else
+        return {type, loop<S, typename types<Op, S>::taken>, &work_for<Op, S>::value};
 }
 
 // The loop for a type of integers, by its size.

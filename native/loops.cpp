@@ -4,6 +4,7 @@
 #include "element.hpp"
 #include "environment.hpp"
 #include "memory.hpp"
+#include "settle.hpp"
 #include "threads.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
@@ -43,12 +44,15 @@ void multiply(const C *dy, const C *slope, npy_intp count, C *to, bool past_cach
 
 template <class S, class C>
 class looper {
+    using sure_work = work<double>;
+
   public:
-    looper(char **args, npy_intp count, const npy_intp *steps, const work<C> &work)
+    looper(char *const *args, npy_intp count, const npy_intp *steps, const work<C> &work, const sure_work *sure = nullptr)
         : args_(args),
           count_(count),
           steps_(steps),
           work_(work),
+          sure_(sure),
           data_(work.data + work.factors),
           inputs_(data_ + work.parameters) {}
 
@@ -70,12 +74,16 @@ class looper {
     }
 
   private:
-    static constexpr bool same = std::is_same_v<S, C>;
+    template <class, class>
+    friend class looper;
 
-    char **const args_;
+    static constexpr bool same = std::is_same_v<S, C>, may_settle = sizeof(S) == 2 && std::is_same_v<C, float>;
+
+    char *const *const args_;
     const npy_intp count_;
     const npy_intp *const steps_;
     const work<C> &work_;
+    const sure_work *const sure_;  // what decides where C leaves open how a result is rounded
     const int data_, inputs_;
 
     // A fold such as accumulate reads what it wrote: an output that moves over an input, or does not move at all.
@@ -153,17 +161,48 @@ class looper {
             if constexpr (same) place = place_for(to, steps_[inputs_], result);
             kernel(in + work_.factors, work_.factors ? result : place, count, stream && !work_.factors);
             if constexpr (std::is_floating_point_v<C>)
-                for (int k = work_.factors - 1; k >= 0; --k)
+                for (int k = work_.factors - 1; k >= 0; --k) {
+                    if constexpr (may_settle)
+                        if (sure_) {
+                            multiply_or_leave_open<S>(in[k], result, count);
+                            continue;
+                        }
                     multiply(in[k], result, count, k ? result : place, stream && !k);
+                }
             if constexpr (same) {
                 scatter(place, count, to, steps_[inputs_]);
             } else {
                 S stored[block];
                 S *const narrow = place_for(to, steps_[inputs_], stored);
-                convert(place, count, narrow);
+                if (!sure_) {
+                    convert(place, count, narrow);
+                } else if constexpr (may_settle) {
+                    npy_intp open[block];
+                    if (const npy_intp found = round_and_list_open(place, count, narrow, open))
+                        settle(in, open, found, narrow);
+                }
                 scatter(narrow, count, to, steps_[inputs_]);
             }
         }
+    }
+
+    // Compute some results of a block once more: its operands stand in C, which has all their digits.
+    [[gnu::noinline]] void settle(const C *const *in, const npy_intp *which, npy_intp count, S *to) const {
+        S operands[most_operands][block], results[block];
+        char *args[most_operands + 1];
+        npy_intp steps[most_operands + 1];
+        for (int k = 0; k < inputs_; ++k) {
+            const npy_intp copies = steps_[k] ? count : 1;
+            C some[block];
+            for (npy_intp j = 0; j < copies; ++j) some[j] = in[k][steps_[k] ? which[j] : 0];
+            convert(some, copies, operands[k]);
+            args[k] = reinterpret_cast<char *>(operands[k]);
+            steps[k] = steps_[k] ? sizeof(S) : 0;
+        }
+        args[inputs_] = reinterpret_cast<char *>(results);
+        steps[inputs_] = sizeof(S);
+        looper<S, double>(args, count, steps, *sure_).by_blocks(0, count, false);
+        for (npy_intp j = 0; j < count; ++j) to[which[j]] = results[j];
     }
 
     static const C *computable(const char *from, npy_intp step, npy_intp count, C *buffer) {
@@ -184,6 +223,21 @@ void loop(char **args, const npy_intp *dimensions, const npy_intp *steps, void *
     const default_environment environment;
     looper<S, C>(args, dimensions[0], steps, *static_cast<const rectified::RECTIFIED_TARGET::work<C> *>(work)).run();
 }
+
+template <class S>
+void settled_loop(char **args, const npy_intp *dimensions, const npy_intp *steps, void *settled_work) {
+    const default_environment environment;
+    const auto &[quick, sure] = *static_cast<const rectified::RECTIFIED_TARGET::settled_work *>(settled_work);
+    const int data = quick->data + quick->factors;
+    bool usual = true;
+    for (int k = data; k < data + quick->parameters; ++k) usual = usual && steps[k] == 0 && is_usual(read<S>(args[k]));
+    if (usual)
+        looper<S, float>(args, dimensions[0], steps, *quick, sure).run();
+    else
+        looper<S, double>(args, dimensions[0], steps, *sure).run();
+}
+template void settled_loop<half>(char **, const npy_intp *, const npy_intp *, void *);
+template void settled_loop<bfloat16>(char **, const npy_intp *, const npy_intp *, void *);
 
 #define RECTIFIED_LOOP(S, C) template void loop<S, C>(char **, const npy_intp *, const npy_intp *, void *);
 RECTIFIED_LOOP(float, float)

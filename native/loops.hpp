@@ -20,4 +20,12 @@ struct work {
 template <class S, class C>
 void loop(char **args, const npy_intp *dimensions, const npy_intp *steps, void *work);
 
+// The same in float32, and where that leaves open how a result is rounded to S, in float64.
+struct settled_work {
+    const work<float> *quick;
+    const work<double> *sure;
+};
+template <class S>
+void settled_loop(char **args, const npy_intp *dimensions, const npy_intp *steps, void *settled_work);
+
 }  // namespace rectified::RECTIFIED_TARGET

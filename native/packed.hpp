@@ -35,29 +35,6 @@ using packed_in = std::conditional_t<std::is_same_v<S, double>, double, float>;
 template <class C>
 using batch_of_bytes = batch<C, (batch<C, 1>::lanes < 8 ? 8 / batch<C, 1>::lanes : 1)>;
 
-namespace single {
-
-// The sign bits of the lanes, the first lane's lowest.
-template <class I>
-RECTIFIED_INLINE unsigned signs(register_t<I> lanes) {
-#if defined(__AVX512F__)
-    if constexpr (sizeof(I) == 4)
-        return _mm512_movepi32_mask((__m512i)lanes);
-    else
-        return _mm512_movepi64_mask((__m512i)lanes);
-#elif defined(__AVX2__)
-    return sizeof(I) == 4 ? _mm256_movemask_ps((__m256)lanes) : _mm256_movemask_pd((__m256d)lanes);
-#elif defined(__x86_64__)
-    return sizeof(I) == 4 ? _mm_movemask_ps((__m128)lanes) : _mm_movemask_pd((__m128d)lanes);
-#else
-    unsigned bits = 0;
-    for (unsigned i = 0; i < register_bytes / sizeof(I); ++i) bits |= unsigned(lanes[i] < 0) << i;
-    return bits;
-#endif
-}
-
-}  // namespace single
-
 template <class F, class S, class C>
 struct bits_kernel {
     using B = batch_of_bytes<C>;

@@ -288,6 +288,29 @@ RECTIFIED_INLINE batch<T, N> greater(const batch<T, N> &bound, const batch<T, N>
     return batch<T, N>::each([&](int i) { return single::greater(bound.part[i], x.part[i]); });
 }
 
+namespace single {
+
+// The sign bits of the lanes, the first lane's lowest.
+template <class I>
+RECTIFIED_INLINE unsigned signs(register_t<I> lanes) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(I) == 4)
+        return _mm512_movepi32_mask((__m512i)lanes);
+    else
+        return _mm512_movepi64_mask((__m512i)lanes);
+#elif defined(__AVX2__)
+    return sizeof(I) == 4 ? _mm256_movemask_ps((__m256)lanes) : _mm256_movemask_pd((__m256d)lanes);
+#elif defined(__x86_64__)
+    return sizeof(I) == 4 ? _mm_movemask_ps((__m128)lanes) : _mm_movemask_pd((__m128d)lanes);
+#else
+    unsigned bits = 0;
+    for (unsigned i = 0; i < register_bytes / sizeof(I); ++i) bits |= unsigned(lanes[i] < 0) << i;
+    return bits;
+#endif
+}
+
+}  // namespace single
+
 // ---- pairs of neighbours ------------------------------------------------------------------------------------------------
 
 // Of the lanes of a and b in a row those with an even number, or (Offset 1) an odd one.

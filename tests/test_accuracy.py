@@ -276,6 +276,19 @@ def test_signs_of_zero_are_those_of_the_formula(name: str, dtype: Any) -> None:
                 assert math.copysign(1, found) == math.copysign(1, stated), (kind, x, isa)
 
 
+@dtypes
+@cases
+def test_what_rounds_to_zero_keeps_its_sign(name: str, operation: str, dtype: Any) -> None:
+    sizes = np.array([finfo(dtype).smallest_subnormal, 20, 130, 1000, min(1e30, float(finfo(dtype).max))], dtype)
+    for x in inside(name, np.concatenate([sizes, -sizes])):
+        exact, again = (oracle(name, operation).at(float(x), precision) for precision in (4000, 4600))
+        if abs(exact - again) >= abs(exact):  # 0, or all digits cancel
+            continue
+        for isa in ISAS:
+            found = float(sweep.compiled(isa)[kernel(rf.catalogue[name], operation)](x, *parameters(name, dtype)))
+            assert found != 0 or math.copysign(1, found) == (1 if exact > 0 else -1), (x, isa)
+
+
 @isas
 def test_tails(isa: str) -> None:
     compiled = sweep.compiled(isa)

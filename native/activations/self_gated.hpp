@@ -37,10 +37,10 @@ struct mish : ridge {
     // e^x.
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &x) {
-        const B a = lesser(B(-power_of_e<B>::ends), abs(x));
+        const auto left = x < B(0);
+        const B ends = B(-power_of_e<B>::ends), a = lesser(select(left, ends, ends * B(0.5f)), abs(x));
         const power_of_e<B> power(-a);
         const pair<B> e = power.plain();
-        const auto left = x < B(0);
         const auto quadratic = [&](const B &first, const B &second, const B &third) {
             return (e * third + pair<B>{second, B(0)}) * e + pair<B>{first, B(0)};
         };
@@ -150,8 +150,8 @@ struct dish : ridge {
         const gate<B> g(x);
         const pair<B> root = constant<B>(0.38196601125010515, -1.1899991944327682e-18);
         const pair<B> other = constant<B>(2.618033988749895, -5.432115203682506e-17);
-        const pair<B> factor = (g.gap + -root) * (other + -g.gap);
-        const B left = rounded(g.gap * g.chosen(g.gap * B(-0.5f), factor)) * B(0.5f);
+        const pair<B> factor = g.chosen(g.gap * B(-0.5f), (g.gap + -root) * (other + -g.gap));
+        const B left = with_sign_of(rounded(g.gap * factor) * B(0.5f), factor.high);
         return select(x > B(0), B(1) - left, left);
     }
 

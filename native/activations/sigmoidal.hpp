@@ -167,7 +167,7 @@ struct tanhshrink : ridge {
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
         const B a = abs(x);
-        return with_sign_of(select(a < B(0.5f), near(lesser(B(0.5f), a)), far(a)), x) + B(0);  // -0 - tanh(-0) is 0
+        return with_sign_of(select(a < B(0.5f), near(lesser(B(0.5f), a)), far(a)), x + B(0));  // -0 - tanh(-0) is 0
     }
 
     template <class B>

@@ -26,7 +26,7 @@ struct gated_by_sigmoid {
         const auto gate = logistic<B, 2>::of(e);
         const B product = bounded * (gate.high * B(F::unit));
         const B result = fma(product, gate.residual, product) * B(F::unit);
-        return select(x * beta.high > B(F::saturates), x, above_half(x, result));
+        return select(x * beta.high > B(F::saturates), x, above_half(x, with_sign_of(result, x)));
     }
 
     // Left of 0 e (1 + e - a) / (1 + e)^2 with e = e^-a, a = |z|, and right of it one minus that.

@@ -75,7 +75,7 @@ struct logsigmoid : ridge {
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
         const pair<B> rest = tail<B>::of_logarithm({abs(x), B(0)});
-        return select(x < B(0), x, B(0)) - rounded(rest) * B(tail<B>::unit);
+        return select(x < B(0), x, B(-0.0f)) - rounded(rest) * B(tail<B>::unit);
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
