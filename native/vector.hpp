@@ -20,15 +20,16 @@
 
 namespace rectified::RECTIFIED_TARGET {
 
-// As many registers to a batch as a kernel's values find room for.
+// So many registers to a batch of a kernel with long chains of steps that wait for each other, and with short ones. What
+// does not find room in registers waits in memory, which costs less than a chain that waits.
 #if defined(__AVX512F__)
 inline constexpr int register_bytes = 64, registers_at_once = 4;
 #elif defined(__AVX2__)
-inline constexpr int register_bytes = 32, registers_at_once = 1;
+inline constexpr int register_bytes = 32, registers_at_once = 4;
 #else
 inline constexpr int register_bytes = 16, registers_at_once = 1;
 #endif
-inline constexpr int registers_if_cheap = 2;
+inline constexpr int registers_if_short = 2;
 
 template <class T>
 struct register_of {
@@ -332,7 +333,8 @@ RECTIFIED_INLINE batch<T, 1> in_turn(const batch<T, 1> &a, const batch<T, 1> &b)
     }(std::make_integer_sequence<int, lanes>{});
 }
 
-// ---- tables of 16 numbers -------------------------------------------------------------------------------------------
+// ---- tables of 8 and of 16 numbers
+// -------------------------------------------------------------------------------------------
 
 namespace single {
 
@@ -363,86 +365,24 @@ RECTIFIED_INLINE register_t<double> lookup(const double *table, register_t<std::
 #endif
 }
 
+// table[index mod 8]
+RECTIFIED_INLINE register_t<float> lookup_of_8(const float *table, register_t<std::int32_t> index) {
+#if defined(__AVX512F__)
+    return (register_t<float>)_mm512_permutexvar_ps((__m512i)index, _mm512_broadcast_f32x8(_mm256_load_ps(table)));
+#elif defined(__AVX2__)
+    return (register_t<float>)_mm256_permutevar8x32_ps(_mm256_load_ps(table), (__m256i)index);
+#else
+    register_t<float> result;
+    for (int i = 0; i < register_bytes / 4; ++i) result[i] = table[index[i] & 7];
+    return result;
+#endif
+}
+
 }  // namespace single
 
 template <class B>
 RECTIFIED_INLINE B lookup(const typename B::scalar *table, const typename B::integer &index) {
     return B::each([&](int i) { return single::lookup(table, index.part[i]); });
 }
-
-// ---- tables of 32 rows with 8 columns ------------------------------------------------------------------------------
-
-// Lane by lane a row of a float32 table, which is stored column by column. AVX-512 permutes a column out of two registers
-// when it is asked for; others load whole rows, and AVX2 transposes eight of them at once.
-#if defined(__AVX512F__)
-
-template <class Table, class B>
-class rows {
-  public:
-    RECTIFIED_INLINE explicit rows(const typename B::integer &index) : index_(index) {}
-
-    RECTIFIED_INLINE B column(int number) const {
-        const float *const at = Table::column + 32 * number;
-        const __m512 first = _mm512_load_ps(at), second = _mm512_load_ps(at + 16);
-        return B::each(
-            [&](int i) { return (register_t<float>)_mm512_permutex2var_ps(first, (__m512i)index_.part[i], second); });
-    }
-
-  private:
-    typename B::integer index_;
-};
-
-#else
-
-template <class Table>
-struct by_row {
-    alignas(64) float value[256];
-    constexpr by_row() : value() {
-        for (int i = 0; i < 256; ++i) value[i] = Table::column[i % 8 * 32 + i / 8];
-    }
-    static const by_row table;
-};
-template <class Table>
-constexpr by_row<Table> by_row<Table>::table{};
-
-template <class Table, class B>
-class rows {
-  public:
-    RECTIFIED_INLINE explicit rows(const typename B::integer &index) {
-        for (int i = 0; i < B::registers; ++i) read(index.part[i], i);
-    }
-
-    RECTIFIED_INLINE B column(int number) const { return columns_[number]; }
-
-  private:
-    B columns_[8];
-
-    RECTIFIED_INLINE void read(register_t<std::int32_t> index, int part) {
-        const float *const table = by_row<Table>::table.value;
-#if defined(__AVX2__)
-        __m256 row[8], pair[8], quad[8];
-        for (int i = 0; i < 8; ++i) row[i] = _mm256_load_ps(table + 8 * index[i]);
-        for (int i = 0; i < 8; i += 2) {
-            pair[i] = _mm256_unpacklo_ps(row[i], row[i + 1]);
-            pair[i + 1] = _mm256_unpackhi_ps(row[i], row[i + 1]);
-        }
-        for (int i = 0; i < 8; i += 4) {
-            quad[i] = _mm256_shuffle_ps(pair[i], pair[i + 2], 0x44);
-            quad[i + 1] = _mm256_shuffle_ps(pair[i], pair[i + 2], 0xEE);
-            quad[i + 2] = _mm256_shuffle_ps(pair[i + 1], pair[i + 3], 0x44);
-            quad[i + 3] = _mm256_shuffle_ps(pair[i + 1], pair[i + 3], 0xEE);
-        }
-        for (int i = 0; i < 4; ++i) {
-            columns_[i].part[part] = (register_t<float>)_mm256_permute2f128_ps(quad[i], quad[i + 4], 0x20);
-            columns_[i + 4].part[part] = (register_t<float>)_mm256_permute2f128_ps(quad[i], quad[i + 4], 0x31);
-        }
-#else
-        for (int i = 0; i < register_bytes / 4; ++i)
-            for (int c = 0; c < 8; ++c) columns_[c].part[part][i] = table[8 * index[i] + c];
-#endif
-    }
-};
-
-#endif
 
 }  // namespace rectified::RECTIFIED_TARGET

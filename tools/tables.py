@@ -130,71 +130,46 @@ def bits_of(value: mp.mpf) -> int:
     return int(struct.unpack("I", struct.pack("f", float(value)))[0])
 
 
-def tanh_rows() -> list[list[mp.mpf]]:
-    """Tabulate tanh on [0, 10] for float32: center, its tanh, and (tanh(center + y) - tanh(center)) / y - 1 by powers of y.
+def rows(
+    name: str, function: Callable[[mp.mpf], mp.mpf], shift: float, degree: int, less: int = 0, *, odd: bool = False
+) -> list[list[mp.mpf]]:
+    """Tabulate a smooth, positive function for float32: 8 polynomials of a distance y from a center.
 
-    The rows split each octave from 3/64 on into four. A center is that float near the middle whose tanh lies nearest
-    to a float32 (Gal's accurate tables), so that the table adds no rounding error of its own.
+    A row has the center, the value there, and by powers of y what the slope (function(center + y) - value) / y is beyond
+    `less`. a + shift tells the row: each octave of it is cut in the middle, and the leading bits, modulo 8, are the row's number.
+    A center is that float near the middle whose value lies nearest to a float32 (Gal's accurate tables), so that the table
+    adds no rounding error of its own. The first row of an odd function has even powers about 0.
     """
-    edge = [0x3D400000 + (i << 21) for i in range(32)]
-    rows = [[mp.mpf(0)] * 8]
-    rows[0][4], rows[0][6] = fit(
-        lambda y: mp.tanh(y) / y - 1, mp.mpf(2) ** -40, from_bits(edge[1]), [2, 4], lambda y: 1, np.float32
-    )
-    for i in range(1, 31):
-        low, high = from_bits(edge[i]), from_bits(edge[i + 1])
+    first = bits_of(mp.mpf(shift)) >> 22
+    table: list[list[mp.mpf]] = [[]] * 8
+    worst = mp.mpf(0)
+    for i in range(8):
+        low, high = (from_bits((first + k) << 22) - shift for k in (i, i + 1))
+        about_0 = odd and i == 0
         middle = bits_of((low + high) / 2)
-
-        def misses(bits: int) -> mp.mpf:
-            value = mp.tanh(from_bits(bits))
-            return abs(rounded(value, np.float32) - value)
-
-        center = from_bits(min(range(middle - 2000, middle + 2000), key=misses))
-        value = rounded(mp.tanh(center), np.float32)
-
-        def slope(y: mp.mpf, center: mp.mpf = center, value: mp.mpf = value) -> mp.mpf:
-            return (mp.tanh(center + y) - value) / y - 1 if y else mp.sech(center) ** 2 - 1
-
-        coefficients = fit(slope, low - center, high - center, range(6), lambda y: abs(y) + mp.mpf(2) ** -10, np.float32)
-        rows.append([center, value, *coefficients])
-    rows.append([mp.mpf(10), mp.mpf(1), *[mp.mpf(0)] * 6])
-    return rows
-
-
-def smooth_rows(function: Callable[[mp.mpf], mp.mpf], start: float, end: float, name: str) -> list[list[mp.mpf]]:
-    """32 rows for a smooth, positive function in float32: center, value there, coefficients of powers 1 to 6 of x - center.
-
-    The first row reaches from 0 to `start`; the others split each octave above it into four, and the last goes on to `end`.
-    Centers are Gal's, as for tanh.
-    """
-    first = bits_of(mp.mpf(start)) - (1 << 21)
-    rows, worst = [], mp.mpf(0)
-    for i in range(32):
-        low = from_bits(first + (i << 21)) if i else mp.mpf(0)
-        high = from_bits(first + ((i + 1) << 21)) if i < 31 else mp.mpf(end)
-        middle = bits_of((low + high) / 2 if i else high / 16)  # the first row's functions are largest near 0
 
         def misses(bits: int) -> mp.mpf:
             value = function(from_bits(bits))
             return abs(rounded(value, np.float32) - value) / value
 
-        center = from_bits(min(range(middle - 600, middle + 600), key=misses))
+        center = mp.mpf(0) if about_0 else from_bits(min(range(middle - 1000, middle + 1000), key=misses))
         value = rounded(function(center), np.float32)
 
         def slope(y: mp.mpf, center: mp.mpf = center, value: mp.mpf = value) -> mp.mpf:
-            return (function(center + y) - value) / y
+            return (function(center + y) - value) / y - less
 
-        def weight(y: mp.mpf, width: mp.mpf = high - low) -> mp.mpf:
-            return abs(y) + width / 50
+        def weight(y: mp.mpf, center: mp.mpf = center, width: mp.mpf = high - low) -> mp.mpf:
+            return (abs(y) + width / 50) / function(center + y)
 
-        coefficients = fit(slope, low - center, high - center, range(6), weight, np.float32)
+        powers = range(2, degree, 2) if about_0 else range(degree)
+        found = dict(zip(powers, fit(slope, low - center, high - center, powers, weight, np.float32), strict=True))
         for k in range(101):
-            y = low - center + (high - low) * k / 100
-            found = value + sum((c * y ** (p + 1) for p, c in enumerate(coefficients)), mp.mpf(0))
-            worst = max(worst, abs(found / function(center + y) - 1))
-        rows.append([center, value, *coefficients])
+            y = low - center + (high - low) * (k + mp.mpf(1) / 3) / 102
+            exact = function(center + y)
+            worst = max(worst, abs(value + y * (less + sum(c * y**power for power, c in found.items())) - exact) / exact)
+        table[(first + i) % 8] = [center, value, *(found.get(power, mp.mpf(0)) for power in range(degree))]
     print(f"{name}: relative error 2^{float(mp.log(worst, 2)):.1f} up to {float(high):g}")
-    return rows
+    return table
 
 
 def half_erfcx(a: mp.mpf) -> mp.mpf:
@@ -271,19 +246,19 @@ def header() -> str:
             text += ["", "template <>", f"struct {name}_table<{scalar}> {{"]
             text += [array(key, values, kind) for key, values in constants(kind, count).items()]
             text += ["};"]
-    columns = [c for column in zip(*tanh_rows(), strict=True) for c in column]
-    text += ["", "struct tanh_table {  // 8 columns of 32 rows", array("column", columns, np.float32), "};"]
-    for name, function, start, end, guess in (
-        ("gelu_table", half_erfcx, 0.125, 20, None),
-        ("gelu_slope_table", gelu_slope, 0.125, 20, 0.75),
+    root, quotient = without_root(gelu_slope, 0.75)
+    for name, table, constants in (
+        ("tanh_table", rows("tanh", mp.tanh, 0.75, 8, less=1, odd=True), []),
+        ("gelu_table", rows("gelu", half_erfcx, 1, 8), []),
+        (
+            "gelu_slope_table",
+            rows("gelu'", quotient, 1, 7),
+            [f"    static constexpr double root = {float(root).hex()}, root_rest = {float(root - float(root)).hex()};"],
+        ),
     ):
-        text += ["", f"struct {name} {{"]
-        if guess:
-            root, function = without_root(function, guess)
-            text += [
-                f"    static constexpr double root = {float(root).hex()}, root_rest = {float(root - float(root)).hex()};"
-            ]
-        columns = [c for column in zip(*smooth_rows(function, start, end, name), strict=True) for c in column]
+        columns = [c for column in zip(*table, strict=True) for c in column]
+        shift = 0.75 if name == "tanh_table" else 1.0
+        text += ["", f"struct {name} {{  // columns of 8 rows", *constants, f"    static constexpr float shift = {shift}f;"]
         text += [array("column", columns, np.float32), "};"]
     text += ["", "struct gelu_polynomial {"]
     text += [array("ratio", by_inverse(lambda a: half_erfcx(a) * (a + 4), 25), np.float64)]

@@ -40,25 +40,31 @@ struct gelu : ridge {
     }
 
   private:
-    // Beyond that a product with e^-(a^2 / 2) rounds to 0.
+    // Beyond that a product with e^-(a^2 / 2) rounds to 0. The tables end at 15.
     template <class B>
     RECTIFIED_INLINE static B bounded(const B &x) {
-        return lesser(B(std::is_same_v<typename B::scalar, float> ? 20 : 40), abs(x));
+        return lesser(B(std::is_same_v<typename B::scalar, float> ? 14.9f : 40), abs(x));
     }
 
     template <class B>
     RECTIFIED_INLINE static pair<B> ratio(const B &a) {
         if constexpr (std::is_same_v<typename B::scalar, float>)
-            return tabulated<gelu_table>(a, 0.125f);
+            return of<gelu_table>(a);
         else
             return inverse<B>(a).of(gelu_polynomial::ratio) * inverse<B>(a).t;
     }
     template <class B>
     RECTIFIED_INLINE static pair<B> slope(const B &a) {
         if constexpr (std::is_same_v<typename B::scalar, float>)
-            return tabulated<gelu_slope_table>(a, 0.125f);
+            return of<gelu_slope_table>(a);
         else
             return inverse<B>(a).of(gelu_polynomial::slope);
+    }
+
+    template <class Table, class B>
+    RECTIFIED_INLINE static pair<B> of(const B &a) {
+        const tabulated<Table, B> near(a);
+        return {near.value, near.slope * near.distance};
     }
 
     // float64: what is smooth in a and falls as 1 / a does is a polynomial in q = 1 - 8 t, t = 1 / (a + 4), which goes from

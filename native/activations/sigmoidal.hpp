@@ -3,6 +3,7 @@
 
 #include "../category.hpp"
 #include "../elementary.hpp"
+#include "../tabulated.hpp"
 #include "../tie.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
@@ -131,19 +132,11 @@ struct tanh : ridge {
     }
 
   private:
-    // float32: a polynomial of degree 6 about one of 32 centers; no division, and only the last sum rounds visibly. The row
-    // is read from the leading bits: its intervals are quarters of octaves.
+    // float32: no division.
     template <class B>
     RECTIFIED_INLINE static B from_table(const B &magnitude) {
-        using I = typename B::integer;
-        const B a = lesser(B(10.0f), magnitude);
-        const I position = (I::bits_of(a) - I(0x3D400000)) >> 21;
-        const I row = select(position > I(0), position, I(0)) & I(31);  // NaN may point anywhere
-        const rows<tanh_table, B> table(row);
-        const B y = a - table.column(0);
-        B slope = table.column(7);
-        for (int i = 6; i >= 2; --i) slope = fma(slope, y, table.column(i));
-        return table.column(1) + fma(slope, y, y);
+        const tabulated<tanh_table, B> near(lesser(B(10.0f), magnitude));
+        return near.value + fma(near.slope, near.distance, near.distance);
     }
 
     // float64: -tanh(a) = m / (2 + m) with m = e^-2a - 1, whose leading digits cancel exactly for small a.
