@@ -48,6 +48,7 @@ inline const S *gathered(const char *from, npy_intp step, npy_intp count, S *buf
 template <class S>
 inline void scatter(const S *values, npy_intp count, char *to, npy_intp step) {
     if (reinterpret_cast<const char *>(values) == to) return;
+    if (step == sizeof(S)) return void(__builtin_memcpy(to, values, count * sizeof(S)));
     for (npy_intp i = 0; i < count; ++i) __builtin_memcpy(to + i * step, values + i, sizeof(S));
 }
 
