@@ -16,7 +16,6 @@ template <class Unit, class C>
 class rows_of_halves {
     using B = batch<C, 1>;
     static constexpr int inputs = Unit::inputs, outputs = Unit::outputs, answers = std::size(Unit::questions);
-    static constexpr int most_parameters = 2;
 
     struct operand {
         char *first;
@@ -137,7 +136,7 @@ class rows_of_halves {
                 for (npy_intp i = 0; i < count; ++i) room.negative.numbers[i] = -asked[0][i];
                 asked[0] = room.negative.numbers;
             }
-            const work<C> &function = questions[k].slope ? *work_.slope : *work_.value;
+            const work<C> &function = questions[k].wanted == its_slope ? *work_.slope : *work_.value;
             (fixed ? function.with_fixed_parameters : function.with_arrays)(asked, room.answers[k].numbers, count, false);
         }
         C *to[outputs];
@@ -170,10 +169,7 @@ class rows_of_halves {
     const C *read(const operand &of, const tile &here, buffer &room) const {
         if (is_beside(of, here) || (here.rows == 1 && here.columns == 1 && !work_.stored->converts)) return at(of, here);
         by_rows(of, here, [&](npy_intp i, const char *from, npy_intp count) {
-            if (!work_.stored->converts && of.step == sizeof(C))
-                __builtin_memcpy(room.numbers + i, from, count * sizeof(C));
-            else
-                work_.stored->read(from, of.step, count, room.numbers + i);
+            work_.stored->read(from, of.step, count, room.numbers + i);
         });
         return room.numbers;
     }

@@ -6,6 +6,8 @@
 
 namespace rectified::RECTIFIED_TARGET {
 
+inline constexpr int most_parameters = 2;  // of a function
+
 // What a unit's loop is given: the function, and how the arrays' numbers become those that its kernels take.
 template <class C>
 struct unit_work {
@@ -14,8 +16,9 @@ struct unit_work {
 };
 
 // What a unit asks a function for: its value or its slope, at an input or at the negative of that.
+enum property { its_value, its_slope };
 struct question {
-    bool slope;
+    property wanted;
     int input;
     bool negated = false;
 };
@@ -29,7 +32,7 @@ struct results {
 struct gated {
     static constexpr const char *kind = "gated";
     static constexpr int inputs = 2, outputs = 1;
-    static constexpr question questions[] = {{false, 1}};
+    static constexpr question questions[] = {{its_value, 1}};
     template <class B>
     RECTIFIED_INLINE static results<B, outputs> of(const B &other, const B &, const B &value) {
         return {{other * value}};
@@ -39,7 +42,7 @@ struct gated {
 struct gated_backward {
     static constexpr const char *kind = "gated_backward";
     static constexpr int inputs = 3, outputs = 2;
-    static constexpr question questions[] = {{false, 2}, {true, 2}};
+    static constexpr question questions[] = {{its_value, 2}, {its_slope, 2}};
     template <class B>
     RECTIFIED_INLINE static results<B, outputs> of(const B &dy, const B &other, const B &, const B &value, const B &slope) {
         return {{dy * value, dy * (other * slope)}};
@@ -49,7 +52,7 @@ struct gated_backward {
 struct gated_jvp {
     static constexpr const char *kind = "gated_jvp";
     static constexpr int inputs = 4, outputs = 1;
-    static constexpr question questions[] = {{false, 3}, {true, 3}};
+    static constexpr question questions[] = {{its_value, 3}, {its_slope, 3}};
     template <class B>
     RECTIFIED_INLINE static results<B, outputs> of(const B &moved_other, const B &moved, const B &other, const B &,
                                                    const B &value, const B &slope) {
@@ -60,7 +63,7 @@ struct gated_jvp {
 struct doubled {
     static constexpr const char *kind = "doubled";
     static constexpr int inputs = 1, outputs = 2;
-    static constexpr question questions[] = {{false, 0}, {false, 0, true}};
+    static constexpr question questions[] = {{its_value, 0}, {its_value, 0, true}};
     template <class B>
     RECTIFIED_INLINE static results<B, outputs> of(const B &, const B &first, const B &second) {
         return {{first, second}};
@@ -70,7 +73,7 @@ struct doubled {
 struct doubled_backward {
     static constexpr const char *kind = "doubled_backward";
     static constexpr int inputs = 3, outputs = 1;
-    static constexpr question questions[] = {{true, 2}, {true, 2, true}};
+    static constexpr question questions[] = {{its_slope, 2}, {its_slope, 2, true}};
     template <class B>
     RECTIFIED_INLINE static results<B, outputs> of(const B &to_first, const B &to_second, const B &, const B &slope,
                                                    const B &opposite) {
@@ -81,6 +84,7 @@ struct doubled_backward {
 // (n) for each input, () for each parameter, (n) for each output.
 template <class Unit, int Parameters>
 struct unit_signature {
+    static_assert(Parameters <= most_parameters);
     char text[4 * (Unit::inputs + Unit::outputs) + 3 * Parameters + 1] = {};
 
     constexpr unit_signature() {

@@ -387,7 +387,10 @@ class Maxout(Fold):
 class _OfHalves(Fold):
     """A fold with two halves of its axis on one side, and a function of one number between its sides."""
 
-    function: Ridge
+    def __init__(self, name: str, function: Ridge, **row: Any) -> None:
+        super().__init__(name, **row)
+        self.function = function
+        self._has_numbers = all(np.ndim(number) == 0 for number in function._default_values)
 
     def _made(self, ufunc: np.ufunc, operands: tuple[Any, ...], place: int, /, **keywords: Any) -> Any:
         """What a ufunc makes of rows; where the axis is another one, or broadcast, of numbers that are rows of one."""
@@ -396,7 +399,7 @@ class _OfHalves(Fold):
         everything = (*operands, *self.function._default_values)
         if "ml_dtypes" in sys.modules:
             everything = _beside_bfloat16(everything)
-        if place == -1 and self._are_rows(operands):
+        if place == -1 and self._has_numbers and _are_rows(operands[0], operands[-1]):
             return ufunc(*everything, **keywords)
         out = keywords.pop("out", None)
         if out is not None:
@@ -406,20 +409,16 @@ class _OfHalves(Fold):
         made = out or tuple(each[..., 0] for each in (made if ufunc.nout > 1 else (made,)))
         return made if ufunc.nout > 1 else made[0]
 
-    def _are_rows(self, operands: tuple[Any, ...]) -> bool:
-        """Whether the last axis is that of neighbours in memory, and nothing broadcasts along it."""
-        shape = operands[-1].shape
-        for each in operands:
-            if type(each) is not np.ndarray or each.shape != shape or each.strides[-1] != each.itemsize:
-                return False
-        return all(np.ndim(number) == 0 for number in self.function._default_values)
-
     def _halves(self, y: Any, place: int) -> tuple[Any, Any]:
-        length = y.shape[place]
-        if length % 2:
-            raise ValueError(f"{self.name}: axis {place + y.ndim} has length {length}, which does not divide into 2 halves")
-        rest = (slice(None),) * (-place - 1)
-        return y[(..., slice(None, length // 2), *rest)], y[(..., slice(length // 2, None), *rest)]
+        half, rest = divmod(y.shape[place], 2)
+        if rest:
+            raise ValueError(
+                f"{self.name}: axis {place + y.ndim} has length {2 * half + 1}, which does not divide into 2 halves"
+            )
+        if place == -1:
+            return y[..., :half], y[..., half:]
+        after = (slice(None),) * (-place - 1)
+        return y[(..., slice(None, half), *after)], y[(..., slice(half, None), *after)]
 
     def _both(self, ufunc: np.ufunc, operands: tuple[Any, ...], place: int, shape: tuple[int, ...], out: Any) -> Any:
         """The two halves that a ufunc gives, in one array: written there, or, where they are no arrays of NumPy, joined."""
@@ -447,7 +446,6 @@ class Gated(_OfHalves):
     def __init__(self, name: str, function: Ridge, gate: str, **row: Any) -> None:
         if gate not in ("first", "second"):
             raise ValueError(f"gate is 'first' or 'second', the half that goes through the function, not {gate!r}")
-        self.function = function
         self.gate = gate
         self._value, self._backward, self._jvp = (function._ufunc(f"_gated{kind}") for kind in ("", "_backward", "_jvp"))
         gated, other = ("a", "b") if gate == "first" else ("b", "a")
@@ -457,6 +455,7 @@ class Gated(_OfHalves):
         product = f"({value}) * {other}" if gate == "first" else f"{other} * ({value})"
         super().__init__(
             name,
+            function,
             parameters={"axis": Parameter(-1, "The axis that is cut into two halves.")},
             formula=ast.unparse(ast.parse(product)),
             derivative_formula=ast.unparse(ast.parse(f"({first}) if j < n else ({second})")),
@@ -524,8 +523,7 @@ class Doubled(_OfHalves):
     """A fold that gives twice as many numbers along its axis: a rectifier's output for x, then that for -x."""
 
     def __init__(self, name: str, function: Ridge, **row: Any) -> None:
-        super().__init__(name, parameters={"axis": Parameter(-1, "The axis that becomes twice as long.")}, **row)
-        self.function = function
+        super().__init__(name, function, parameters={"axis": Parameter(-1, "The axis that becomes twice as long.")}, **row)
         self._value, self._backward = (function._ufunc(f"_doubled{kind}") for kind in ("", "_backward"))
 
     def __call__(self, x: Any, /, axis: int | None = None, *, out: Any = None) -> Any:
@@ -647,6 +645,13 @@ def _in_terms_of(formula: str, function: Ridge, variable: str) -> str:
             return names.get(node.id, node)
 
     return ast.unparse(Renaming().visit(ast.parse(formula, mode="eval")))
+
+
+def _are_rows(x: Any, y: Any) -> bool:
+    """Whether the last axis is that of neighbours in memory, and nothing broadcasts."""
+    if type(x) is not np.ndarray or type(y) is not np.ndarray or x.shape != y.shape:
+        return False
+    return bool(x.strides[-1] == x.itemsize and y.strides[-1] == y.itemsize)
 
 
 def _as_row(x: Any) -> Any:
