@@ -45,6 +45,7 @@ class rows_of_halves {
             columns_ *= rows_;
             rows_ = 1;
         }
+        is_large_ = bytes() >= 1 << 18;  // the first two caches do not hold it
         past_caches_ = goes_past_caches();
     }
 
@@ -57,7 +58,8 @@ class rows_of_halves {
         const auto body = [=, this](npy_intp begin, npy_intp end) {
             buffers room;
             for (npy_intp i = begin; i < end; ++i) {
-                const npy_intp row = i / in_a_row * at_once, from = i % in_a_row * block - lacking(row);
+                const npy_intp row = i / in_a_row * at_once;
+                const npy_intp from = i % in_a_row * block - (are_short ? 0 : lacking(row));
                 const npy_intp first = from > 0 ? from : 0, last = lesser(from + block, columns_);
                 if (first < last) compute({row, lesser(at_once, rows_ - row), first, last - first}, room);
             }
@@ -75,7 +77,7 @@ class rows_of_halves {
     const int parameters_;
     npy_intp rows_, columns_;
     operand in_[inputs], given_[most_parameters], out_[outputs];
-    bool past_caches_;
+    bool is_large_, past_caches_;
 
     static npy_intp magnitude(npy_intp step) { return step < 0 ? -step : step; }
     static npy_intp lesser(npy_intp a, npy_intp b) { return a < b ? a : b; }
@@ -109,8 +111,10 @@ class rows_of_halves {
             yes = yes && to.step == sizeof(C);
             for (const operand &from : in_) yes = yes && from.first != to.first;
         }
-        return yes && rows_ * columns_ * npy_intp(sizeof(C)) * (inputs + outputs) >= memory::streaming_bytes;
+        return yes && bytes() >= memory::streaming_bytes;
     }
+
+    npy_intp bytes() const { return rows_ * columns_ * npy_intp(sizeof(C)) * (inputs + outputs); }
 
     // By how much a row's first part is shorter, so that the others begin where a register may be streamed to.
     npy_intp lacking(npy_intp row) const {
@@ -129,6 +133,8 @@ class rows_of_halves {
         const C *asked[1 + most_parameters];
         for (int k = 0; k < parameters_; ++k)
             asked[k + 1] = read(given_[k], fixed ? tile{here.row, 1, 0, 1} : here, room.parameters[k]);
+        C *to[outputs];
+        for (int k = 0; k < outputs; ++k) to[k] = is_beside(out_[k], here) ? at(out_[k], here) : room.out[k].numbers;
         for (int k = 0; k < answers; ++k) {
             constexpr auto &questions = Unit::questions;
             asked[0] = in[questions[k].input];
@@ -137,14 +143,31 @@ class rows_of_halves {
                 asked[0] = room.negative.numbers;
             }
             const work<C> &function = questions[k].wanted == its_slope ? *work_.slope : *work_.value;
-            (fixed ? function.with_fixed_parameters : function.with_arrays)(asked, room.answers[k].numbers, count, false);
+            const auto kernel = fixed ? function.with_fixed_parameters : function.with_arrays;
+            // So much at a time that the processor fetches what is needed next without waiting for it.
+            const bool fetches = is_large_ && k == 0;
+            const npy_intp few = fetches ? block / 4 : count;
+            for (npy_intp i = 0; i < count; i += few) {
+                if (fetches) fetch(in, to, i, lesser(few, count - i));
+                const C *from[1 + most_parameters];
+                for (int p = 0; p <= parameters_; ++p) from[p] = asked[p] + (p && fixed ? 0 : i);
+                kernel(from, room.answers[k].numbers + i, lesser(few, count - i), false);
+            }
         }
-        C *to[outputs];
-        for (int k = 0; k < outputs; ++k) to[k] = is_beside(out_[k], here) ? at(out_[k], here) : room.out[k].numbers;
         combine(in, room.answers, to, count, std::make_integer_sequence<int, inputs>{},
                 std::make_integer_sequence<int, answers>{}, std::make_integer_sequence<int, outputs>{});
         for (int k = 0; k < outputs; ++k)
             if (to[k] == room.out[k].numbers) write(to[k], out_[k], here);
+    }
+
+    // What a kernel's results are combined with comes from memory while it computes. Not inlined, GCC takes this for
+    // nothing.
+    RECTIFIED_INLINE void fetch(const C *const *in, C *const *to, npy_intp from, npy_intp count) const {
+        constexpr npy_intp line = 64 / sizeof(C);
+        for (npy_intp i = from; i < from + count; i += line) {
+            for (int k = 0; k < inputs; ++k) __builtin_prefetch(in[k] + i);
+            for (int k = 0; k < outputs && !past_caches_; ++k) __builtin_prefetch(to[k] + i, 1);
+        }
     }
 
     static C *at(const operand &of, const tile &here) {

@@ -501,23 +501,24 @@ LEVEL_3_CACHE_SIZE = 194  # glibc's number for sysconf
 
 @isas
 @pytest.mark.parametrize("unit", ["gated", "gated_backward", "doubled"])
-def test_halves_larger_than_the_caches(unit: str, isa: str) -> None:
+@pytest.mark.parametrize("width", [50, 1009])
+def test_halves_larger_than_the_caches(width: int, unit: str, isa: str) -> None:
     """Results that go past the caches, in rows that begin at no register, on any number of threads."""
-    run, given = unit_of("relu", unit, np.float32, isa, 1009)
+    run, given = unit_of("relu", unit, np.float32, isa, width)
     want = run(*given)
     cache = max(os.sysconf(LEVEL_3_CACHE_SIZE), 32 << 20) if sys.platform == "linux" else 32 << 20
-    count = cache // (4 * 1009 * (len(given) + len(want))) + 10
-    room = np.empty((count, 2 * 1009), np.float32)
+    count = cache // (4 * width * (len(given) + len(want))) + 10
+    room = np.empty((count, 2 * width), np.float32)
     rows = [np.tile(x, (count, 1)) for x in given]
     for threads in (1, 3):
         rf.set_num_threads(threads)
         room[:] = 7
-        out = (room[:, :1009], room[:, 1009:])[: len(want)]
+        out = (room[:, :width], room[:, width:])[: len(want)]
         run(*rows, out=out)
         for got, wanted in zip(out, want, strict=True):
             numbers = ~np.isnan(wanted)
             assert (got[:, numbers] == wanted[numbers]).all()
-        assert (room[:, 1009 * len(want) :] == 7).all()
+        assert (room[:, width * len(want) :] == 7).all()
 
 
 def test_a_gates_parameters_may_be_arrays() -> None:
