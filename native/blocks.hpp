@@ -25,7 +25,7 @@ inline void gather(const char *from, npy_intp step, npy_intp count, S *buffer) {
     const S *const first = reinterpret_cast<const S *>(from);
     switch (step) {
         case sizeof(S):
-            return gather_every<1>(first, count, buffer);
+            return void(__builtin_memcpy(buffer, from, count * sizeof(S)));
         case 2 * sizeof(S):
             return gather_every<2>(first, count, buffer);
         case 3 * sizeof(S):
@@ -48,6 +48,7 @@ inline const S *gathered(const char *from, npy_intp step, npy_intp count, S *buf
 template <class S>
 inline void scatter(const S *values, npy_intp count, char *to, npy_intp step) {
     if (reinterpret_cast<const char *>(values) == to) return;
+    if (step == sizeof(S)) return void(__builtin_memcpy(to, values, count * sizeof(S)));
     for (npy_intp i = 0; i < count; ++i) __builtin_memcpy(to + i * step, values + i, sizeof(S));
 }
 

@@ -5,6 +5,7 @@
 
 #include "category.hpp"
 #include "fold.hpp"
+#include "halves.hpp"
 #include "kernel.hpp"
 #include "loops.hpp"
 #include "packed.hpp"
@@ -53,16 +54,6 @@ template <class D>
 struct plan<backward<D>> {
     using computed = D;
     static constexpr int factors = 1;
-};
-template <class F>
-struct plan<gated<F>> {
-    using computed = value<F>;
-    static constexpr int factors = 1;
-};
-template <class F>
-struct plan<gated_backward<F>> {
-    using computed = derivative<F>;
-    static constexpr int factors = 2;
 };
 
 template <class Op, class S, class C>
@@ -185,6 +176,32 @@ void add_packed(registry &to) {
         {F::name, "backward_packed", "", "", 2 + parameters, backward[parameters], backwards, std::size(backwards), 1, 1});
 }
 
+template <class F, class S>
+struct unit_of {
+    using C = typename types<part<F>, S>::taken;
+    using computed = typename types<part<F>, S>::computed;
+    static constexpr unit_work<C> work = {&stored_as<S, C>::way, &work_of<value<F>, C, computed>::value,
+                                          &work_of<derivative<F>, C, computed>::value};
+
+    template <class Unit>
+    static constexpr typed_loop loop = {type_number<S>, unit_loop<Unit, C>, &work};
+};
+
+template <class F, class Unit>
+void add_unit(registry &to) {
+    static constexpr typed_loop loops[] = {unit_of<F, half>::template loop<Unit>, unit_of<F, float>::template loop<Unit>,
+                                           unit_of<F, double>::template loop<Unit>,
+                                           unit_of<F, bfloat16>::template loop<Unit>};
+    static constexpr unit_signature<Unit, parameters_of<F>()> signature;
+    to.add({F::name, Unit::kind, "", "", Unit::inputs + parameters_of<F>(), signature.text, loops, std::size(loops),
+            Unit::outputs});
+}
+
+template <class F, class... Unit>
+void add_units(registry &to) {
+    (add_unit<F, Unit>(to), ...);
+}
+
 template <class F, class... P>
 void add_ridge(registry &to) {
     if constexpr (int(sizeof...(P)) < parameters_of<F>()) {
@@ -199,8 +216,8 @@ void add_ridge(registry &to) {
         if constexpr (has_kink<F, P...>) add_with_backward<derivative_at_kink<F>>(to);
         if constexpr (is_told_by_output<F, P...>) add<backward<derivative_from_output<F>>>(to);
         if constexpr (has_two_slopes<F, P...>) add_packed<F>(to);
-        if constexpr (std::is_base_of_v<ridge, F>) add<gated<F>>(to);
-        if constexpr (std::is_base_of_v<ridge, F>) add<gated_backward<F>>(to);
+        if constexpr (std::is_base_of_v<ridge, F>) add_units<F, gated, gated_backward, gated_jvp>(to);
+        if constexpr (std::is_base_of_v<ridge, F> && value<F>::cheap) add_units<F, doubled, doubled_backward>(to);
         add_parameters<F>(to, std::make_integer_sequence<int, parameters_of<F>()>{});
     }
 }

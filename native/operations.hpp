@@ -97,16 +97,9 @@ struct backward : operation<typename D::function, 2, D::parameters> {
     }
 };
 
-// A number times the value at another, and dy times that product's derivative by the other.
+// The value and the derivative as parts of a unit, which rounds what it makes of them.
 template <class F>
-struct gated : operation<F, 2, parameters_of<F>()> {
-    static constexpr const char *kind = "gated";
-    static constexpr bool rare = true;
-};
-
-template <class F>
-struct gated_backward : operation<F, 3, parameters_of<F>()> {
-    static constexpr const char *kind = "gated_backward";
+struct part : operation<F, 1, parameters_of<F>()> {
     static constexpr bool rare = true;
 };
 

@@ -204,8 +204,9 @@ def kernel(activation: Activation, operation: str) -> str:
 
 def data_operands(ufunc: str) -> int:
     """How many operands are arrays by nature; the others are parameters."""
-    if "_gated" in ufunc:
-        return 3 if "_backward" in ufunc else 2
+    for unit, count in {"_gated": 2, "_gated_backward": 3, "_gated_jvp": 4, "_doubled": 1, "_doubled_backward": 3}.items():
+        if ufunc.endswith(unit):
+            return count
     return 2 if "_backward" in ufunc else 1
 
 

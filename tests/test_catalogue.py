@@ -32,8 +32,8 @@ def expected(activation: rf.Activation) -> tuple[set[str], set[str]]:
         details += ["_at_kink"] if activation.kink_formulas else []
         kinds = ["", "_derivative", "_backward"]
         kinds += [kind + detail for kind in ("_derivative", "_backward") for detail in details]
-        kinds += ["_gated", "_gated_backward"] if activation.category == "ridge" else []
-        optional = ["_backward_from_output", "_second_derivative"]
+        kinds += ["_gated", "_gated_backward", "_gated_jvp"] if activation.category == "ridge" else []
+        optional = ["_backward_from_output", "_second_derivative", "_doubled", "_doubled_backward"]
     optional += ["_forward_packed", "_backward_packed"]
     return {activation.name + kind for kind in kinds}, {activation.name + kind for kind in optional}
 
@@ -60,7 +60,7 @@ def test_operands_are_data_and_parameters(activation: rf.Activation) -> None:
         ufunc = getattr(rf.ufuncs, name)
         data = data_operands(name)
         assert ufunc.nin == data + len(activation.parameters) + name.endswith("_at_kink")
-        assert ufunc.nout == 1 + name.endswith("_forward_packed")
+        assert ufunc.nout == 1 + name.endswith(("_forward_packed", "_gated_backward", "_doubled"))
         assert ufunc.__name__ == name
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
+import sys
 from typing import Any
 
 import ml_dtypes
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 import rectified as rf
 import sweep
-from oracle import ulps
+from oracle import stratified, ulps
 from rectified import _native
 from rectified.fold import Doubled, Gated, Normalizer
 
@@ -388,6 +390,148 @@ def test_a_gate_keeps_its_functions_parameters() -> None:
 def test_a_product_of_half_precision_is_rounded_once(fold: Any) -> None:
     x = np.random.default_rng(0).normal(0, 3, (400, 10)).astype(np.float16)
     np.testing.assert_array_equal(fold(x), fold(x.astype(np.float64)).astype(np.float16))
+
+
+# ---- the loops of halves ----------------------------------------------------------------------------------------------
+
+UNITS = ("gated", "gated_backward", "gated_jvp", "doubled", "doubled_backward")
+WIDTHS = (1, 2, 3, 7, 8, 9, 31, 32, 33, 50, 64, 100, 127, 128, 129, 500, 513, 1050)
+units = pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        (name, unit)
+        for name in ("relu", "hardtanh", "sigmoid", "silu")
+        for unit in UNITS
+        if rf.ufuncs.named(f"{name}_{unit}")
+    ],
+)
+
+
+def by_definition(compiled: Any, name: str, unit: str, given: list[Any]) -> Any:
+    """What a unit makes of its operands, with the function's own ufuncs."""
+    *rest, x = given
+    numbers = [parameter.default for parameter in rf.catalogue[name].parameters.values()]
+
+    def value(x: Any) -> Any:
+        return compiled[name](x, *numbers)
+
+    def slope(x: Any) -> Any:
+        return compiled[f"{name}_derivative"](x, *numbers)
+
+    formulas = {
+        "gated": lambda other: (other * value(x),),
+        "gated_backward": lambda dy, other: (dy * value(x), dy * (other * slope(x))),
+        "gated_jvp": lambda moved_other, moved, other: (moved * (other * slope(x)) + moved_other * value(x),),
+        "doubled": lambda: (value(x), value(-x)),
+        "doubled_backward": lambda first, second: (first * slope(x) - second * slope(-x),),
+    }
+    with np.errstate(all="ignore"):
+        return formulas[unit](*rest)
+
+
+def unit_of(name: str, unit: str, dtype: Any, isa: str, count: int = 2100) -> tuple[Any, list[Any]]:
+    """The unit, which gives a tuple, and operands of every magnitude for it."""
+    rf.ufuncs.learn_bfloat16()
+    ufunc = sweep.compiled(isa)[f"{name}_{unit}"]
+    numbers = [dtype(parameter.default) for parameter in rf.catalogue[name].parameters.values()]
+
+    def run(*given: Any, out: Any = ()) -> Any:
+        made = ufunc(*given, *numbers, out=out or (None,) * ufunc.nout)
+        return made if ufunc.nout > 1 else (made,)
+
+    given = [
+        np.random.default_rng(seed).permutation(stratified(dtype, 2 * count))[:count]
+        for seed in range(ufunc.nin - len(numbers))
+    ]
+    return run, given
+
+
+def same(got: Any, want: Any) -> None:
+    """The same bits, but for those of NaN."""
+    for one, other in zip(got, want, strict=True):
+        assert (one.dtype, one.shape) == (other.dtype, other.shape)
+        numbers = ~np.isnan(other)
+        assert (np.isnan(one) == ~numbers).all()
+        assert one[numbers].tobytes() == other[numbers].tobytes()
+
+
+@isas
+@units
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
+def test_halves_have_the_same_bits_in_rows_of_any_length_and_place(name: str, unit: str, dtype: Any, isa: str) -> None:
+    run, given = unit_of(name, unit, dtype, isa)
+    want = run(*given)
+    if dtype in (np.float32, np.float64):
+        same(want, by_definition(sweep.compiled(isa), name, unit, given))
+    for width in WIDTHS:
+        count = len(given[0]) // width
+        rows, wanted = ([x[: count * width].reshape(count, width) for x in each] for each in (given, want))
+        same(run(*rows), wanted)
+        same(run(*map(np.asfortranarray, rows)), wanted)
+        same(run(*(np.concatenate([x, x], -1)[:, :width] for x in rows)), wanted)
+        same(run(*(np.repeat(x, 2, -1)[::-1, ::2][::-1] for x in rows)), wanted)
+        same(run(*(x.reshape(count, 1, width, 1) for x in rows)), [x.reshape(count, 1, width, 1) for x in wanted])
+        out = tuple(np.full((count, 2 * width + 1), 7, dtype)[:, width // 2 :][:, :width] for _ in want)
+        run(*rows, out=out)
+        same(out, wanted)
+
+
+@isas
+@units
+def test_halves_in_place_and_over_one_another(name: str, unit: str, isa: str) -> None:
+    run, given = unit_of(name, unit, np.float32, isa)
+    for width in (50, 700):
+        rows = [x.reshape(-1, width) for x in given]
+        want = run(*rows)
+        for k in range(len(rows)):
+            copies = [x.copy() for x in rows]
+            for place in range(len(want)):
+                out = tuple(copies[k] if place == j else np.empty_like(x) for j, x in enumerate(want))
+                run(*copies, out=out)
+                same(out, want)
+                copies[k][:] = rows[k]
+            some = [x[1:] for x in rows]
+            moved = np.concatenate([some[k], some[k][:1]])
+            out = (*(np.empty_like(x[1:]) for x in want[1:]), moved[1:])
+            same(run(*(moved[:-1] if j == k else x for j, x in enumerate(some)), out=out), [x[1:] for x in want])
+
+
+LEVEL_3_CACHE_SIZE = 194  # glibc's number for sysconf
+
+
+@isas
+@pytest.mark.parametrize("unit", ["gated", "gated_backward", "doubled"])
+@pytest.mark.parametrize("width", [50, 1009])
+def test_halves_larger_than_the_caches(width: int, unit: str, isa: str) -> None:
+    """Results that go past the caches, in rows that begin at no register, on any number of threads."""
+    run, given = unit_of("relu", unit, np.float32, isa, width)
+    want = run(*given)
+    cache = max(os.sysconf(LEVEL_3_CACHE_SIZE), 32 << 20) if sys.platform == "linux" else 32 << 20
+    count = cache // (4 * width * (len(given) + len(want))) + 10
+    room = np.empty((count, 2 * width), np.float32)
+    rows = [np.tile(x, (count, 1)) for x in given]
+    for threads in (1, 3):
+        rf.set_num_threads(threads)
+        room[:] = 7
+        out = (room[:, :width], room[:, width:])[: len(want)]
+        run(*rows, out=out)
+        for got, wanted in zip(out, want, strict=True):
+            numbers = ~np.isnan(wanted)
+            assert (got[:, numbers] == wanted[numbers]).all()
+        assert (room[:, width * len(want) :] == 7).all()
+
+
+def test_a_gates_parameters_may_be_arrays() -> None:
+    x, dy = np.random.default_rng(0).normal(0, 1, (3, 5, 12)), np.random.default_rng(1).normal(0, 1, (3, 5, 6))
+    slopes = np.linspace(0, 1, 6)
+    unit = rf.gated(rf.leaky_relu.bind(slope=slopes))
+    each = [rf.gated(rf.leaky_relu.bind(slope=slope)) for slope in slopes]
+    want = np.stack([one(x)[..., k] for k, one in enumerate(each)], -1)
+    np.testing.assert_array_equal(unit(x), want)
+    gradients = np.stack([one.backward(dy, x)[..., [k, k + 6]] for k, one in enumerate(each)], -1)
+    np.testing.assert_array_equal(unit.backward(dy, x), gradients.reshape(3, 5, 12))
+    by_row = rf.ufuncs.leaky_relu_gated(x[..., 6:], x[..., :6], slopes[:5])
+    np.testing.assert_array_equal(by_row, np.stack([each[k](x[:, k]) for k in range(5)], 1))
 
 
 # ---- packed -------------------------------------------------------------------------------------------------------------

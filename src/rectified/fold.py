@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 import operator
 import sys
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from rectified import ufuncs
-from rectified.activation import Activation, Parameter, Ridge, _floating
+from rectified.activation import Activation, Parameter, Ridge, _beside_bfloat16, _floating
 
 _KEYWORDS = ("out", "casting", "order", "dtype", "subok", "signature")
 _AXIS = Parameter(-1, "The axis along which the group's members stand.")
@@ -385,7 +384,59 @@ class Maxout(Fold):
         return out
 
 
-class Gated(Fold):
+class _OfHalves(Fold):
+    """A fold with two halves of its axis on one side, and a function of one number between its sides."""
+
+    def __init__(self, name: str, function: Ridge, **row: Any) -> None:
+        super().__init__(name, **row)
+        self.function = function
+        self._has_numbers = all(np.ndim(number) == 0 for number in function._default_values)
+
+    def _made(self, ufunc: np.ufunc, operands: tuple[Any, ...], place: int, /, **keywords: Any) -> Any:
+        """What a ufunc makes of rows; where the axis is another one, or broadcast, of numbers that are rows of one."""
+        if keywords:
+            self._refuse_unknown(keywords, _KEYWORDS)
+        everything = (*operands, *self.function._default_values)
+        if "ml_dtypes" in sys.modules:
+            everything = _beside_bfloat16(everything)
+        if place == -1 and self._has_numbers and _are_rows(operands[0], operands[-1]):
+            return ufunc(*everything, **keywords)
+        out = keywords.pop("out", None)
+        if out is not None:
+            out = out if isinstance(out, tuple) else (out,)
+            keywords["out"] = tuple(each[..., None] for each in out)
+        made = ufunc(*map(_as_row, operands), *everything[len(operands) :], **keywords)
+        made = out or tuple(each[..., 0] for each in (made if ufunc.nout > 1 else (made,)))
+        return made if ufunc.nout > 1 else made[0]
+
+    def _halves(self, y: Any, place: int) -> tuple[Any, Any]:
+        half, rest = divmod(y.shape[place], 2)
+        if rest:
+            raise ValueError(
+                f"{self.name}: axis {place + y.ndim} has length {2 * half + 1}, which does not divide into 2 halves"
+            )
+        if place == -1:
+            return y[..., :half], y[..., half:]
+        after = (slice(None),) * (-place - 1)
+        return y[(..., slice(None, half), *after)], y[(..., slice(half, None), *after)]
+
+    def _both(self, ufunc: np.ufunc, operands: tuple[Any, ...], place: int, shape: tuple[int, ...], out: Any) -> Any:
+        """The two halves that a ufunc gives, in one array: written there, or, where they are no arrays of NumPy, joined."""
+        if not isinstance(operands[-1], np.ndarray):
+            return np.concatenate(self._in_order(self._made(ufunc, operands, place)), axis=place)
+        if out is None:
+            out = np.empty(shape, _common_type(operands[0], operands[-1]))
+        elif out.shape != shape:
+            raise ValueError(f"{self.name}: out has the shape {out.shape}, and the result has {shape}")
+        self._made(ufunc, operands, place, out=self._in_order(self._halves(out, place)))
+        return out
+
+    def _in_order(self, halves: tuple[Any, Any]) -> tuple[Any, Any]:
+        """The halves as the function sees them: its ufuncs take and give the one that goes through it last."""
+        return halves
+
+
+class Gated(_OfHalves):
     """A fold of two halves of an axis: one half goes through a function, and the other is multiplied with it.
 
     The output has half as many numbers along the axis. A gate is what the function makes of its half: it lets the other
@@ -395,8 +446,8 @@ class Gated(Fold):
     def __init__(self, name: str, function: Ridge, gate: str, **row: Any) -> None:
         if gate not in ("first", "second"):
             raise ValueError(f"gate is 'first' or 'second', the half that goes through the function, not {gate!r}")
-        self.function = function
         self.gate = gate
+        self._value, self._backward, self._jvp = (function._ufunc(f"_gated{kind}") for kind in ("", "_backward", "_jvp"))
         gated, other = ("a", "b") if gate == "first" else ("b", "a")
         value, slope = (_in_terms_of(f, function, gated) for f in (function.formula, function.derivative_formula))
         by_gate, by_other = f"({slope}) * {other}", f"{value}"
@@ -404,6 +455,7 @@ class Gated(Fold):
         product = f"({value}) * {other}" if gate == "first" else f"{other} * ({value})"
         super().__init__(
             name,
+            function,
             parameters={"axis": Parameter(-1, "The axis that is cut into two halves.")},
             formula=ast.unparse(ast.parse(product)),
             derivative_formula=ast.unparse(ast.parse(f"({first}) if j < n else ({second})")),
@@ -412,8 +464,8 @@ class Gated(Fold):
         )
 
     def __call__(self, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
-        gated, other = self._halves(x, axis)
-        return self._product("_gated", (other, gated), keywords)
+        x, place = self._with_axis(x, axis)
+        return self._made(self._value, self._in_order(self._halves(x, place)), place, **keywords)
 
     def backward(self, dy: Any, x: Any, /, axis: int | None = None, *, out: Any = None) -> Any:
         """The gradient by `x`, from the gradient `dy` by the output.
@@ -445,24 +497,16 @@ class Gated(Fold):
         >>> rf.reglu.backward(np.array([10.0]), np.array([2.0, 3.0]))
         array([30., 20.])
         """
-        gated, other = self._halves(x, axis)
         x, place = self._with_axis(x, axis)
-
-        def halves(to_gated: Any, to_other: Any) -> tuple[Any, Any]:
-            return (
-                self._product("_gated_backward", (dy, other, gated), to_gated),
-                self._product("_gated", (dy, gated), to_other),
-            )
-
-        return _both(self.name, x, dy, place, out, halves if self.gate == "first" else lambda a, b: halves(b, a)[::-1])
+        dy = dy if hasattr(dy, "reshape") else np.asarray(dy)
+        operands = (dy, *self._in_order(self._halves(x, place)))
+        return self._both(self._backward, operands, place, x.shape, out)
 
     def jvp(self, v: Any, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
-        gated, other = self._halves(x, axis)
-        moved_gated, moved_other = self._halves(v, axis)
-        by_gate = self._product("_gated_backward", (moved_gated, other, gated), keywords)
-        by_other = self._product("_gated", (moved_other, gated), {})
-        with np.errstate(all="ignore"):
-            return np.add(by_gate, by_other, out=by_gate if isinstance(by_gate, np.ndarray) else None)
+        x, place = self._with_axis(x, axis)
+        v, _ = self._with_axis(v, place)
+        operands = (*self._in_order(self._halves(v, place)), *self._in_order(self._halves(x, place)))
+        return self._made(self._jvp, operands, place, **keywords)
 
     def __reduce__(self) -> Any:
         from rectified.catalogue import catalogue
@@ -471,37 +515,22 @@ class Gated(Fold):
             return super().__reduce__()
         return _restored, (self.function, self.gate, self._defaults)
 
-    def _product(self, kind: str, operands: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        self._refuse_unknown(keywords, (*_KEYWORDS, "where"))
-        return self.function._run(self.function._ufunc(kind), operands, (), keywords)
-
-    def _halves(self, x: Any, axis: int | None) -> tuple[Any, Any]:
-        """The half that goes through the function, and the other."""
-        x, place = self._with_axis(x, axis)
-        length = x.shape[place]
-        if length % 2:
-            raise ValueError(f"{self.name}: axis {place + x.ndim} has length {length}, which does not divide into 2 halves")
-        first, second = (x[_part(place, part)] for part in (slice(None, length // 2), slice(length // 2, None)))
-        return (first, second) if self.gate == "first" else (second, first)
+    def _in_order(self, halves: tuple[Any, Any]) -> tuple[Any, Any]:
+        return halves if self.gate == "second" else halves[::-1]
 
 
-class Doubled(Fold):
+class Doubled(_OfHalves):
     """A fold that gives twice as many numbers along its axis: a rectifier's output for x, then that for -x."""
 
     def __init__(self, name: str, function: Ridge, **row: Any) -> None:
-        super().__init__(name, parameters={"axis": Parameter(-1, "The axis that becomes twice as long.")}, **row)
-        self._rectifier = function
+        super().__init__(name, function, parameters={"axis": Parameter(-1, "The axis that becomes twice as long.")}, **row)
+        self._value, self._backward = (function._ufunc(f"_doubled{kind}") for kind in ("", "_backward"))
 
     def __call__(self, x: Any, /, axis: int | None = None, *, out: Any = None) -> Any:
         x, place = self._with_axis(x, axis)
-        x = _floating(x) if isinstance(x, np.ndarray) else x
-        rectifier = self._rectifier
-
-        def halves(to_first: dict[str, Any], to_second: dict[str, Any]) -> tuple[Any, Any]:
-            second = np.negative(x, **to_second)
-            return rectifier(x, **to_first), rectifier(second, **(to_second or {}))
-
-        return _both(self.name, x, x, place, out, halves, longer=True)
+        before = x.ndim + place
+        shape = (*x.shape[:before], 2 * x.shape[place], *x.shape[before + 1 :])
+        return self._both(self._value, (x,), place, shape, out)
 
     def backward(self, dy: Any, x: Any, /, axis: int | None = None, *, out: Any = None) -> Any:
         """The gradient by `x`, from the gradient `dy` by the output.
@@ -529,7 +558,8 @@ class Doubled(Fold):
         array([ 1., -4.])
         """
         x, place = self._with_axis(x, axis)
-        return self._join(dy, x, -x, place, out)
+        dy, _ = self._with_axis(dy, place)
+        return self._made(self._backward, (*self._halves(dy, place), x), place, **({} if out is None else {"out": out}))
 
     def backward_from_output(self, dy: Any, y: Any, /, axis: int | None = None, *, out: Any = None) -> Any:
         """The gradient by the input, from the gradient `dy` by the output and from that output alone.
@@ -541,27 +571,18 @@ class Doubled(Fold):
         array([ 1., -4.])
         """
         y, place = self._with_axis(y, axis)
-        first, second = self._halves(y, place)
-        return self._join(dy, first, second, place, out)
+        dy, _ = self._with_axis(dy, place)
+        backward = self.function.backward
+        (first, second), (to_first, to_second) = self._halves(y, place), self._halves(dy, place)
+        by_first = backward(to_first, first, **({} if out is None else {"out": out}))
+        with np.errstate(all="ignore"):
+            return np.subtract(by_first, backward(to_second, second), out=out)
 
     def jvp(self, v: Any, x: Any, /, axis: int | None = None) -> Any:
         x, place = self._with_axis(x, axis)
         v, _ = self._with_axis(v, axis)
-        rectifier = self._rectifier
-        return np.concatenate([rectifier.backward(v, x), rectifier.backward(-v, -x)], axis=place)
-
-    def _join(self, dy: Any, x: Any, opposite: Any, place: int, out: Any) -> Any:
-        to_first, to_second = self._halves(self._with_axis(dy, place)[0], place)
-        rectifier = self._rectifier
-        first = rectifier.backward(to_first, x, **({} if out is None else {"out": out}))
-        with np.errstate(all="ignore"):
-            return np.subtract(first, rectifier.backward(to_second, opposite), out=out)
-
-    def _halves(self, y: Any, place: int) -> tuple[Any, Any]:
-        length = y.shape[place]
-        if length % 2:
-            raise ValueError(f"{self.name}: axis {place + y.ndim} has length {length}, which does not divide into 2 halves")
-        return y[_part(place, slice(None, length // 2))], y[_part(place, slice(length // 2, None))]
+        backward = self.function.backward
+        return np.concatenate([backward(v, x), backward(-v, -x)], axis=place)
 
 
 def gated(function: Ridge, *, gate: str = "first") -> Gated:
@@ -626,31 +647,19 @@ def _in_terms_of(formula: str, function: Ridge, variable: str) -> str:
     return ast.unparse(Renaming().visit(ast.parse(formula, mode="eval")))
 
 
-def _part(place: int, part: slice) -> tuple[Any, ...]:
-    """An index that takes a part of one axis, which is counted from the end."""
-    return (..., part, *[slice(None)] * (-place - 1))
+def _are_rows(x: Any, y: Any) -> bool:
+    """Whether the last axis is that of neighbours in memory, and nothing broadcasts."""
+    if type(x) is not np.ndarray or type(y) is not np.ndarray or x.shape != y.shape:
+        return False
+    return bool(x.strides[-1] == x.itemsize and y.strides[-1] == y.itemsize)
 
 
-def _both(
-    name: str,
-    x: Any,
-    like: Any,
-    place: int,
-    out: Any,
-    halves: Callable[[dict[str, Any], dict[str, Any]], tuple[Any, Any]],
-    longer: bool = False,
-) -> Any:
-    """Two halves in one array: written there, or, of arrays of another kind, put one after the other."""
-    if not isinstance(x, np.ndarray):
-        return np.concatenate(halves({}, {}), axis=place)
-    length = x.shape[place] * (2 if longer else 1)
-    shape = (*x.shape[: x.ndim + place], length, *x.shape[x.ndim + place :][1:])
-    if out is None:
-        out = np.empty(shape, np.result_type(_floating(like[:0] if np.ndim(like) else like), _floating(x[:0])))
-    elif out.shape != shape:
-        raise ValueError(f"{name}: out has the shape {out.shape}, and the result has {shape}")
-    parts: tuple[Mapping[str, Any], ...] = tuple(
-        {"out": out[_part(place, part)]} for part in (slice(None, length // 2), slice(length // 2, None))
-    )
-    halves(dict(parts[0]), dict(parts[1]))
-    return out
+def _as_row(x: Any) -> Any:
+    return (x if hasattr(x, "reshape") else np.asarray(x))[..., None]
+
+
+def _common_type(x: Any, y: Any) -> Any:
+    """The floating-point type of what is made of both."""
+    if x.dtype == y.dtype and x.dtype.kind == "f":
+        return x.dtype
+    return np.result_type(*(_floating(each[:0] if each.ndim else each) for each in (x, y)))

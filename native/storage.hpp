@@ -1,0 +1,52 @@
+// How the numbers of an array are stored.
+#pragma once
+
+#include "blocks.hpp"
+#include "element.hpp"
+
+namespace rectified::RECTIFIED_TARGET {
+
+// Numbers of type C side by side, from and to an array that may store them as another type and far apart. What is read or
+// written side by side may be up to a batch longer.
+template <class C>
+struct storage {
+    npy_intp size;
+    bool converts;
+    void (*read)(const char *from, npy_intp step, npy_intp count, C *to);
+    void (*write)(const C *from, npy_intp count, char *to, npy_intp step);
+};
+
+template <class S, class C>
+struct stored_as {
+    using B = batch<C, 1>;
+
+    static void read(const char *from, npy_intp step, npy_intp count, C *to) {
+        if constexpr (std::is_same_v<S, C>) {
+            gather(from, step, count, to);
+        } else {
+            S some[block + B::lanes] = {};
+            for (npy_intp k = 0; k < count; k += block) {
+                const npy_intp few = count - k < block ? count - k : block;
+                gather(from + k * step, step, few, some);
+                for (npy_intp j = 0; j < few; j += B::lanes) store(to + k + j, load<B>(some + j));
+            }
+        }
+    }
+
+    static void write(const C *from, npy_intp count, char *to, npy_intp step) {
+        if constexpr (std::is_same_v<S, C>) {
+            scatter(from, count, to, step);
+        } else {
+            S some[block + B::lanes];
+            for (npy_intp k = 0; k < count; k += block) {
+                const npy_intp few = count - k < block ? count - k : block;
+                for (npy_intp j = 0; j < few; j += B::lanes) store(some + j, load<B>(from + k + j));
+                scatter(some, few, to + k * step, step);
+            }
+        }
+    }
+
+    static constexpr storage<C> way = {sizeof(S), !std::is_same_v<S, C>, read, write};
+};
+
+}  // namespace rectified::RECTIFIED_TARGET
