@@ -6,6 +6,6 @@
 namespace rectified::memory {
 
 // An operation on so many bytes writes its result past the caches: the largest of them does not hold it.
-extern npy_intp streaming_bytes;
+extern const npy_intp streaming_bytes;
 
 }  // namespace rectified::memory

@@ -5,7 +5,6 @@
 #include <Python.h>
 #include <numpy/arrayobject.h>
 #include <numpy/ufuncobject.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -13,13 +12,10 @@
 #include <vector>
 
 #include "families.hpp"
-#include "memory.hpp"
 #include "registry.hpp"
 #include "threads.hpp"
 
 namespace rectified {
-
-npy_intp memory::streaming_bytes = 32 << 20;
 
 // One `fill` for each instruction set, which calls those of the families.
 #define RECTIFIED_DECLARE(family) void fill_##family(registry &);
@@ -196,9 +192,5 @@ PyModuleDef module = {PyModuleDef_HEAD_INIT, "_native", nullptr, -1, methods, nu
 
 PyMODINIT_FUNC PyInit__native() {
     if (PyArray_ImportNumPyAPI() < 0 || PyUFunc_ImportUFuncAPI() < 0) return nullptr;
-#if defined(_SC_LEVEL3_CACHE_SIZE)
-    const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
-    if (cache > 0) rectified::memory::streaming_bytes = cache;
-#endif
     return PyModule_Create(&rectified::module);
 }
