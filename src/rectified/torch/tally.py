@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from math import inf, isfinite, prod
+from operator import add
 from threading import local
 from typing import Any, NamedTuple
 
@@ -21,7 +23,7 @@ from rectified.health.evidence import Evidence, steepness
 from rectified.torch.slopes import Slopes
 
 _ALL = ((-inf, inf),)
-_NONE = np.empty((0, 0))
+_MOST_MEASURES = 64  # that wait
 _rooms = local()
 
 
@@ -86,17 +88,43 @@ class Measure(NamedTuple):
         values, examples = prod(x.shape[other] for other in others), x.shape[others[0]] if others else 1
         return cls(values, examples, total, magnitude, fired, low, high)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Measure]) -> Measure:
+        """The rows of several measures of equally large batches."""
+        first, *others = parts
+        if not others:
+            return first
+        total = torch.cat([part.total for part in parts])
+        magnitude = total if first.magnitude is first.total else torch.cat([part.magnitude for part in parts])
+        fired = None if first.fired is None else torch.cat([part.fired for part in parts if part.fired is not None])
+        low = [torch.cat(rows) for rows in zip(*(part.low for part in parts), strict=True)]
+        high = [torch.cat(rows) for rows in zip(*(part.high for part in parts), strict=True)]
+        return cls(first.values, first.examples, total, magnitude, fired, low, high)
+
+    def side_by_side(self) -> Measure:
+        """The rows one after the other in one row, as if their units were those of one layer."""
+        total = self.total.reshape(1, -1)
+        return Measure(
+            self.values,
+            self.examples,
+            total,
+            total if self.magnitude is self.total else self.magnitude.reshape(1, -1),
+            None if self.fired is None else self.fired.reshape(1, -1),
+            [row.reshape(1, -1) for row in self.low],
+            [row.reshape(1, -1) for row in self.high],
+        )
+
     def counted(self) -> Counted:
         """The same as arrays. Here the device is waited for."""
         total = _array(self.total)
         skipped = np.isnan(total)
         fired = np.full_like(total, self.values) if self.fired is None else _array(self.fired)
         magnitude = total if self.magnitude is self.total else _array(self.magnitude)
-        low, high = (np.array([_array(row) for row in rows]) if rows else None for rows in (self.low, self.high))
+        none = np.empty((0, *total.shape))
+        low, high = (np.array([_array(row) for row in rows]) if rows else none for rows in (self.low, self.high))
         if skipped.any():
             total, magnitude, fired = (np.where(skipped, 0, rows) for rows in (total, magnitude, fired))
-            if low is not None and high is not None:
-                low, high = np.where(skipped, inf, low), np.where(skipped, -inf, high)
+            low, high = np.where(skipped, inf, low), np.where(skipped, -inf, high)
         output = np.add.reduce(total, 0, np.float64)
         return Counted(
             samples=self.values * len(total),
@@ -105,8 +133,8 @@ class Measure(NamedTuple):
             fired=np.add.reduce(fired, 0, np.float64),
             total=output,
             magnitude=output if magnitude is total else np.add.reduce(magnitude, 0, np.float64),
-            low=_NONE if low is None else low.min(1),
-            high=_NONE if high is None else high.max(1),
+            low=low.min(1),
+            high=high.max(1),
         )
 
 
@@ -122,6 +150,31 @@ class Counted:
     magnitude: NDArray[np.float64]
     low: NDArray[np.floating]
     high: NDArray[np.floating]
+
+    def __add__(self, other: Counted) -> Counted:
+        return Counted(
+            self.samples + other.samples,
+            self.examples + other.examples,
+            self.nans + other.nans,
+            self.fired + other.fired,
+            self.total + other.total,
+            self.magnitude + other.magnitude,
+            np.minimum(self.low, other.low),
+            np.maximum(self.high, other.high),
+        )
+
+    def part(self, units: slice) -> Counted:
+        """Some of the units."""
+        return Counted(
+            self.samples,
+            self.examples,
+            self.nans[units],
+            self.fired[units],
+            self.total[units],
+            self.magnitude[units],
+            self.low[:, units],
+            self.high[:, units],
+        )
 
     def evidence(
         self, activation: Ridge, slopes: Slopes, steps: tuple[int, int], gradients: Sequence[Tensor] = ()
@@ -200,6 +253,47 @@ class Tally(NamedTuple):
         self.high.fill_(-inf)
         numbers = (int(samples.max(initial=0)), int(examples.max(initial=0)), nans.astype(np.int64))
         return Counted(*numbers, fired, total, magnitude, low, high)
+
+
+class Measures:
+    """Measures of the same units, until they are taken.
+
+    Parameters
+    ----------
+    slopes : Slopes
+        Of the units' function.
+    """
+
+    def __init__(self, slopes: Slopes) -> None:
+        self._slopes = slopes
+        self._waiting: list[Measure] = []
+        self._tally: Tally | None = None
+
+    def add(self, measure: Measure) -> None:
+        """Count what was measured, without waiting for the device."""
+        self._waiting.append(measure)
+        if len(self._waiting) == _MOST_MEASURES:
+            if self._tally is None:
+                like = measure.low[0] if measure.low else measure.total
+                self._tally = Tally.new(like.shape[1], self._slopes, like.dtype, like.device)
+            for joined in self._joined():
+                self._tally.add(joined)
+
+    def take(self) -> Counted | None:
+        """What was counted since the last time; None for nothing. Here the device is waited for."""
+        counted = [measure.counted() for measure in self._joined()]
+        if self._tally is not None:
+            counted.append(self._tally.take())
+            self._tally = None
+        return reduce(add, counted) if counted else None
+
+    def _joined(self) -> list[Measure]:
+        """Those that wait, which then wait no longer."""
+        sizes: dict[tuple[Any, ...], list[Measure]] = {}
+        for measure in self._waiting:
+            sizes.setdefault((measure.values, measure.examples, measure.total.device), []).append(measure)
+        self._waiting = []
+        return [Measure.joined(parts) for parts in sizes.values()]
 
 
 def _array(tensor: Tensor) -> NDArray[np.floating]:

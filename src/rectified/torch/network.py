@@ -1,0 +1,157 @@
+"""What is known of a network, and how to see its next forward pass at little cost."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from rectified.torch.counter import Counter
+from rectified.torch.graph import Node, Saved, Way
+from rectified.torch.site import Site
+
+_MOST_CHANGES = 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to see a forward pass without looking at each call, as long as it does what one before it did.
+
+    Attributes
+    ----------
+    entered : list of int
+        The modules that run in it, by ``id`` and in order.
+    hooked : set of int
+        Those whose inputs and outputs have to be looked at, since the graph does not keep enough of them.
+    way : Way
+        To what the graph keeps of the other activations.
+    seen : list of tuple
+        These activations, the modules that ran them, and what is kept of them.
+    """
+
+    entered: list[int]
+    hooked: set[int]
+    way: Way
+    seen: list[tuple[Site, weakref.ref[nn.Module], Saved]]
+
+    def found(self, entered: list[int], returned: Any) -> list[Found] | None:
+        """The activations in another pass; None where that did something else."""
+        nodes = self.way.nodes(returned) if entered == self.entered else None
+        if nodes is None:
+            return None
+        found = []
+        for node, (site, module, saved) in zip(nodes, self.seen, strict=True):
+            owner = module()
+            try:
+                kept = saved.tensor(node)
+            except RuntimeError:
+                return None
+            counter = site.counter(owner.training) if owner is not None else None
+            if counter is None or kept is None:
+                return None
+            found.append(Found(site, counter, node, kept, saved.is_output))
+        return found
+
+
+class Found(NamedTuple):
+    """What the graph keeps of an activation."""
+
+    site: Site
+    counter: Counter
+    node: Node
+    kept: Tensor
+    is_output: bool
+
+
+class Draft:
+    """A forward pass that is looked at closely, to make a plan of it.
+
+    Attributes
+    ----------
+    training : bool
+        Whether the network trains.
+    entered : list of int
+        The modules that have begun, by ``id``.
+    """
+
+    def __init__(self, training: bool) -> None:
+        self.training = training
+        self.entered: list[int] = []
+        self._hooked: set[int] = set()
+        self._seen: list[tuple[Site, weakref.ref[nn.Module], Saved]] = []
+        self._nodes: list[Node] = []
+        self._is_complete = True
+
+    def add(self, site: Site, module: nn.Module, x: Tensor, y: Tensor) -> None:
+        """An activation was seen, while a module ran."""
+        in_place = site.is_overwritten or y is x
+        saved = Saved.of(x, y, in_place=in_place, is_told_by_output=site.slopes.idempotent)
+        if saved is not None and (saved.is_output or site.needs_mode):
+            self._seen.append((site, weakref.ref(module), saved))
+            self._nodes.append(y.grad_fn)
+        elif site.needs_mode:
+            self._is_complete = False
+        else:
+            self._hooked.add(id(module))
+
+    def plan(self, returned: Any) -> Plan | None:
+        """How to see the next pass, by this one, which returned something; None where only close looks will do."""
+        way = Way.to(self._nodes, returned) if self._is_complete else None
+        return None if way is None else Plan(self.entered, self._hooked, way, self._seen)
+
+
+class Network:
+    """A network: a module that is called from outside of any other.
+
+    Attributes
+    ----------
+    module : weakref
+        To the module.
+    prefix : str or None
+        With what its names begin, once that is known.
+    looks : dict
+        How many forward passes there were, in training and in evaluation.
+    needs_mode : bool
+        Whether hooks see less than all of it.
+    plans : dict
+        How to see a pass in training and in evaluation, while there are gradients; None where that is not known.
+    keys : list
+        Under which the collector knows its sites.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = weakref.ref(module)
+        self.prefix: str | None = None
+        self.looks = {True: 0, False: 0}
+        self.needs_mode = False
+        self.plans: dict[bool, Plan | None] = {True: None, False: None}
+        self.keys: list[Any] = []
+        self._changes = 0
+        self._paths: dict[int, str] = {}
+
+    def learn(self, plan: Plan | None, *, training: bool) -> None:
+        """Remember the plan of a forward pass, unless it differs from the one before."""
+        known = self.plans[training]
+        if known is not None and plan != known:
+            self.forget_plans()
+        elif self._changes < _MOST_CHANGES:
+            self.plans[training] = plan
+
+    def forget_plans(self) -> None:
+        """What it does has changed: look closely again, and always where that happens often."""
+        self._changes += 1
+        self.plans = {True: None, False: None}
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Look closely at the next forward passes."""
+        self.looks = {True: 0, False: 0}
+
+    def path(self, module: nn.Module) -> str:
+        """Where a module is in the network; its class, where it is not a part of it."""
+        root = self.module()
+        if id(module) not in self._paths and root is not None:
+            self._paths = {id(part): path for path, part in root.named_modules()}
+        return self._paths.get(id(module), type(module).__name__)
