@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from threading import get_ident
 from typing import Any
 
@@ -66,6 +67,7 @@ class Collector:
         self._every = every
         self._after_window = after_window
         self._handles: list[Any] = []
+        self._hooks: list[Any] = []
         self._thread = get_ident()
         self._step = 0
         self._window = 0
@@ -84,7 +86,6 @@ class Collector:
         self._needs_mode = False
         self._draft: Draft | None = None
         self._plan: Plan | None = None
-        self._entered: list[int] = []
         self._together = Together()
         self._roots: dict[int, Network] = {}
         self._networks = 0
@@ -107,9 +108,8 @@ class Collector:
         from rectified.torch.compiled import watch_compiler
 
         warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are global hooks")
+        self._hook()
         self._handles = [
-            register_module_forward_pre_hook(self._enter),
-            register_module_forward_hook(self._leave, always_call=True),
             register_optimizer_step_pre_hook(self._before_step),
             register_optimizer_step_post_hook(self._after_step),
             watch_compiler(self),
@@ -119,6 +119,7 @@ class Collector:
     def stop(self) -> None:
         """Look no longer, and bring the record up to date."""
         self._switch(False)
+        self._unhook()
         while self._handles:
             self._handles.pop().remove()
         self.update()
@@ -146,6 +147,20 @@ class Collector:
             else:
                 self._mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
+    def _hook(self) -> None:
+        """Hear of every module that runs."""
+        self._hooks = [
+            register_module_forward_pre_hook(self._enter),
+            register_module_forward_hook(self._leave, always_call=True),
+        ]
+
+    def _unhook(self, network: nn.Module | None = None) -> None:
+        """Hear of none, except for the end of a network. With hooks of any kind a module takes a path that is slower."""
+        while self._hooks:
+            self._hooks.pop().remove()
+        if network is not None:
+            self._hooks.append(network.register_forward_hook(_AtEnd(self._leave)))
+
     # ---- steps -----------------------------------------------------------------------------------------------------------
 
     def _before_step(self, *_: Any) -> None:
@@ -155,6 +170,11 @@ class Collector:
     def _after_step(self, *_: Any) -> None:
         if torch.compiler.is_compiling():
             return
+        if (
+            self._root is not None and self._plan is not None
+        ):  # an error left it as it was, or the network has steps of its own
+            self._root.forget_plans()
+            self._end(None)
         self._step += 1
         self._uses.clear()
         if self._step % self._width == 0:
@@ -190,14 +210,11 @@ class Collector:
             return
         stack = self._stack
         if self._plan is not None and module is not stack[0]:
-            self._entered.append(id(module))
             return
         if self._skipped is not None and not self._mode_is_on:
             return
         if stack and module is stack[0]:  # an interrupt, which no hook hears of, left the stack as it was
             self._end(None)
-        if self._draft is not None:
-            self._draft.entered.append(id(module))
         kind = self._kinds.get(type(module))
         if kind is None:
             kind = self._kinds[type(module)] = kind_of(module)
@@ -253,11 +270,12 @@ class Collector:
         plan = root.plans[module.training] if has_graph else None
         self._needs_mode = root.needs_mode and plan is None
         self._switch((is_look or self._needs_mode or self._is_everywhere) and self._hidden is None)
-        if not self._mode_is_on:
+        if not self._mode_is_on and self._hidden is None:
             self._plan = plan
+            if plan is not None and not plan.hooked:
+                self._unhook(module)
         elif self.is_tracking and has_graph:
             self._draft = Draft(module.training)
-        self._entered.clear()
         self.origins.tidy()
         return True
 
@@ -277,6 +295,9 @@ class Collector:
         root, draft, plan = self._root, self._draft, self._plan
         self._draft = self._plan = self._root = None
         self._stack.clear()
+        if len(self._hooks) == 1:
+            self._unhook()
+            self._hook()
         if root is not None and output is not None:
             if plan is not None:
                 self._see_saved(root, plan, output)
@@ -325,11 +346,12 @@ class Collector:
 
     def _see_saved(self, root: Network, plan: Plan, output: Any) -> None:
         """Count what the graph keeps of the activations of a network that returned something."""
-        found = plan.found(self._entered, output)
-        if found is None:
-            root.forget_plans()
-            return
-        self._together.see(found, self._step)
+        with torch.no_grad():
+            found = plan.found(output)
+            if found is None:
+                root.forget_plans()
+                return
+            self._together.see(plan, found, self._step)
         if self._measures_gradients:
             for each in found:
                 each.node.register_prehook(each.counter.see_gradients)
@@ -454,6 +476,19 @@ class Collector:
     def wants(self, network: Network | None) -> bool:
         """Whether to look at a network."""
         return self._only is None or (network is not None and network.module() is self._only)
+
+
+class _AtEnd:
+    """A hook of a module that is not saved with it: a copy does nothing."""
+
+    def __init__(self, leave: Callable[..., None]) -> None:
+        self._leave = leave
+
+    def __call__(self, *args: Any) -> None:
+        self._leave(*args)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (nullcontext(), "__exit__")
 
 
 class _FunctionMode(TorchFunctionMode):

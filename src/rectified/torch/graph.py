@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 Node = Any  # autograd's
+_RAW = {"_saved_result": "_raw_saved_result", "_saved_self": "_raw_saved_self"}
 
 
 class Saved(NamedTuple):
@@ -58,39 +59,47 @@ class Saved(NamedTuple):
         return None
 
     def tensor(self, node: Node) -> Tensor | None:
-        """What a node keeps, without its graph; None where hooks of the program keep it, which may compute it anew.
+        """What a node keeps; None where hooks of the program keep it, which may compute it anew.
 
         Raises
         ------
         RuntimeError
             Where it was overwritten, or is gone already.
         """
-        if getattr(node, f"_raw{self.name}").unpack_hook is not None:
+        if getattr(node, _RAW[self.name]).unpack_hook is not None:
             return None
-        found: Tensor = getattr(node, self.name).detach()
+        found: Tensor = getattr(node, self.name)
         return found
+
+
+class _Look(NamedTuple):
+    """What is behind a node: of which kinds, which of them to look at, and which of them are learned, by ``id``."""
+
+    kinds: list[type]
+    followed: list[int]
+    learned: list[tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class Way:
     """From what a network returns to some nodes of its graph: the same way in each forward pass that does the same.
 
+    Whether a pass does the same is seen from the kinds of the nodes along the way and of those beside it, and from the
+    parameters that these belong to.
+
     Attributes
     ----------
-    starts : int
-        How many tensors are returned that have a graph.
-    steps : tuple of pairs of int
-        For each further node, at which of those before to find it, and as which of that one's inputs.
-    kinds : tuple of type
-        Of all of them.
-    ends : tuple of int
-        Which of them are looked for.
+    starts : list of type
+        The kinds of the nodes of what is returned.
+    looks : list
+        For each node that is looked at, in order, what is behind it.
+    ends : list of int
+        Which of them are wanted.
     """
 
-    starts: int
-    steps: tuple[tuple[int, int], ...]
-    kinds: tuple[type, ...]
-    ends: tuple[int, ...]
+    starts: list[type]
+    looks: list[_Look]
+    ends: list[int]
 
     @classmethod
     def to(cls, wanted: Sequence[Node], returned: Any) -> Way | None:
@@ -101,48 +110,54 @@ class Way:
         >>> import torch
         >>> y = torch.relu(torch.ones(3, requires_grad=True) * 1)
         >>> way = Way.to([y.grad_fn], y.sum() * 2)
-        >>> way.steps, [kind.__name__ for kind in way.kinds]
-        (((0, 0), (1, 0)), ['MulBackward0', 'SumBackward0', 'ReluBackward0'])
+        >>> [node.name() for node in way.nodes(y.sum() * 2)]
+        ['ReluBackward0']
         >>> way.nodes((y + 1).sum() * 2) is None
         True
         """
         nodes = list(_roots(returned))
-        starts = len(nodes)
+        starts = list(map(type, nodes))
         places = {node: place for place, node in enumerate(nodes)}
-        steps = [(-1, 0)] * starts
+        before = [-1] * len(nodes)
         for place, node in enumerate(nodes):  # which grow meanwhile
-            for number, (behind, _) in enumerate(node.next_functions):
+            for behind, _ in node.next_functions:
                 if behind is not None and behind not in places:
                     places[behind] = len(nodes)
                     nodes.append(behind)
-                    steps.append((place, number))
+                    before.append(place)
         if any(node not in places for node in wanted):
             return None
-        needed = set(range(starts))
+        along = set(range(len(starts)))
         for node in wanted:
             place = places[node]
-            while place not in needed:
-                needed.add(place)
-                place = steps[place][0]
-        order = {place: number for number, place in enumerate(sorted(needed))}
-        return cls(
-            starts,
-            tuple((order[steps[place][0]], steps[place][1]) for place in order if place >= starts),
-            tuple(type(nodes[place]) for place in order),
-            tuple(order[places[node]] for node in wanted),
-        )
+            while place not in along:
+                along.add(place)
+                place = before[place]
+        beside = {place for place, node in enumerate(nodes) if before[place] in along and not hasattr(node, "variable")}
+        order = {place: number for number, place in enumerate(sorted(along | beside))}
+        looks = []
+        for place in order:
+            behind = [node for node, _ in nodes[place].next_functions]
+            first = {places[node]: number for number, node in reversed(list(enumerate(behind))) if node is not None}
+            followed = sorted(number for child, number in first.items() if child in order and before[child] == place)
+            learned = [(number, id(node.variable)) for number, node in enumerate(behind) if hasattr(node, "variable")]
+            looks.append(_Look(list(map(type, behind)), followed, learned))
+        return cls(starts, looks, [order[places[node]] for node in wanted])
 
     def nodes(self, returned: Any) -> list[Node] | None:
         """The nodes at its ends in another forward pass; None where that did something else."""
         found = list(_roots(returned))
-        if len(found) != self.starts:
+        if list(map(type, found)) != self.starts:
             return None
-        try:
-            for place, number in self.steps:
-                found.append(found[place].next_functions[number][0])
-        except (AttributeError, IndexError):
-            return None
-        return [found[place] for place in self.ends] if tuple(map(type, found)) == self.kinds else None
+        for place, (kinds, followed, learned) in enumerate(self.looks):
+            behind = [node for node, _ in found[place].next_functions]
+            if list(map(type, behind)) != kinds:
+                return None
+            for number, variable in learned:
+                if id(behind[number].variable) != variable:
+                    return None
+            found.extend([behind[number] for number in followed])
+        return [found[place] for place in self.ends]
 
 
 def _roots(returned: Any) -> Iterator[Node]:

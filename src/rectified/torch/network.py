@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -13,6 +13,23 @@ from rectified.torch.graph import Node, Saved, Way
 from rectified.torch.site import Site
 
 _MOST_CHANGES = 4
+_SMALL = 2**15  # elements, of a batch that is worth a copy
+
+
+class Seen(NamedTuple):
+    """An activation that was seen, in which module, and what the graph keeps of it."""
+
+    site: Site
+    module: weakref.ref[nn.Module]
+    saved: Saved
+
+
+class Found(NamedTuple):
+    """The same in another forward pass: whose counter it is, its node and what that keeps."""
+
+    counter: Counter
+    node: Node
+    kept: Tensor
 
 
 @dataclass(frozen=True)
@@ -21,48 +38,38 @@ class Plan:
 
     Attributes
     ----------
-    entered : list of int
-        The modules that run in it, by ``id`` and in order.
     hooked : set of int
-        Those whose inputs and outputs have to be looked at, since the graph does not keep enough of them.
+        By ``id``, the modules whose inputs and outputs have to be looked at, since the graph does not keep enough of them.
     way : Way
         To what the graph keeps of the other activations.
-    seen : list of tuple
-        These activations, the modules that ran them, and what is kept of them.
+    seen : list of Seen
+        These activations.
+    groups : list of list of int
+        Their places in this list: together those that may be counted together.
     """
 
-    entered: list[int]
     hooked: set[int]
     way: Way
-    seen: list[tuple[Site, weakref.ref[nn.Module], Saved]]
+    seen: list[Seen]
+    groups: list[list[int]] = field(compare=False)
 
-    def found(self, entered: list[int], returned: Any) -> list[Found] | None:
+    def found(self, returned: Any) -> list[Found] | None:
         """The activations in another pass; None where that did something else."""
-        nodes = self.way.nodes(returned) if entered == self.entered else None
+        nodes = self.way.nodes(returned)
         if nodes is None:
             return None
         found = []
         for node, (site, module, saved) in zip(nodes, self.seen, strict=True):
             owner = module()
+            counter = None if owner is None else site.counter(owner.training)
             try:
                 kept = saved.tensor(node)
             except RuntimeError:
                 return None
-            counter = site.counter(owner.training) if owner is not None else None
             if counter is None or kept is None:
                 return None
-            found.append(Found(site, counter, node, kept, saved.is_output))
+            found.append(Found(counter, node, kept))
         return found
-
-
-class Found(NamedTuple):
-    """What the graph keeps of an activation."""
-
-    site: Site
-    counter: Counter
-    node: Node
-    kept: Tensor
-    is_output: bool
 
 
 class Draft:
@@ -72,16 +79,14 @@ class Draft:
     ----------
     training : bool
         Whether the network trains.
-    entered : list of int
-        The modules that have begun, by ``id``.
     """
 
     def __init__(self, training: bool) -> None:
         self.training = training
-        self.entered: list[int] = []
         self._hooked: set[int] = set()
-        self._seen: list[tuple[Site, weakref.ref[nn.Module], Saved]] = []
+        self._seen: list[Seen] = []
         self._nodes: list[Node] = []
+        self._groups: dict[Any, list[int]] = {}
         self._is_complete = True
 
     def add(self, site: Site, module: nn.Module, x: Tensor, y: Tensor) -> None:
@@ -89,7 +94,9 @@ class Draft:
         in_place = site.is_overwritten or y is x
         saved = Saved.of(x, y, in_place=in_place, is_told_by_output=site.slopes.idempotent)
         if saved is not None and (saved.is_output or site.needs_mode):
-            self._seen.append((site, weakref.ref(module), saved))
+            form = (site.family, site.axis, saved, y.shape, y.dtype, y.device) if y.numel() <= _SMALL else len(self._seen)
+            self._groups.setdefault(form, []).append(len(self._seen))
+            self._seen.append(Seen(site, weakref.ref(module), saved))
             self._nodes.append(y.grad_fn)
         elif site.needs_mode:
             self._is_complete = False
@@ -99,7 +106,7 @@ class Draft:
     def plan(self, returned: Any) -> Plan | None:
         """How to see the next pass, by this one, which returned something; None where only close looks will do."""
         way = Way.to(self._nodes, returned) if self._is_complete else None
-        return None if way is None else Plan(self.entered, self._hooked, way, self._seen)
+        return None if way is None else Plan(self._hooked, way, self._seen, list(self._groups.values()))
 
 
 class Network:
