@@ -126,12 +126,13 @@ class Collector:
 
     def update(self) -> Run:
         """The record, with all that was seen until now."""
-        self._together.hand_out()
-        for site in self._named.values():
-            if site.axis is None:
-                self.note(f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted")
-            else:
-                site.write(self.run, (self._window, max(self._window, self._step - 1)))
+        with torch._C.DisableTorchFunction():  # what the counters call is no part of the program
+            self._together.hand_out()
+            for site in self._named.values():
+                if site.axis is None:
+                    self.note(f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted")
+                else:
+                    site.write(self.run, (self._window, max(self._window, self._step - 1)))
         return self.run
 
     def note(self, text: str) -> None:
@@ -164,11 +165,11 @@ class Collector:
     # ---- steps -----------------------------------------------------------------------------------------------------------
 
     def _before_step(self, *_: Any) -> None:
-        if not torch.compiler.is_compiling() and not self._stays_everywhere:
+        if not torch.compiler.is_compiling() and not self._stays_everywhere and get_ident() == self._thread:
             self._switch(False)
 
     def _after_step(self, *_: Any) -> None:
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or get_ident() != self._thread:
             return
         if (
             self._root is not None and self._plan is not None
@@ -220,7 +221,7 @@ class Collector:
             kind = self._kinds[type(module)] = kind_of(module)
         if kind:
             self._special(kind, module)
-        if kind not in ("compiled", "wrapper") and (stack or self._begin(module)):
+        if kind not in ("compiled", "wrapper", "script") and (stack or self._begin(module)):
             stack.append(module)
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:

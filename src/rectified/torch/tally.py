@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from math import inf, isfinite, prod
 from operator import add
 from threading import local
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import threshold
 
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence, steepness
@@ -79,10 +80,11 @@ class Measure(NamedTuple):
         low: list[Tensor] = []
         high: list[Tensor] = []
         if not slopes.constant:
-            for turn in slopes.turns:
-                above = x > (_downwards(turn) if x.dtype == torch.float32 else turn)
-                low.append(_extreme(torch.where(above, x, inf), others, torch.amin))
-                high.append(_extreme(torch.where(above, -inf, x), others, torch.amax))
+            opposite = x.neg() if slopes.turns else x
+            for turn in slopes.turns:  # threshold(x, t, inf) is x above t, and much faster than where
+                up_to, below = _split(turn, x.dtype)
+                low.append(_extreme(threshold(x, up_to, inf), others, torch.amin))
+                high.append(_extreme(threshold(opposite, below, inf), others, torch.amin).neg())
             low.append(_extreme(x, others, torch.amin))
             high.append(_extreme(x, others, torch.amax))
         values, examples = prod(x.shape[other] for other in others), x.shape[others[0]] if others else 1
@@ -355,10 +357,13 @@ def _scratch(like: Tensor) -> Tensor:
     return room[: like.numel()].view(like.shape)
 
 
-def _downwards(number: float) -> float:
-    """The largest float32 that is not above a number."""
-    near = np.float32(number)
-    return float(near if float(near) <= number else np.nextafter(near, np.float32(-inf)))
+@lru_cache
+def _split(number: float, dtype: torch.dtype) -> tuple[float, float]:
+    """The largest number of a type that is not above a number, and the one that is next below its opposite."""
+    kind = np.float64 if dtype == torch.float64 else np.float32
+    near = kind(number)
+    largest = near if float(near) <= number else np.nextafter(near, kind(-inf))
+    return float(largest), float(np.nextafter(-largest, kind(-inf)))
 
 
 def _extremes(activation: Ridge, x: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
