@@ -162,6 +162,11 @@ class Collector:
         if network is not None:
             self._hooks.append(network.register_forward_hook(_AtEnd(self._leave)))
 
+    def _rehook(self) -> None:
+        if len(self._hooks) == 1:
+            self._unhook()
+            self._hook()
+
     # ---- steps -----------------------------------------------------------------------------------------------------------
 
     def _before_step(self, *_: Any) -> None:
@@ -171,10 +176,8 @@ class Collector:
     def _after_step(self, *_: Any) -> None:
         if torch.compiler.is_compiling() or get_ident() != self._thread:
             return
-        if (
-            self._root is not None and self._plan is not None
-        ):  # an error left it as it was, or the network has steps of its own
-            self._root.forget_plans()
+        if self._root is not None and self._plan is not None:
+            self._root.forget_plans()  # an error has ended a pass, or the network itself makes steps in one
             self._end(None)
         self._step += 1
         self._uses.clear()
@@ -243,6 +246,7 @@ class Collector:
                 self._end(output)
         if module is self._skipped:
             self._skipped = None
+            self._rehook()
             self._switch(self._is_everywhere)
         if module is self._hidden:
             self._hidden = None
@@ -256,6 +260,8 @@ class Collector:
         if self._leaves_out(module.training):
             self._skipped = module
             self._switch(self._stays_everywhere)
+            if not self._mode_is_on:
+                self._unhook(module)
             return False
         root = self._network(module)
         looks = root.looks[module.training]
@@ -296,9 +302,7 @@ class Collector:
         root, draft, plan = self._root, self._draft, self._plan
         self._draft = self._plan = self._root = None
         self._stack.clear()
-        if len(self._hooks) == 1:
-            self._unhook()
-            self._hook()
+        self._rehook()
         if root is not None and output is not None:
             if plan is not None:
                 self._see_saved(root, plan, output)
@@ -352,10 +356,11 @@ class Collector:
             if found is None:
                 root.forget_plans()
                 return
-            self._together.see(plan, found, self._step)
+            self._together.see(found, self._step)
         if self._measures_gradients:
-            for each in found:
-                each.node.register_prehook(each.counter.see_gradients)
+            for _, counters, nodes, _ in found:
+                for counter, node in zip(counters, nodes, strict=True):
+                    node.register_prehook(counter.see_gradients)
 
     def observe(self, function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call of what may be an activation, and count it."""

@@ -53,23 +53,22 @@ class Saved(NamedTuple):
         node = y.grad_fn
         for name, is_output, tensor in (("_saved_result", True, y), ("_saved_self", False, x)):
             if hasattr(node, name) and (is_told_by_output or not is_output):
-                kept = cls(name, is_output).tensor(node)
-                is_it = kept is not None and (kept.is_set_to(tensor) or (in_place and not is_output))
-                return cls(name, is_output) if is_it else None
+                saved = cls(name, is_output)
+                kept = saved.tensors([node])
+                is_it = kept is not None and (kept[0].is_set_to(tensor) or (in_place and not is_output))
+                return saved if is_it else None
         return None
 
-    def tensor(self, node: Node) -> Tensor | None:
-        """What a node keeps; None where hooks of the program keep it, which may compute it anew.
-
-        Raises
-        ------
-        RuntimeError
-            Where it was overwritten, or is gone already.
-        """
-        if getattr(node, _RAW[self.name]).unpack_hook is not None:
+    def tensors(self, nodes: Sequence[Node]) -> list[Tensor] | None:
+        """What nodes keep; None where it was overwritten, or hooks of the program keep it, which may compute it anew."""
+        raw = _RAW[self.name]
+        for node in nodes:
+            if getattr(node, raw).unpack_hook is not None:
+                return None
+        try:
+            return [getattr(node, self.name) for node in nodes]
+        except RuntimeError:
             return None
-        found: Tensor = getattr(node, self.name)
-        return found
 
 
 class _Look(NamedTuple):

@@ -25,11 +25,12 @@ class Seen(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The same in another forward pass: whose counter it is, its node and what that keeps."""
+    """Activations of one function in another forward pass: whose counters these are, their nodes and what those keep."""
 
-    counter: Counter
-    node: Node
-    kept: Tensor
+    first: Seen
+    counters: list[Counter]
+    nodes: list[Node]
+    kept: list[Tensor]
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,19 @@ class Plan:
         if nodes is None:
             return None
         found = []
-        for node, (site, module, saved) in zip(nodes, self.seen, strict=True):
-            owner = module()
-            counter = None if owner is None else site.counter(owner.training)
-            try:
-                kept = saved.tensor(node)
-            except RuntimeError:
+        for places in self.groups:
+            first, own = self.seen[places[0]], [nodes[place] for place in places]
+            counters = [counter for place in places if (counter := _counter(self.seen[place])) is not None]
+            kept = first.saved.tensors(own)
+            if kept is None or len(counters) < len(places):
                 return None
-            if counter is None or kept is None:
-                return None
-            found.append(Found(counter, node, kept))
+            found.append(Found(first, counters, own, kept))
         return found
+
+
+def _counter(seen: Seen) -> Counter | None:
+    owner = seen.module()
+    return None if owner is None else seen.site.counter(owner.training)
 
 
 class Draft:
@@ -93,8 +96,11 @@ class Draft:
         """An activation was seen, while a module ran."""
         in_place = site.is_overwritten or y is x
         saved = Saved.of(x, y, in_place=in_place, is_told_by_output=site.slopes.idempotent)
-        if saved is not None and (saved.is_output or site.needs_mode):
-            form = (site.family, site.axis, saved, y.shape, y.dtype, y.device) if y.numel() <= _SMALL else len(self._seen)
+        is_small = y.numel() <= _SMALL
+        if saved is not None and (
+            saved.is_output or (site.needs_mode and is_small)
+        ):  # without the output it is computed anew
+            form = (site.family, site.axis, saved, y.shape, y.dtype, y.device) if is_small else len(self._seen)
             self._groups.setdefault(form, []).append(len(self._seen))
             self._seen.append(Seen(site, weakref.ref(module), saved))
             self._nodes.append(y.grad_fn)

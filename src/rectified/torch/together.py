@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
-from rectified.torch.network import Found, Plan
+from rectified.torch.counter import Counter
+from rectified.torch.network import Found
 from rectified.torch.site import Site
 from rectified.torch.tally import Measure, Measures
 
@@ -17,15 +19,15 @@ class Together:
     def __init__(self) -> None:
         self._groups: dict[tuple[int, ...], _Group] = {}
 
-    def see(self, plan: Plan, found: Sequence[Found], step: int) -> None:
+    def see(self, found: Sequence[Found], step: int) -> None:
         """Count the activations of a forward pass."""
-        for places in plan.groups:
-            site, _, saved = plan.seen[places[0]]
-            members = [found[place] for place in places]
-            shape = members[0].kept.shape
-            alike = [members] if all(each.kept.shape == shape for each in members) else [[each] for each in members]
-            for each in alike:
-                self._group(site, each).see(each, step, is_output=saved.is_output)
+        for (site, _, saved), counters, _, kept in found:
+            shape = kept[0].shape
+            if all(batch.shape == shape for batch in kept):
+                self._group(site, counters, kept[0]).see(kept, step, is_output=saved.is_output)
+            else:
+                for counter, batch in zip(counters, kept, strict=True):
+                    self._group(site, [counter], batch).see([batch], step, is_output=saved.is_output)
 
     def hand_out(self) -> None:
         """Give each layer what was counted of it."""
@@ -33,29 +35,28 @@ class Together:
             group.hand_out()
         self._groups.clear()
 
-    def _group(self, site: Site, members: Sequence[Found]) -> _Group:
-        units = members[0].kept.shape[site.axis or 0]
-        key = (units, *[id(each.counter) for each in members])
+    def _group(self, site: Site, counters: list[Counter], like: Tensor) -> _Group:
+        units = like.shape[site.axis or 0]
+        key = (units, *map(id, counters))
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = _Group(site, units, members)
+            group = self._groups[key] = _Group(site, units, counters)
         return group
 
 
 class _Group:
-    def __init__(self, site: Site, units: int, members: Sequence[Found]) -> None:
+    def __init__(self, site: Site, units: int, counters: list[Counter]) -> None:
         self._slopes, self._axis, self._again = site.slopes, site.axis or 0, site.again
         self._units = units
-        self._counters = [each.counter for each in members]
+        self._counters = counters
         self._measures = Measures(site.slopes)
         self._first = self._last = -1
 
-    def see(self, members: Sequence[Found], step: int, *, is_output: bool) -> None:
+    def see(self, batches: list[Tensor], step: int, *, is_output: bool) -> None:
         if self._first < 0:
             self._first = step
         self._last = step
-        kept = [each.kept for each in members]
-        x = torch.stack(kept) if len(kept) > 1 else kept[0].unsqueeze(0)
+        x = torch.stack(batches) if len(batches) > 1 else batches[0].unsqueeze(0)
         y = x if is_output else self._again(x.flatten(0, 1)).view_as(x)
         self._measures.add(Measure.of(x, y, self._axis + 1, self._slopes).side_by_side())
 
