@@ -83,8 +83,8 @@ class _Look(NamedTuple):
 class Way:
     """From what a network returns to some nodes of its graph: the same way in each forward pass that does the same.
 
-    Whether a pass does the same is seen from the kinds of the nodes along the way and of those beside it, and from the
-    parameters that these belong to.
+    Whether a pass does the same is seen from the kinds of the nodes along the way and of those behind them, and from the
+    parameters among these.
 
     Attributes
     ----------
@@ -132,14 +132,19 @@ class Way:
             while place not in along:
                 along.add(place)
                 place = before[place]
-        beside = {place for place, node in enumerate(nodes) if before[place] in along and not hasattr(node, "variable")}
+        bare = {place for place in along if not any(map(_is_learned, nodes[place].next_functions))}
+        beside = {place for place, node in enumerate(nodes) if before[place] in bare and node.next_functions}
         order = {place: number for number, place in enumerate(sorted(along | beside))}
         looks = []
         for place in order:
             behind = [node for node, _ in nodes[place].next_functions]
             first = {places[node]: number for number, node in reversed(list(enumerate(behind))) if node is not None}
             followed = sorted(number for child, number in first.items() if child in order and before[child] == place)
-            learned = [(number, id(node.variable)) for number, node in enumerate(behind) if hasattr(node, "variable")]
+            learned = [
+                (number, id(edge[0].variable))
+                for number, edge in enumerate(nodes[place].next_functions)
+                if _is_learned(edge)
+            ]
             looks.append(_Look(list(map(type, behind)), followed, learned))
         return cls(starts, looks, [order[places[node]] for node in wanted])
 
@@ -157,6 +162,10 @@ class Way:
                     return None
             found.extend([behind[number] for number in followed])
         return [found[place] for place in self.ends]
+
+
+def _is_learned(edge: tuple[Node, int]) -> bool:
+    return hasattr(edge[0], "variable")
 
 
 def _roots(returned: Any) -> Iterator[Node]:

@@ -73,16 +73,21 @@ class Site:
         self.needs_mode = False
         self.again: Callable[[Tensor], Tensor] = torch.clone
         self._call = function, (None, *args[1:]), {key: value for key, value in kwargs.items() if key != "input"}
-        activation = self.activation
+        self._activation = activation = self._now()
+        self._parameters = _own_parameters(activation)
+        self._is_learned = is_learned(activation)
         self.function = activation.name
         self.slopes = slopes_of(activation)
-        self.family = id(self if is_learned(activation) else self.slopes)
+        self.family = id(self if self._is_learned else self.slopes)
         self._counters: dict[bool, Counter] = {}
         self.tallies: list[tuple[Mode, Tally]] = []
 
     @property
     def activation(self) -> Ridge:
         """The catalogue's function, with what its parameters are now."""
+        return self._now() if self._is_learned else self._activation
+
+    def _now(self) -> Ridge:
         found = activation_of(*self._call)
         assert found is not None
         return found
@@ -103,7 +108,7 @@ class Site:
         for mode, evidence in counted:
             if evidence is None or not evidence.samples:
                 continue
-            layer = run.layer(self.name, self.function, evidence.units, _own_parameters(activation))
+            layer = run.layer(self.name, self.function, evidence.units, self._parameters)
             layer.feeds_loss = self.feeds_loss
             counters = self._counters.values()
             if layer.units != evidence.units or any(counter.units_changed for counter in counters):

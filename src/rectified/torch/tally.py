@@ -349,12 +349,15 @@ def _scratch(like: Tensor) -> Tensor:
     """Room for marks that are soon forgotten. On a CPU, large room that is new each time costs more than the marks."""
     if like.device.type != "cpu" or not like.is_contiguous():
         return torch.empty_like(like)
-    room: Tensor | None = getattr(_rooms, str(like.dtype), None)
-    if room is None or room.numel() < like.numel():
-        with torch.inference_mode(False):
-            room = torch.empty(like.numel(), dtype=like.dtype)
-        setattr(_rooms, str(like.dtype), room)
-    return room[: like.numel()].view(like.shape)
+    rooms: dict[Any, Tensor] = vars(_rooms)
+    view = rooms.get((like.dtype, "in use"))
+    if view is None or view.shape != like.shape:
+        room = rooms.get(like.dtype)
+        if room is None or room.numel() < like.numel():
+            with torch.inference_mode(False):
+                room = rooms[like.dtype] = torch.empty(like.numel(), dtype=like.dtype)
+        view = rooms[like.dtype, "in use"] = room[: like.numel()].view(like.shape)
+    return view
 
 
 @lru_cache
