@@ -1,9 +1,9 @@
 """Sees the activations of a network while it runs: hooks on all modules, and a function mode for what is no module.
 
 The mode sees every call of PyTorch's functions, and so costs more than the hooks. At first it is on everywhere, to find the
-activations and the axes of their units. Afterwards the hooks are enough where all activations are modules, or are ReLUs
-that are called as functions and whose outputs go into a module, or come out of one, as they are. The mode comes back from
-time to time to look whether that is still so, and stays on in other networks.
+activations and the axes of their units. Afterwards neither is needed in a pass whose graph keeps what all its activations
+did: that is fetched when the network has returned. Where the graph keeps less, hooks see activations that are modules, and
+the mode stays on for others. From time to time it comes back to look whether all is still so.
 
 Nothing here changes a tensor of the network or waits for a device, and nothing is counted while gradients are computed,
 when checkpointing repeats a part of the forward pass.

@@ -25,6 +25,7 @@ from rectified.torch.slopes import Slopes
 
 _ALL = ((-inf, inf),)
 _MOST_MEASURES = 64  # that wait
+_MOST_ROOMS = 64  # and views of them
 _rooms = local()
 
 
@@ -350,13 +351,14 @@ def _scratch(like: Tensor) -> Tensor:
     if like.device.type != "cpu" or not like.is_contiguous():
         return torch.empty_like(like)
     rooms: dict[Any, Tensor] = vars(_rooms)
-    view = rooms.get((like.dtype, "in use"))
-    if view is None or view.shape != like.shape:
+    view = rooms.get((like.dtype, like.shape))
+    if view is None:
         room = rooms.get(like.dtype)
-        if room is None or room.numel() < like.numel():
+        if room is None or room.numel() < like.numel() or len(rooms) > _MOST_ROOMS:
+            rooms.clear()
             with torch.inference_mode(False):
                 room = rooms[like.dtype] = torch.empty(like.numel(), dtype=like.dtype)
-        view = rooms[like.dtype, "in use"] = room[: like.numel()].view(like.shape)
+        view = rooms[like.dtype, like.shape] = room[: like.numel()].view(like.shape)
     return view
 
 
