@@ -558,6 +558,19 @@ def test_inputs_without_a_batch() -> None:
     compare(health.layers.values(), truth)
 
 
+@pytest.mark.parametrize("layer", [nn.ReLU(), nn.GELU()])
+def test_batches_without_rows_and_rows_without_a_batch_do_no_harm(layer: nn.Module) -> None:
+    network = nn.Sequential(nn.Linear(3, 6), layer, nn.Linear(6, 6), nn.ReLU())
+    with watch(network) as health:
+        for _ in range(3):
+            for x in (torch.randn(5, 3), torch.randn(0, 3), torch.randn(7, 3), torch.randn(3)):
+                network(x).sum().backward()
+    for layer_ in health.layers.values():
+        assert layer_.units == 6
+        assert layer_.histories["train"].total.samples == 3 * (5 + 7)
+        assert layer_.note == "its number of units changed, and only the first number was counted"
+
+
 def test_a_learned_slope() -> None:
     network = nn.Sequential(nn.Conv1d(2, 3, 1), nn.PReLU(3))
     with torch.no_grad():

@@ -56,7 +56,7 @@ class Counter:
     def see(self, x: Tensor, y: Tensor, step: int) -> None:
         """Count a batch of inputs and outputs. Afterwards the tensors may change."""
         kept = (y if self._is_told_by_output else x).detach()
-        if (kept.shape, kept.dtype) != self._form and not self._has_room(kept):
+        if kept.numel() == 0 or ((kept.shape, kept.dtype) != self._form and not self._has_room(kept)):
             return
         self._seen(step, step)
         if self._most == 1:

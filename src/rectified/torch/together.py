@@ -24,24 +24,33 @@ class Together:
         for (site, _, saved), counters, _, kept in found:
             shape = kept[0].shape
             if all(batch.shape == shape for batch in kept):
-                self._group(site, counters, kept[0]).see(kept, step, is_output=saved.is_output)
+                self._see(site, counters, kept, step, is_output=saved.is_output)
             else:
                 for counter, batch in zip(counters, kept, strict=True):
-                    self._group(site, [counter], batch).see([batch], step, is_output=saved.is_output)
+                    self._see(site, [counter], [batch], step, is_output=saved.is_output)
+
+    def _see(self, site: Site, counters: list[Counter], batches: list[Tensor], step: int, *, is_output: bool) -> None:
+        shape, axis = batches[0].shape, site.axis or 0
+        if 0 in shape:
+            return
+        units = shape[axis] if axis < len(shape) else -1
+        key = (units, *map(id, counters))
+        group = self._groups.get(key)
+        if group is None:
+            fitting = [counter.fits(units) for counter in counters]
+            if not all(fitting):
+                for counter, batch, fits in zip(counters, batches, fitting, strict=True):
+                    if fits:
+                        self._see(site, [counter], [batch], step, is_output=is_output)
+                return
+            group = self._groups[key] = _Group(site, units, counters)
+        group.see(batches, step, is_output=is_output)
 
     def hand_out(self) -> None:
         """Give each layer what was counted of it."""
         for group in self._groups.values():
             group.hand_out()
         self._groups.clear()
-
-    def _group(self, site: Site, counters: list[Counter], like: Tensor) -> _Group:
-        units = like.shape[site.axis or 0]
-        key = (units, *map(id, counters))
-        group = self._groups.get(key)
-        if group is None:
-            group = self._groups[key] = _Group(site, units, counters)
-        return group
 
 
 class _Group:
@@ -64,6 +73,5 @@ class _Group:
         counted = self._measures.take()
         if counted is not None:
             for number, counter in enumerate(self._counters):
-                if counter.fits(self._units):
-                    place = slice(number * self._units, (number + 1) * self._units)
-                    counter.add(counted.part(place), self._first, self._last)
+                place = slice(number * self._units, (number + 1) * self._units)
+                counter.add(counted.part(place), self._first, self._last)
