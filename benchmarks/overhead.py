@@ -67,8 +67,8 @@ def stepping(model: nn.Module, x: Tensor) -> Callable[[], None]:
     return step
 
 
-def compare(model: nn.Module, x: Tensor, rounds: int, steps: int) -> dict[str, float]:
-    """The seconds of a step in each way: the median over rounds of short runs that take turns.
+def compare(model: nn.Module, x: Tensor, rounds: int, steps: int) -> tuple[float, dict[str, float]]:
+    """The seconds of a step, and its ratio in each way to that: medians over rounds of short runs that take turns.
 
     Each way first runs for 300 steps, in which the units are found and the windows are short.
     """
@@ -89,13 +89,15 @@ def compare(model: nn.Module, x: Tensor, rounds: int, steps: int) -> dict[str, f
                 times[way].append(seconds)
             if collector is not None:
                 collector.stop()
-    return {way: median(found) for way, found in times.items()}
+    without = times.pop("without")
+    ratios = {way: median(a / b for a, b in zip(found, without, strict=True)) for way, found in times.items()}
+    return median(without), ratios
 
 
 def main() -> None:
     """Print a table."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--rounds", type=int, default=10)
+    arguments.add_argument("--rounds", type=int, default=40)
     arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument("--only", default="")
     given = arguments.parse_args()
@@ -104,17 +106,17 @@ def main() -> None:
     image, numbers = torch.randn(32, 3, 32, 32), torch.randn(64, 32)
     tiny = [layer for _ in range(25) for layer in (nn.Linear(32, 32), nn.ReLU())]
     networks = {
-        "CNN, modules": (convolutions(), image, 40),
-        "CNN, functions": (ConvolutionCalls(), image, 40),
-        "25 tiny layers, modules": (nn.Sequential(*tiny), numbers, 200),
-        "25 tiny layers, functions": (Calls(25, 32), numbers, 200),
+        "CNN, modules": (convolutions(), image, 8),
+        "CNN, functions": (ConvolutionCalls(), image, 8),
+        "25 tiny layers, modules": (nn.Sequential(*tiny), numbers, 40),
+        "25 tiny layers, functions": (Calls(25, 32), numbers, 40),
     }
     print(f"{'network':28}{'step':>10}{'with':>10}{'every 10':>10}")
     for name, (model, x, steps) in networks.items():
         if given.only in name:
-            found = compare(model, x, given.rounds, steps)
-            ratios = "".join(f"{'×' + format(found[way] / found['without'], '.3f'):>10}" for way in ("with", "every 10"))
-            print(f"{name:28}{found['without'] * 1e3:7.2f} ms{ratios}", flush=True)
+            seconds, ratios = compare(model, x, given.rounds, steps)
+            columns = "".join(f"{'×' + format(ratios[way], '.3f'):>10}" for way in ("with", "every 10"))
+            print(f"{name:28}{seconds * 1e3:7.2f} ms{columns}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Sees the activations of a network while it runs: hooks on all modules, and a function mode for what is no module.
 
 The mode sees every call of PyTorch's functions, and so costs more than the hooks. At first it is on everywhere, to find the
-activations and the axes of their units. Afterwards the hooks are enough where all activations are modules, or are ReLUs
-that are called as functions and whose outputs go into a module, or come out of one, as they are. The mode comes back from
-time to time to look whether that is still so, and stays on in other networks.
+activations and the axes of their units. Afterwards neither is needed in a pass whose graph keeps what all its activations
+did: that is fetched when the network has returned. Where the graph keeps less, hooks see activations that are modules, and
+the mode stays on for others. From time to time it comes back to look whether all is still so.
 
 Nothing here changes a tensor of the network or waits for a device, and nothing is counted while gradients are computed,
 when checkpointing repeats a part of the forward pass.
@@ -12,8 +12,8 @@ when checkpointing repeats a part of the forward pass.
 from __future__ import annotations
 
 import warnings
-import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from threading import get_ident
 from typing import Any
 
@@ -24,16 +24,19 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.overrides import TorchFunctionMode
 
 from rectified.health.record import Run
-from rectified.torch.functions import FUNCTIONS, LOSSES, activation_of, call_again, output_of, plain_name
+from rectified.torch.functions import FUNCTIONS, activation_of, call_again, output_of
+from rectified.torch.kinds import kind_of, unseen_in, unwrapped
+from rectified.torch.network import Draft, Network, Plan
+from rectified.torch.origins import Origins
 from rectified.torch.site import Site, caller, is_activation, place
-from rectified.torch.units import Call, Origin, origin_of
+from rectified.torch.together import Together
+from rectified.torch.units import Origin
 
 _LOOKS = 3  # forward passes of a network, and steps, in which the mode is on at first
 _LOOK_AGAIN = 256  # forward passes later at the latest
 _SETTLED = 64  # forward passes without a step
 _WINDOW = 8  # steps, at first
 _MOST_USES = 16  # of one activation in one forward pass; later ones count as the last
-_MOST_ORIGINS = 4096
 
 
 class Collector:
@@ -60,10 +63,11 @@ class Collector:
         after_window: Callable[[], None] | None = None,
     ) -> None:
         self.run = Run() if run is None else run
-        self._only = None if only is None else _unwrapped(only)
+        self._only = None if only is None else unwrapped(only)
         self._every = every
         self._after_window = after_window
         self._handles: list[Any] = []
+        self._hooks: list[Any] = []
         self._thread = get_ident()
         self._step = 0
         self._window = 0
@@ -78,13 +82,12 @@ class Collector:
         self._settles_at = _LOOKS
 
         self._stack: list[nn.Module] = []
-        self._root: _Root | None = None
+        self._root: Network | None = None
         self._needs_mode = False
-        self._draft: _Plan | None = None
-        self._quiet: _Plan | None = None
-        self._received: list[tuple[Site, Tensor, bool]] = []
-        self._later: list[tuple[Site, Tensor, bool]] = []
-        self._roots: dict[int, _Root] = {}
+        self._draft: Draft | None = None
+        self._plan: Plan | None = None
+        self._together = Together()
+        self._roots: dict[int, Network] = {}
         self._networks = 0
         self._forwards = 0
         self._skipped: nn.Module | None = None
@@ -96,7 +99,7 @@ class Collector:
         self._named: dict[str, Site] = {}
         self._claimed: set[str] = set()
         self._uses: dict[Any, int] = {}
-        self._origins: dict[int, tuple[weakref.ref[Tensor], Origin]] = {}
+        self.origins = Origins()
 
     # ---- from start to stop ----------------------------------------------------------------------------------------------
 
@@ -105,9 +108,8 @@ class Collector:
         from rectified.torch.compiled import watch_compiler
 
         warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are global hooks")
+        self._hook()
         self._handles = [
-            register_module_forward_pre_hook(self._enter),
-            register_module_forward_hook(self._leave, always_call=True),
             register_optimizer_step_pre_hook(self._before_step),
             register_optimizer_step_post_hook(self._after_step),
             watch_compiler(self),
@@ -117,17 +119,20 @@ class Collector:
     def stop(self) -> None:
         """Look no longer, and bring the record up to date."""
         self._switch(False)
+        self._unhook()
         while self._handles:
             self._handles.pop().remove()
         self.update()
 
     def update(self) -> Run:
         """The record, with all that was seen until now."""
-        for site in self._named.values():
-            if site.axis is None:
-                self.note(f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted")
-            else:
-                site.write(self.run, (self._window, max(self._window, self._step - 1)))
+        with torch._C.DisableTorchFunction():  # what the counters call is no part of the program
+            self._together.hand_out()
+            for site in self._named.values():
+                if site.axis is None:
+                    self.note(f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted")
+                else:
+                    site.write(self.run, (self._window, max(self._window, self._step - 1)))
         return self.run
 
     def note(self, text: str) -> None:
@@ -143,15 +148,37 @@ class Collector:
             else:
                 self._mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
+    def _hook(self) -> None:
+        """Hear of every module that runs."""
+        self._hooks = [
+            register_module_forward_pre_hook(self._enter),
+            register_module_forward_hook(self._leave, always_call=True),
+        ]
+
+    def _unhook(self, network: nn.Module | None = None) -> None:
+        """Hear of none, except for the end of a network. With hooks of any kind a module takes a path that is slower."""
+        while self._hooks:
+            self._hooks.pop().remove()
+        if network is not None:
+            self._hooks.append(network.register_forward_hook(_AtEnd(self._leave)))
+
+    def _rehook(self) -> None:
+        if len(self._hooks) == 1:
+            self._unhook()
+            self._hook()
+
     # ---- steps -----------------------------------------------------------------------------------------------------------
 
     def _before_step(self, *_: Any) -> None:
-        if not torch.compiler.is_compiling() and not self._stays_everywhere:
+        if not torch.compiler.is_compiling() and not self._stays_everywhere and get_ident() == self._thread:
             self._switch(False)
 
     def _after_step(self, *_: Any) -> None:
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or get_ident() != self._thread:
             return
+        if self._root is not None and self._plan is not None:
+            self._root.forget_plans()  # an error has ended a pass, or the network itself makes steps in one
+            self._end(None)
         self._step += 1
         self._uses.clear()
         if self._step % self._width == 0:
@@ -182,55 +209,44 @@ class Collector:
     def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         if torch.compiler.is_compiling():
             return
-        stack, quiet = self._stack, self._quiet
-        if quiet is not None and module is not stack[0]:
-            if ~id(module) in quiet.places and args:
-                self._receive(quiet, ~id(module), args[0])
-            return
-        if self._skipped is not None and not self._mode_is_on:
-            return
         if get_ident() != self._thread:
             self.note("what ran in other threads than the first was not seen")
             return
+        stack = self._stack
+        if self._plan is not None and module is not stack[0]:
+            return
+        if self._skipped is not None and not self._mode_is_on:
+            return
         if stack and module is stack[0]:  # an interrupt, which no hook hears of, left the stack as it was
-            self._end()
-        if self._draft is not None:
-            self._draft.pass_on(~id(module), args[0] if args else None)
+            self._end(None)
         kind = self._kinds.get(type(module))
         if kind is None:
-            kind = self._kinds[type(module)] = _kind(module)
+            kind = self._kinds[type(module)] = kind_of(module)
         if kind:
             self._special(kind, module)
-        if kind not in ("compiled", "wrapper") and (stack or self._begin(module)):
+        if kind not in ("compiled", "wrapper", "script") and (stack or self._begin(module)):
             stack.append(module)
-        if kind and self._root is not None:
-            self._root.is_plain = False
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or get_ident() != self._thread:
             return
-        stack, quiet = self._stack, self._quiet
-        if quiet is not None:
-            if id(module) in self._modules:
+        stack, plan = self._stack, self._plan
+        if plan is not None:
+            if id(module) in plan.hooked:
                 self._see_module(module, args, output)
-            if id(module) in quiet.places:
-                self._receive(quiet, id(module), output)
-            if module is stack[0] and get_ident() == self._thread:
-                self._end()
-            return
-        if get_ident() != self._thread:
+            if module is stack[0]:
+                self._end(output)
             return
         if stack and (stack[-1] is module or module in stack):
             while stack.pop() is not module:
                 pass
             if not self._mode_is_on:
                 self._see_module(module, args, output)
-            if self._draft is not None:
-                self._draft.pass_on(id(module), output)
             if not stack:
-                self._end()
+                self._end(output)
         if module is self._skipped:
             self._skipped = None
+            self._rehook()
             self._switch(self._is_everywhere)
         if module is self._hidden:
             self._hidden = None
@@ -244,6 +260,8 @@ class Collector:
         if self._leaves_out(module.training):
             self._skipped = module
             self._switch(self._stays_everywhere)
+            if not self._mode_is_on:
+                self._unhook(module)
             return False
         root = self._network(module)
         looks = root.looks[module.training]
@@ -255,19 +273,20 @@ class Collector:
         self._root = root
         self._uses.clear()
         self.is_tracking = is_look or self._step < self._settles_at
-        plan = root.plans[module.training]
-        is_seen_by_hooks = plan is not None and (not plan.calls or (root.is_plain and torch.is_grad_enabled()))
-        self._needs_mode = root.needs_mode or not is_seen_by_hooks
+        has_graph = torch.is_grad_enabled() and not _is_transformed()
+        plan = root.plans[module.training] if has_graph else None
+        self._needs_mode = root.needs_mode and plan is None
         self._switch((is_look or self._needs_mode or self._is_everywhere) and self._hidden is None)
-        if self._mode_is_on and self.is_tracking:
-            self._draft = _Plan(module.training)
-        elif not self._mode_is_on and self._hidden is None and root.is_plain:
-            self._quiet = plan
-        if len(self._origins) > _MOST_ORIGINS:
-            self._origins = {key: found for key, found in self._origins.items() if found[0]() is not None}
+        if not self._mode_is_on and self._hidden is None:
+            self._plan = plan
+            if plan is not None and not plan.hooked:
+                self._unhook(module)
+        elif self.is_tracking and has_graph:
+            self._draft = Draft(module.training)
+        self.origins.tidy()
         return True
 
-    def _network(self, module: nn.Module) -> _Root:
+    def _network(self, module: nn.Module) -> Network:
         """What is known of a network. What is known of those that are gone is forgotten, for others may get their ids."""
         root = self._roots.get(id(module))
         if root is None or root.module() is not module:
@@ -275,24 +294,20 @@ class Collector:
                 for used in self._roots.pop(key).keys:
                     self._sites.pop(used, None)
                     self._modules.pop(used, None)
-            root = self._roots[id(module)] = _Root(module)
+            root = self._roots[id(module)] = Network(module)
         return root
 
-    def _end(self) -> None:
-        if self._root is not None:
-            if self._draft is not None:
-                self._root.plan(self._draft)
-            elif self._quiet is not None and len(self._received) != self._quiet.calls:
-                self._root.forget_plans()
-            else:
-                self._later += self._received
-            for site, y, training in self._later:  # one after the other, which is faster than each at its place
-                self._see(site, y, y, training)
-        self._received.clear()
-        self._later.clear()
-        self._draft = self._quiet = None
+    def _end(self, output: Any) -> None:
+        """Do what is left to do when a network has returned something; nothing after an error."""
+        root, draft, plan = self._root, self._draft, self._plan
+        self._draft = self._plan = self._root = None
         self._stack.clear()
-        self._root = None
+        self._rehook()
+        if root is not None and output is not None:
+            if plan is not None:
+                self._see_saved(root, plan, output)
+            elif draft is not None:
+                root.learn(draft.plan(output), training=draft.training)
         self.is_tracking = self._step < self._settles_at
         self._switch(self._is_everywhere and self._hidden is None)
 
@@ -305,7 +320,7 @@ class Collector:
         elif kind == "threads":
             self.note(f"{where}: what DataParallel runs in threads was not seen; DistributedDataParallel is")
         elif kind == "recurrent":
-            unseen = _unseen_in(module)
+            unseen = unseen_in(module)
             if unseen:
                 self.note(f"{where}: {unseen}")
         elif kind == "compiled":
@@ -327,25 +342,25 @@ class Collector:
         """Count a module that is known as an activation, where the mode is off."""
         key = id(module)
         sites = self._modules.get(key)
-        if sites is None or not args or get_ident() != self._thread:
+        if sites is None or not args:
             return
         use = min(self._uses.get(key, 0), _MOST_USES - 1)
         self._uses[key] = use + 1
         if use < len(sites):
-            site = sites[use]
-            if self._quiet is not None and site.is_saved and isinstance(output, Tensor) and output.requires_grad:
-                self._later.append((site, output, module.training))
-            else:
-                self._see(site, args[0], output, module.training)
+            self._see(sites[use], args[0], output, module.training)
 
-    def _receive(self, plan: _Plan, key: int, y: Any) -> None:
-        """Take the output of a ReLU that is known to come to this place, if it is one, to count it if all of them came."""
-        use = self._uses.get(key, 0)
-        self._uses[key] = use + 1
-        places = plan.places[key]
-        place = places[use] if use < len(places) else None
-        if place is not None and _is_of_relu(y) and get_ident() == self._thread:
-            self._received.append((place[0], y, place[1]))
+    def _see_saved(self, root: Network, plan: Plan, output: Any) -> None:
+        """Count what the graph keeps of the activations of a network that returned something."""
+        with torch.no_grad():
+            found = plan.found(output)
+            if found is None:
+                root.forget_plans()
+                return
+            self._together.see(found, self._step)
+        if self._measures_gradients:
+            for _, counters, nodes, _ in found:
+                for counter, node in zip(counters, nodes, strict=True):
+                    node.register_prehook(counter.see_gradients)
 
     def observe(self, function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call of what may be an activation, and count it."""
@@ -360,32 +375,33 @@ class Collector:
             return function(*args, **kwargs)
         site = self._site(function, name, x, args, kwargs)
         if site is None:
-            return self.follow(function, args, kwargs)
+            return self.origins.follow(function, args, kwargs)
         if site.is_overwritten:
             x = x.detach().clone()
         result = function(*args, **kwargs)
         y = output_of(name, result)
         if self.is_tracking:
-            axis = origin_of(self._call(name, args, kwargs, y)).axis
+            axis = self.origins.of_result(name, args, kwargs, y).axis
             if site.axis is None:
                 site.axis = axis
-            self._remember(y, Origin(axis, site))
+            self.origins.remember(y, Origin(axis, site))
         training = stack[-1].training if stack else torch.is_grad_enabled()
-        if self._draft is not None and site.is_call:
-            self._draft.call(site, y, training)
-        self._see(site, x, y, training)
+        if self._see(site, x, y, training) and self._draft is not None:
+            self._draft.add(site, stack[-1], x, y)
         return result
 
-    def _see(self, site: Site, x: Tensor, y: Tensor, training: bool) -> None:
+    def _see(self, site: Site, x: Tensor, y: Tensor, training: bool) -> bool:
+        """Count inputs and outputs. Whether that was possible."""
         counter = site.counter(training)
         if counter is None:
-            return
+            return False
         if type(y) is not Tensor or y.is_meta or _is_transformed():
             self.note(f"{site.name}: what ran on tensors of another kind, or under torch.func or a trace, was not seen")
-            return
+            return False
         counter.see(x, y, self._step)
         if self._measures_gradients and y.requires_grad:
             y.register_hook(counter.see_gradient)  # type: ignore[no-untyped-call]
+        return True
 
     def _site(self, function: Any, name: str, x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site | None:
         """The site of a call, a new one where it was not seen before; None for a call that is no activation."""
@@ -415,20 +431,20 @@ class Collector:
         site.again = call_again(function, args, kwargs)
         is_in_place = function.__name__.endswith("_") or bool(kwargs.get("inplace")) or any(each is True for each in args)
         site.is_overwritten = is_in_place and not site.slopes.idempotent
-        site.is_call = code is not None
+        site.needs_mode = code is not None or site.is_overwritten or not args
         sites.append(site)
         if module is None:
             self._stays_everywhere = self._is_everywhere = True
         elif self._root is not None:
             self._root.keys.append(key)
-            self._root.needs_mode |= code is None and (site.is_overwritten or not args)
+            self._root.needs_mode |= site.needs_mode
         if not self.is_tracking:  # look where the units are the next time
             self._settles_at = self._step + 2
             if self._root is not None:
-                self._root.looks = {True: 0, False: 0}
+                self._root.look_again()
         return site
 
-    def path(self, module: nn.Module | None, root: _Root | None = None) -> str:
+    def path(self, module: nn.Module | None, root: Network | None = None) -> str:
         """Where a module is in the network that runs. Names of a second network begin with its class."""
         root = root or self._root
         if root is None or module is None:
@@ -454,49 +470,31 @@ class Collector:
             site = self._named[path] = Site(path, name, args, kwargs)
         return site
 
-    # ---- where tensors come from -----------------------------------------------------------------------------------------
-
-    def follow(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Make a call, and remember which axis of its result counts the units."""
-        result = function(*args, **kwargs)
-        name = plain_name(function)
-        if name in LOSSES:
-            origin = self._origin(args[0] if args else kwargs.get("input"))
-            if origin is not None and origin.activation is not None:
-                origin.activation.feeds_loss = name
-        parts = result if isinstance(result, tuple | list) else (result,)
-        if parts and isinstance(parts[0], Tensor):
-            origin = origin_of(self._call(name, args, kwargs, parts[0]))
-            for part in parts:
-                if isinstance(part, Tensor):
-                    self._remember(part, origin)
-        return result
-
-    def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> Call:
-        return Call(name, args, kwargs, tuple(out.shape), self._origin, _shape, _is_weight)
-
-    def _origin(self, value: Any) -> Origin | None:
-        found = self._origins.get(id(value))
-        return found[1] if found is not None and found[0]() is value else None
-
-    def _remember(self, tensor: Tensor, origin: Origin) -> None:
-        if origin.axis is None and origin.activation is None:
-            self._origins.pop(id(tensor), None)
-        else:
-            self._origins[id(tensor)] = weakref.ref(tensor), origin
-
     # ---- compiled code ---------------------------------------------------------------------------------------------------
 
-    def network_compiled(self, local: Any) -> _Root | None:
+    def network_compiled(self, local: Any) -> Network | None:
         """The network whose code is compiled, given the object whose method that is; None for code of no network."""
         if self._mode_is_on:  # a mode that comes and goes would compile the code again each time
             self._stays_everywhere = self._is_everywhere = True
-        outer = self._stack[0] if self._stack else local if self._hidden is None else _unwrapped(self._hidden)
+        outer = self._stack[0] if self._stack else local if self._hidden is None else unwrapped(self._hidden)
         return self._network(outer) if isinstance(outer, nn.Module) else None
 
-    def wants(self, network: _Root | None) -> bool:
+    def wants(self, network: Network | None) -> bool:
         """Whether to look at a network."""
         return self._only is None or (network is not None and network.module() is self._only)
+
+
+class _AtEnd:
+    """A hook of a module that is not saved with it: a copy does nothing."""
+
+    def __init__(self, leave: Callable[..., None]) -> None:
+        self._leave = leave
+
+    def __call__(self, *args: Any) -> None:
+        self._leave(*args)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (nullcontext(), "__exit__")
 
 
 class _FunctionMode(TorchFunctionMode):
@@ -513,127 +511,13 @@ class _FunctionMode(TorchFunctionMode):
         if name is not None:
             return self._collector.observe(func, name, args, kwargs or {})
         if self._collector.is_tracking:
-            return self._collector.follow(func, args, kwargs or {})
+            return self._collector.origins.follow(func, args, kwargs or {})
         return func(*args, **kwargs) if kwargs else func(*args)
-
-
-class _Plan:
-    """Where the outputs of the ReLUs that are called as functions come to, in one forward pass.
-
-    Attributes
-    ----------
-    training : bool
-        Whether the network trains.
-    places : dict
-        For a module, by its ``id`` for what it returns and by ``~id`` for what it gets first, and for each time that it is
-        used: the site whose output that is as it was, and whether it trains.
-    calls : int
-        How many functions were called.
-    """
-
-    def __init__(self, training: bool) -> None:
-        self.training = training
-        self.places: dict[int, list[tuple[Site, bool] | None]] = {}
-        self.calls = 0
-        self._outputs: dict[int, tuple[Tensor, Site, bool]] = {}
-
-    def call(self, site: Site, y: Tensor, training: bool) -> None:
-        """A function was called."""
-        self.calls += 1
-        self._outputs[id(y)] = y, site, training
-
-    def pass_on(self, key: int, value: Any) -> None:
-        """Something came to a place."""
-        output = self._outputs.pop(id(value), None)
-        self.places.setdefault(key, []).append(output[1:] if output is not None and _is_of_relu(value) else None)
-
-    def end(self) -> bool:
-        """Whether all outputs came to some place."""
-        self._outputs.clear()
-        self.places = {key: places for key, places in self.places.items() if any(places)}
-        return self.calls == sum(place is not None for places in self.places.values() for place in places)
-
-
-class _Root:
-    """A network: a module that is called from outside of any other."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self.module = weakref.ref(module)
-        self.prefix: str | None = None
-        self.looks = {True: 0, False: 0}
-        self.needs_mode = False
-        self.is_plain = True
-        self.plans: dict[bool, _Plan | None] = {True: None, False: None}
-        self.keys: list[Any] = []
-        self._varies = False
-        self._paths: dict[int, str] = {}
-
-    def plan(self, plan: _Plan) -> None:
-        """Remember what a forward pass did, by which the next ones are seen, unless it differs from those before."""
-        known, is_complete = self.plans[plan.training], plan.end()
-        if known is not None and not (is_complete and known.places == plan.places):
-            self.forget_plans()
-        elif is_complete and not self._varies:
-            self.plans[plan.training] = plan
-
-    def forget_plans(self) -> None:
-        """Forward passes differ: look closely at all that follow."""
-        self._varies = True
-        self.plans = {True: None, False: None}
-
-    def path(self, module: nn.Module) -> str:
-        """Where a module is in the network; its class, where it is not a part of it."""
-        root = self.module()
-        if id(module) not in self._paths and root is not None:
-            self._paths = {id(part): path for path, part in root.named_modules()}
-        return self._paths.get(id(module), type(module).__name__)
-
-
-_KINDS = {
-    "ScriptModule": "script",
-    "OptimizedModule": "compiled",
-    "DataParallel": "threads",
-    "DistributedDataParallel": "wrapper",
-    "TransformerEncoder": "fused",
-    "TransformerEncoderLayer": "fused",
-    "MultiheadAttention": "attention",
-    "RNN": "recurrent",
-    "LSTM": "recurrent",
-    "GRU": "recurrent",
-}
-
-
-def _kind(module: nn.Module) -> str:
-    """Which modules are special; nothing for others."""
-    for cls in type(module).__mro__:
-        if cls.__module__.startswith("torch.") and cls.__name__ in _KINDS:
-            return _KINDS[cls.__name__]
-    return ""
-
-
-def _unwrapped(module: nn.Module) -> nn.Module:
-    """The network inside of what compiles or distributes it."""
-    while _kind(module) in ("compiled", "wrapper", "threads"):
-        inner = getattr(module, "_orig_mod", None) or module.module
-        assert isinstance(inner, nn.Module)
-        module = inner
-    return module
-
-
-def _unseen_in(module: Any) -> str:
-    if module.mode != "RNN_RELU":
-        return f"the functions inside {type(module).__name__} are not seen"
-    return "only the last of its layers is seen" if module.num_layers > 1 else ""
 
 
 def gradients_are_computed(task: Callable[[], int] = torch._C._current_graph_task_id) -> bool:
     """Whether this runs inside of a backward pass."""
     return task() != -1
-
-
-def _is_of_relu(value: Any) -> bool:
-    """Whether a tensor is what a ReLU gave, which its gradient tells."""
-    return type(value) is Tensor and type(value.grad_fn).__name__ == "ReluBackward0"
 
 
 def _is_transformed(
@@ -647,14 +531,3 @@ def _is_transformed(
 
 def _needs_gradients(module: nn.Module) -> bool:
     return torch.is_grad_enabled() and any(parameter.requires_grad for parameter in module.parameters())
-
-
-def _shape(value: Any) -> tuple[int, ...] | None:
-    return tuple(value.shape) if isinstance(value, Tensor) else None
-
-
-def _is_weight(value: Any) -> bool:
-    if not isinstance(value, Tensor):
-        return False
-    owner = value if value._base is None else value._base
-    return isinstance(owner, nn.Parameter) or (owner.is_leaf and owner.requires_grad)

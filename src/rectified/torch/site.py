@@ -46,6 +46,23 @@ class Site:
         The plain name of PyTorch's function.
     args, kwargs
         Of the call that was seen first.
+
+    Attributes
+    ----------
+    axis : int or None
+        Of the units, where it is known.
+    feeds_loss : str
+        The loss into which the outputs go as they are.
+    is_overwritten : bool
+        Whether the output takes the place of an input that it does not tell.
+    needs_mode : bool
+        Whether hooks do not see it.
+    again : callable
+        Gives the outputs of other inputs.
+    family : int
+        The same for sites of one function.
+    tallies : list of tuple
+        The mode and the counters of each place in compiled code.
     """
 
     def __init__(self, name: str, function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -53,19 +70,24 @@ class Site:
         self.axis: int | None = None
         self.feeds_loss = ""
         self.is_overwritten = False
-        self.is_call = False
-        self.is_saved = function == "relu"
+        self.needs_mode = False
         self.again: Callable[[Tensor], Tensor] = torch.clone
         self._call = function, (None, *args[1:]), {key: value for key, value in kwargs.items() if key != "input"}
-        activation = self.activation
+        self._activation = activation = self._now()
+        self._parameters = _own_parameters(activation)
+        self._is_learned = is_learned(activation)
         self.function = activation.name
         self.slopes = slopes_of(activation)
+        self.family = id(self if self._is_learned else self.slopes)
         self._counters: dict[bool, Counter] = {}
         self.tallies: list[tuple[Mode, Tally]] = []
 
     @property
     def activation(self) -> Ridge:
         """The catalogue's function, with what its parameters are now."""
+        return self._now() if self._is_learned else self._activation
+
+    def _now(self) -> Ridge:
         found = activation_of(*self._call)
         assert found is not None
         return found
@@ -74,7 +96,7 @@ class Site:
         """The counter of a mode; None where the units are not known."""
         found = self._counters.get(training)
         if found is None and self.axis is not None:
-            found = self._counters[training] = Counter(self.slopes, self.axis, self.again, is_saved=self.is_saved)
+            found = self._counters[training] = Counter(self.slopes, self.axis, self.again)
         return found
 
     def write(self, run: Run, steps: tuple[int, int]) -> None:
@@ -86,28 +108,30 @@ class Site:
         for mode, evidence in counted:
             if evidence is None or not evidence.samples:
                 continue
-            layer = run.layer(self.name, self.function, evidence.units, _own_parameters(activation))
+            layer = run.layer(self.name, self.function, evidence.units, self._parameters)
             layer.feeds_loss = self.feeds_loss
             counters = self._counters.values()
             if layer.units != evidence.units or any(counter.units_changed for counter in counters):
                 layer.note = "its number of units changed, and only the first number was counted"
-            elif overwritten := sum(counter.overwritten for counter in counters):
-                layer.note = f"{overwritten} batches were not counted, because they were overwritten"
             if layer.units == evidence.units:
                 layer.add(evidence, mode)
 
 
 def slopes_of(activation: Ridge) -> Slopes:
     """The slopes of a function, found once; of one whose parameters are learned those at their defaults."""
-    parameters = {name: parameter.default for name, parameter in activation.parameters.items()}
-    if any(np.ndim(value) for value in parameters.values()):
+    if is_learned(activation):
         found = catalogue[activation.name]
         assert isinstance(found, Ridge)
         return slopes_of(found)
-    key = activation.name, *parameters.items()
+    key = activation.name, *((name, parameter.default) for name, parameter in activation.parameters.items())
     if key not in _SLOPES:
         _SLOPES[key] = Slopes.of(activation)
     return _SLOPES[key]
+
+
+def is_learned(activation: Ridge) -> bool:
+    """Whether parameters of a function are arrays."""
+    return any(np.ndim(parameter.default) for parameter in activation.parameters.values())
 
 
 def caller() -> FrameType:

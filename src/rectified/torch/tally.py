@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, reduce
 from math import inf, isfinite, prod
+from operator import add
 from threading import local
 from typing import Any, NamedTuple
 
@@ -15,13 +17,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import threshold
 
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence, steepness
 from rectified.torch.slopes import Slopes
 
 _ALL = ((-inf, inf),)
-_NONE = np.empty((0, 0))
+_MOST_MEASURES = 64  # that wait
+_MOST_ROOMS = 64  # and views of them
 _rooms = local()
 
 
@@ -77,14 +81,41 @@ class Measure(NamedTuple):
         low: list[Tensor] = []
         high: list[Tensor] = []
         if not slopes.constant:
-            for turn in slopes.turns:
-                above = x > (_downwards(turn) if x.dtype == torch.float32 else turn)
-                low.append(_extreme(torch.where(above, x, inf), others, torch.amin))
-                high.append(_extreme(torch.where(above, -inf, x), others, torch.amax))
+            opposite = x.neg() if slopes.turns else x
+            for turn in slopes.turns:  # threshold(x, t, inf) is x above t, and much faster than where
+                up_to, below = _split(turn, x.dtype)
+                low.append(_extreme(threshold(x, up_to, inf), others, torch.amin))
+                high.append(_extreme(threshold(opposite, below, inf), others, torch.amin).neg())
             low.append(_extreme(x, others, torch.amin))
             high.append(_extreme(x, others, torch.amax))
         values, examples = prod(x.shape[other] for other in others), x.shape[others[0]] if others else 1
         return cls(values, examples, total, magnitude, fired, low, high)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Measure]) -> Measure:
+        """The rows of several measures of equally large batches."""
+        first, *others = parts
+        if not others:
+            return first
+        total = torch.cat([part.total for part in parts])
+        magnitude = total if first.magnitude is first.total else torch.cat([part.magnitude for part in parts])
+        fired = None if first.fired is None else torch.cat([part.fired for part in parts if part.fired is not None])
+        low = [torch.cat(rows) for rows in zip(*(part.low for part in parts), strict=True)]
+        high = [torch.cat(rows) for rows in zip(*(part.high for part in parts), strict=True)]
+        return cls(first.values, first.examples, total, magnitude, fired, low, high)
+
+    def side_by_side(self) -> Measure:
+        """The rows one after the other in one row, as if their units were those of one layer."""
+        total = self.total.reshape(1, -1)
+        return Measure(
+            self.values,
+            self.examples,
+            total,
+            total if self.magnitude is self.total else self.magnitude.reshape(1, -1),
+            None if self.fired is None else self.fired.reshape(1, -1),
+            [row.reshape(1, -1) for row in self.low],
+            [row.reshape(1, -1) for row in self.high],
+        )
 
     def counted(self) -> Counted:
         """The same as arrays. Here the device is waited for."""
@@ -92,11 +123,11 @@ class Measure(NamedTuple):
         skipped = np.isnan(total)
         fired = np.full_like(total, self.values) if self.fired is None else _array(self.fired)
         magnitude = total if self.magnitude is self.total else _array(self.magnitude)
-        low, high = (np.array([_array(row) for row in rows]) if rows else None for rows in (self.low, self.high))
+        none = np.empty((0, *total.shape))
+        low, high = (np.array([_array(row) for row in rows]) if rows else none for rows in (self.low, self.high))
         if skipped.any():
             total, magnitude, fired = (np.where(skipped, 0, rows) for rows in (total, magnitude, fired))
-            if low is not None and high is not None:
-                low, high = np.where(skipped, inf, low), np.where(skipped, -inf, high)
+            low, high = np.where(skipped, inf, low), np.where(skipped, -inf, high)
         output = np.add.reduce(total, 0, np.float64)
         return Counted(
             samples=self.values * len(total),
@@ -105,8 +136,8 @@ class Measure(NamedTuple):
             fired=np.add.reduce(fired, 0, np.float64),
             total=output,
             magnitude=output if magnitude is total else np.add.reduce(magnitude, 0, np.float64),
-            low=_NONE if low is None else low.min(1),
-            high=_NONE if high is None else high.max(1),
+            low=low.min(1),
+            high=high.max(1),
         )
 
 
@@ -122,6 +153,31 @@ class Counted:
     magnitude: NDArray[np.float64]
     low: NDArray[np.floating]
     high: NDArray[np.floating]
+
+    def __add__(self, other: Counted) -> Counted:
+        return Counted(
+            self.samples + other.samples,
+            self.examples + other.examples,
+            self.nans + other.nans,
+            self.fired + other.fired,
+            self.total + other.total,
+            self.magnitude + other.magnitude,
+            np.minimum(self.low, other.low),
+            np.maximum(self.high, other.high),
+        )
+
+    def part(self, units: slice) -> Counted:
+        """Some of the units."""
+        return Counted(
+            self.samples,
+            self.examples,
+            self.nans[units],
+            self.fired[units],
+            self.total[units],
+            self.magnitude[units],
+            self.low[:, units],
+            self.high[:, units],
+        )
 
     def evidence(
         self, activation: Ridge, slopes: Slopes, steps: tuple[int, int], gradients: Sequence[Tensor] = ()
@@ -202,6 +258,47 @@ class Tally(NamedTuple):
         return Counted(*numbers, fired, total, magnitude, low, high)
 
 
+class Measures:
+    """Measures of the same units, until they are taken.
+
+    Parameters
+    ----------
+    slopes : Slopes
+        Of the units' function.
+    """
+
+    def __init__(self, slopes: Slopes) -> None:
+        self._slopes = slopes
+        self._waiting: list[Measure] = []
+        self._tally: Tally | None = None
+
+    def add(self, measure: Measure) -> None:
+        """Count what was measured, without waiting for the device."""
+        self._waiting.append(measure)
+        if len(self._waiting) == _MOST_MEASURES:
+            if self._tally is None:
+                like = measure.low[0] if measure.low else measure.total
+                self._tally = Tally.new(like.shape[1], self._slopes, like.dtype, like.device)
+            for joined in self._joined():
+                self._tally.add(joined)
+
+    def take(self) -> Counted | None:
+        """What was counted since the last time; None for nothing. Here the device is waited for."""
+        counted = [measure.counted() for measure in self._joined()]
+        if self._tally is not None:
+            counted.append(self._tally.take())
+            self._tally = None
+        return reduce(add, counted) if counted else None
+
+    def _joined(self) -> list[Measure]:
+        """Those that wait, which then wait no longer."""
+        sizes: dict[tuple[Any, ...], list[Measure]] = {}
+        for measure in self._waiting:
+            sizes.setdefault((measure.values, measure.examples, measure.total.device), []).append(measure)
+        self._waiting = []
+        return [Measure.joined(parts) for parts in sizes.values()]
+
+
 def _array(tensor: Tensor) -> NDArray[np.floating]:
     found: NDArray[np.floating] = tensor.cpu().numpy()
     return found
@@ -253,18 +350,25 @@ def _scratch(like: Tensor) -> Tensor:
     """Room for marks that are soon forgotten. On a CPU, large room that is new each time costs more than the marks."""
     if like.device.type != "cpu" or not like.is_contiguous():
         return torch.empty_like(like)
-    room: Tensor | None = getattr(_rooms, str(like.dtype), None)
-    if room is None or room.numel() < like.numel():
-        with torch.inference_mode(False):
-            room = torch.empty(like.numel(), dtype=like.dtype)
-        setattr(_rooms, str(like.dtype), room)
-    return room[: like.numel()].view(like.shape)
+    rooms: dict[Any, Tensor] = vars(_rooms)
+    view = rooms.get((like.dtype, like.shape))
+    if view is None:
+        room = rooms.get(like.dtype)
+        if room is None or room.numel() < like.numel() or len(rooms) > _MOST_ROOMS:
+            rooms.clear()
+            with torch.inference_mode(False):
+                room = rooms[like.dtype] = torch.empty(like.numel(), dtype=like.dtype)
+        view = rooms[like.dtype, like.shape] = room[: like.numel()].view(like.shape)
+    return view
 
 
-def _downwards(number: float) -> float:
-    """The largest float32 that is not above a number."""
-    near = np.float32(number)
-    return float(near if float(near) <= number else np.nextafter(near, np.float32(-inf)))
+@lru_cache
+def _split(number: float, dtype: torch.dtype) -> tuple[float, float]:
+    """The largest number of a type that is not above a number, and the one that is next below its opposite."""
+    kind = np.float64 if dtype == torch.float64 else np.float32
+    near = kind(number)
+    largest = near if float(near) <= number else np.nextafter(near, kind(-inf))
+    return float(largest), float(np.nextafter(-largest, kind(-inf)))
 
 
 def _extremes(activation: Ridge, x: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

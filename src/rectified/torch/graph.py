@@ -1,0 +1,181 @@
+"""Finds in autograd's graph what activations got or gave.
+
+For the backward pass autograd keeps the output of a ReLU, the input of a GELU. To fetch it from there, once the network has
+returned, costs less than to look at all that the network does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+Node = Any  # autograd's
+_RAW = {"_saved_result": "_raw_saved_result", "_saved_self": "_raw_saved_self"}
+
+
+class Saved(NamedTuple):
+    """What a node of the graph keeps of an activation.
+
+    Attributes
+    ----------
+    name : str
+        The node's attribute.
+    is_output : bool
+        Whether it is the output, or else the input.
+    """
+
+    name: str
+    is_output: bool
+
+    @classmethod
+    def of(cls, x: Tensor, y: Tensor, *, in_place: bool, is_told_by_output: bool) -> Saved | None:
+        """What is kept of a call from which all can be known about it; None for nothing.
+
+        Parameters
+        ----------
+        x, y : Tensor
+            The input and the output.
+        in_place : bool
+            Whether the output took the place of the input, of which the graph then keeps a copy.
+        is_told_by_output : bool
+            Whether the output is enough.
+
+        Examples
+        --------
+        >>> import torch
+        >>> x = torch.ones(3, requires_grad=True) * 1
+        >>> Saved.of(x, torch.relu(x), in_place=False, is_told_by_output=True)
+        Saved(name='_saved_result', is_output=True)
+        """
+        node = y.grad_fn
+        for name, is_output, tensor in (("_saved_result", True, y), ("_saved_self", False, x)):
+            if hasattr(node, name) and (is_told_by_output or not is_output):
+                saved = cls(name, is_output)
+                kept = saved.tensors([node])
+                is_it = kept is not None and (kept[0].is_set_to(tensor) or (in_place and not is_output))
+                return saved if is_it else None
+        return None
+
+    def tensors(self, nodes: Sequence[Node]) -> list[Tensor] | None:
+        """What nodes keep; None where it was overwritten, or hooks of the program keep it, which may compute it anew."""
+        raw = _RAW[self.name]
+        for node in nodes:
+            if getattr(node, raw).unpack_hook is not None:
+                return None
+        try:
+            return [getattr(node, self.name) for node in nodes]
+        except RuntimeError:
+            return None
+
+
+class _Look(NamedTuple):
+    """What is behind a node: of which kinds, which of them to look at, and which of them are learned, by ``id``."""
+
+    kinds: list[type]
+    followed: list[int]
+    learned: list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Way:
+    """From what a network returns to some nodes of its graph: the same way in each forward pass that does the same.
+
+    Whether a pass does the same is seen from the kinds of the nodes along the way and of those behind them, and from the
+    parameters among these.
+
+    Attributes
+    ----------
+    starts : list of type
+        The kinds of the nodes of what is returned.
+    looks : list
+        For each node that is looked at, in order, what is behind it.
+    ends : list of int
+        Which of them are wanted.
+    """
+
+    starts: list[type]
+    looks: list[_Look]
+    ends: list[int]
+
+    @classmethod
+    def to(cls, wanted: Sequence[Node], returned: Any) -> Way | None:
+        """The way to some nodes; None where one of them leads nowhere.
+
+        Examples
+        --------
+        >>> import torch
+        >>> y = torch.relu(torch.ones(3, requires_grad=True) * 1)
+        >>> way = Way.to([y.grad_fn], y.sum() * 2)
+        >>> [node.name() for node in way.nodes(y.sum() * 2)]
+        ['ReluBackward0']
+        >>> way.nodes((y + 1).sum() * 2) is None
+        True
+        """
+        nodes = list(_roots(returned))
+        starts = list(map(type, nodes))
+        places = {node: place for place, node in enumerate(nodes)}
+        before = [-1] * len(nodes)
+        for place, node in enumerate(nodes):  # which grow meanwhile
+            for behind, _ in node.next_functions:
+                if behind is not None and behind not in places:
+                    places[behind] = len(nodes)
+                    nodes.append(behind)
+                    before.append(place)
+        if any(node not in places for node in wanted):
+            return None
+        along = set(range(len(starts)))
+        for node in wanted:
+            place = places[node]
+            while place not in along:
+                along.add(place)
+                place = before[place]
+        bare = {place for place in along if not any(map(_is_learned, nodes[place].next_functions))}
+        beside = {place for place, node in enumerate(nodes) if before[place] in bare and node.next_functions}
+        order = {place: number for number, place in enumerate(sorted(along | beside))}
+        looks = []
+        for place in order:
+            behind = [node for node, _ in nodes[place].next_functions]
+            first = {places[node]: number for number, node in reversed(list(enumerate(behind))) if node is not None}
+            followed = sorted(number for child, number in first.items() if child in order and before[child] == place)
+            learned = [
+                (number, id(edge[0].variable))
+                for number, edge in enumerate(nodes[place].next_functions)
+                if _is_learned(edge)
+            ]
+            looks.append(_Look(list(map(type, behind)), followed, learned))
+        return cls(starts, looks, [order[places[node]] for node in wanted])
+
+    def nodes(self, returned: Any) -> list[Node] | None:
+        """The nodes at its ends in another forward pass; None where that did something else."""
+        found = list(_roots(returned))
+        if list(map(type, found)) != self.starts:
+            return None
+        for place, (kinds, followed, learned) in enumerate(self.looks):
+            behind = [node for node, _ in found[place].next_functions]
+            if list(map(type, behind)) != kinds:
+                return None
+            for number, variable in learned:
+                if id(behind[number].variable) != variable:
+                    return None
+            found.extend([behind[number] for number in followed])
+        return [found[place] for place in self.ends]
+
+
+def _is_learned(edge: tuple[Node, int]) -> bool:
+    return hasattr(edge[0], "variable")
+
+
+def _roots(returned: Any) -> Iterator[Node]:
+    """The nodes that made the tensors in what a network returns."""
+    if isinstance(returned, Tensor):
+        if returned.grad_fn is not None:
+            yield returned.grad_fn
+    elif isinstance(returned, Mapping | tuple | list):
+        for part in returned.values() if isinstance(returned, Mapping) else returned:
+            yield from _roots(part)
+    elif is_dataclass(returned):
+        for field in fields(returned):
+            yield from _roots(getattr(returned, field.name))

@@ -1,0 +1,50 @@
+"""Modules of PyTorch that compute in a way of their own, so that not all of it can be seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+_KINDS = {
+    "ScriptModule": "script",
+    "OptimizedModule": "compiled",
+    "DataParallel": "threads",
+    "DistributedDataParallel": "wrapper",
+    "TransformerEncoder": "fused",
+    "TransformerEncoderLayer": "fused",
+    "MultiheadAttention": "attention",
+    "RNN": "recurrent",
+    "LSTM": "recurrent",
+    "GRU": "recurrent",
+}
+
+
+def kind_of(module: nn.Module) -> str:
+    """Which modules are special; nothing for others.
+
+    Examples
+    --------
+    >>> kind_of(nn.LSTM(2, 3)), kind_of(nn.Linear(2, 3))
+    ('recurrent', '')
+    """
+    for cls in type(module).__mro__:
+        if cls.__module__.startswith("torch.") and cls.__name__ in _KINDS:
+            return _KINDS[cls.__name__]
+    return ""
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The network inside of what compiles or distributes it."""
+    while kind_of(module) in ("compiled", "wrapper", "threads"):
+        inner = getattr(module, "_orig_mod", None) or module.module
+        assert isinstance(inner, nn.Module)
+        module = inner
+    return module
+
+
+def unseen_in(module: Any) -> str:
+    """What of a recurrent layer is not seen; nothing where all of it is."""
+    if module.mode != "RNN_RELU":
+        return f"the functions inside {type(module).__name__} are not seen"
+    return "only the last of its layers is seen" if module.num_layers > 1 else ""

@@ -1,0 +1,170 @@
+"""What is known of a network, and how to see its next forward pass at little cost."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from rectified.torch.counter import Counter
+from rectified.torch.graph import Node, Saved, Way
+from rectified.torch.site import Site
+
+_MOST_CHANGES = 4
+_SMALL = 2**15  # elements, of a batch that is worth a copy
+
+
+class Seen(NamedTuple):
+    """An activation that was seen, in which module, and what the graph keeps of it."""
+
+    site: Site
+    module: weakref.ref[nn.Module]
+    saved: Saved
+
+
+class Found(NamedTuple):
+    """Activations of one function in another forward pass: whose counters these are, their nodes and what those keep."""
+
+    first: Seen
+    counters: list[Counter]
+    nodes: list[Node]
+    kept: list[Tensor]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to see a forward pass without looking at each call, as long as it does what one before it did.
+
+    Attributes
+    ----------
+    hooked : set of int
+        By ``id``, the modules whose inputs and outputs have to be looked at, since the graph does not keep enough of them.
+    way : Way
+        To what the graph keeps of the other activations.
+    seen : list of Seen
+        These activations.
+    groups : list of list of int
+        Their places in this list: together those that may be counted together.
+    """
+
+    hooked: set[int]
+    way: Way
+    seen: list[Seen]
+    groups: list[list[int]] = field(compare=False)
+
+    def found(self, returned: Any) -> list[Found] | None:
+        """The activations in another pass; None where that did something else."""
+        nodes = self.way.nodes(returned)
+        if nodes is None:
+            return None
+        found = []
+        for places in self.groups:
+            first, own = self.seen[places[0]], [nodes[place] for place in places]
+            counters = [counter for place in places if (counter := _counter(self.seen[place])) is not None]
+            kept = first.saved.tensors(own)
+            if kept is None or len(counters) < len(places):
+                return None
+            found.append(Found(first, counters, own, kept))
+        return found
+
+
+def _counter(seen: Seen) -> Counter | None:
+    owner = seen.module()
+    return None if owner is None else seen.site.counter(owner.training)
+
+
+class Draft:
+    """A forward pass that is looked at closely, to make a plan of it.
+
+    Attributes
+    ----------
+    training : bool
+        Whether the network trains.
+    """
+
+    def __init__(self, training: bool) -> None:
+        self.training = training
+        self._hooked: set[int] = set()
+        self._seen: list[Seen] = []
+        self._nodes: list[Node] = []
+        self._groups: dict[Any, list[int]] = {}
+        self._is_complete = True
+
+    def add(self, site: Site, module: nn.Module, x: Tensor, y: Tensor) -> None:
+        """An activation was seen, while a module ran."""
+        in_place = site.is_overwritten or y is x
+        saved = Saved.of(x, y, in_place=in_place, is_told_by_output=site.slopes.idempotent)
+        is_small = y.numel() <= _SMALL
+        if saved is not None and (
+            saved.is_output or (site.needs_mode and is_small)
+        ):  # without the output it is computed anew
+            form = (site.family, site.axis, saved, y.shape, y.dtype, y.device) if is_small else len(self._seen)
+            self._groups.setdefault(form, []).append(len(self._seen))
+            self._seen.append(Seen(site, weakref.ref(module), saved))
+            self._nodes.append(y.grad_fn)
+        elif site.needs_mode:
+            self._is_complete = False
+        else:
+            self._hooked.add(id(module))
+
+    def plan(self, returned: Any) -> Plan | None:
+        """How to see the next pass, by this one, which returned something; None where only close looks will do."""
+        way = Way.to(self._nodes, returned) if self._is_complete else None
+        return None if way is None else Plan(self._hooked, way, self._seen, list(self._groups.values()))
+
+
+class Network:
+    """A network: a module that is called from outside of any other.
+
+    Attributes
+    ----------
+    module : weakref
+        To the module.
+    prefix : str or None
+        With what its names begin, once that is known.
+    looks : dict
+        How many forward passes there were, in training and in evaluation.
+    needs_mode : bool
+        Whether hooks see less than all of it.
+    plans : dict
+        How to see a pass in training and in evaluation, while there are gradients; None where that is not known.
+    keys : list
+        Under which the collector knows its sites.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = weakref.ref(module)
+        self.prefix: str | None = None
+        self.looks = {True: 0, False: 0}
+        self.needs_mode = False
+        self.plans: dict[bool, Plan | None] = {True: None, False: None}
+        self.keys: list[Any] = []
+        self._changes = 0
+        self._paths: dict[int, str] = {}
+
+    def learn(self, plan: Plan | None, *, training: bool) -> None:
+        """Remember the plan of a forward pass, unless it differs from the one before."""
+        known = self.plans[training]
+        if known is not None and plan != known:
+            self.forget_plans()
+        elif self._changes < _MOST_CHANGES:
+            self.plans[training] = plan
+
+    def forget_plans(self) -> None:
+        """What it does has changed: look closely again, and always where that happens often."""
+        self._changes += 1
+        self.plans = {True: None, False: None}
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Look closely at the next forward passes."""
+        self.looks = {True: 0, False: 0}
+
+    def path(self, module: nn.Module) -> str:
+        """Where a module is in the network; its class, where it is not a part of it."""
+        root = self.module()
+        if id(module) not in self._paths and root is not None:
+            self._paths = {id(part): path for path, part in root.named_modules()}
+        return self._paths.get(id(module), type(module).__name__)

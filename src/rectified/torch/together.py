@@ -1,0 +1,77 @@
+"""Batches of one function and shape are counted together, as if the units of their layers were those of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rectified.torch.counter import Counter
+from rectified.torch.network import Found
+from rectified.torch.site import Site
+from rectified.torch.tally import Measure, Measures
+
+
+class Together:
+    """Counts what the graph keeps of the activations of a network."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[int, ...], _Group] = {}
+
+    def see(self, found: Sequence[Found], step: int) -> None:
+        """Count the activations of a forward pass."""
+        for (site, _, saved), counters, _, kept in found:
+            shape = kept[0].shape
+            if all(batch.shape == shape for batch in kept):
+                self._see(site, counters, kept, step, is_output=saved.is_output)
+            else:
+                for counter, batch in zip(counters, kept, strict=True):
+                    self._see(site, [counter], [batch], step, is_output=saved.is_output)
+
+    def _see(self, site: Site, counters: list[Counter], batches: list[Tensor], step: int, *, is_output: bool) -> None:
+        shape, axis = batches[0].shape, site.axis or 0
+        if 0 in shape:
+            return
+        units = shape[axis] if axis < len(shape) else -1
+        key = (units, *map(id, counters))
+        group = self._groups.get(key)
+        if group is None:
+            fitting = [counter.fits(units) for counter in counters]
+            if not all(fitting):
+                for counter, batch, fits in zip(counters, batches, fitting, strict=True):
+                    if fits:
+                        self._see(site, [counter], [batch], step, is_output=is_output)
+                return
+            group = self._groups[key] = _Group(site, units, counters)
+        group.see(batches, step, is_output=is_output)
+
+    def hand_out(self) -> None:
+        """Give each layer what was counted of it."""
+        for group in self._groups.values():
+            group.hand_out()
+        self._groups.clear()
+
+
+class _Group:
+    def __init__(self, site: Site, units: int, counters: list[Counter]) -> None:
+        self._slopes, self._axis, self._again = site.slopes, site.axis or 0, site.again
+        self._units = units
+        self._counters = counters
+        self._measures = Measures(site.slopes)
+        self._first = self._last = -1
+
+    def see(self, batches: list[Tensor], step: int, *, is_output: bool) -> None:
+        if self._first < 0:
+            self._first = step
+        self._last = step
+        x = torch.stack(batches) if len(batches) > 1 else batches[0].unsqueeze(0)
+        y = x if is_output else self._again(x.flatten(0, 1)).view_as(x)
+        self._measures.add(Measure.of(x, y, self._axis + 1, self._slopes).side_by_side())
+
+    def hand_out(self) -> None:
+        counted = self._measures.take()
+        if counted is not None:
+            for number, counter in enumerate(self._counters):
+                place = slice(number * self._units, (number + 1) * self._units)
+                counter.add(counted.part(place), self._first, self._last)
