@@ -204,10 +204,9 @@ def test_half_precision_is_float64_rounded_once(name: str, dtype: Any) -> None:
                 wanted.append((sweep.compiled(isa)[f"{name}_{backward(operation)}"], (dy, x)))
             for each, operands in wanted:
                 want = each(*(np.asarray(operand, np.float64) for operand in (*operands, *given)))
-                got = each(*operands, *given).astype(np.float64)
-                np.testing.assert_array_equal(
-                    got, rounded_to_odd(want).astype(dtype).astype(np.float64), str((operation, given))
-                )
+                ends = [rounded_to_odd(want * (1 + end * 2.0**-50)).astype(dtype) for end in (-1, 1)]  # two at a tie
+                got = each(*operands, *given)
+                assert ((got == ends[0]) | (got == ends[1]) | np.isnan(got) & np.isnan(want)).all(), (operation, given)
 
 
 @halves

@@ -136,7 +136,7 @@ def rows(
     """Tabulate a smooth, positive function for float32: 8 polynomials of a distance y from a center.
 
     A row has the center, the value there, and by powers of y what the slope (function(center + y) - value) / y is beyond
-    `less`. a + shift tells the row: each octave of it is cut in the middle, and the leading bits, modulo 8, are the row's number.
+    `less`. a + shift tells the row: its octaves are cut in the middle, and its leading bits, modulo 8, are the row's number.
     A center is that float near the middle whose value lies nearest to a float32 (Gal's accurate tables), so that the table
     adds no rounding error of its own. The first row of an odd function has even powers about 0.
     """
@@ -247,17 +247,13 @@ def header() -> str:
             text += [array(key, values, kind) for key, values in constants(kind, count).items()]
             text += ["};"]
     root, quotient = without_root(gelu_slope, 0.75)
-    for name, table, constants in (
-        ("tanh_table", rows("tanh", mp.tanh, 0.75, 8, less=1, odd=True), []),
-        ("gelu_table", rows("gelu", half_erfcx, 1, 8), []),
-        (
-            "gelu_slope_table",
-            rows("gelu'", quotient, 1, 7),
-            [f"    static constexpr double root = {float(root).hex()}, root_rest = {float(root - float(root)).hex()};"],
-        ),
+    split = f"    static constexpr double root = {float(root).hex()}, root_rest = {float(root - float(root)).hex()};"
+    for name, shift, table, constants in (
+        ("tanh_table", 0.75, rows("tanh", mp.tanh, 0.75, 8, less=1, odd=True), []),
+        ("gelu_table", 1.0, rows("gelu", half_erfcx, 1.0, 8), []),
+        ("gelu_slope_table", 1.0, rows("gelu'", quotient, 1.0, 7), [split]),
     ):
         columns = [c for column in zip(*table, strict=True) for c in column]
-        shift = 0.75 if name == "tanh_table" else 1.0
         text += ["", f"struct {name} {{  // columns of 8 rows", *constants, f"    static constexpr float shift = {shift}f;"]
         text += [array("column", columns, np.float32), "};"]
     text += ["", "struct gelu_polynomial {"]
