@@ -136,7 +136,7 @@ def rows(
     """Tabulate a smooth, positive function for float32: 8 polynomials of a distance y from a center.
 
     A row has the center, the value there, and by powers of y what the slope (function(center + y) - value) / y is beyond
-    `less`. a + shift tells the row: its octaves are cut in the middle, and its leading bits, modulo 8, are the row's number.
+    `less`. a + shift tells the row: its octaves are cut in the middle, and its leading bits, modulo 8, number the row.
     A center is that float near the middle whose value lies nearest to a float32 (Gal's accurate tables), so that the table
     adds no rounding error of its own. The first row of an odd function has even powers about 0.
     """
