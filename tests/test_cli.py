@@ -188,6 +188,17 @@ def test_bench_as_json(run: Callable[..., str]) -> None:
 
 
 @pytest.mark.usefixtures("numpy_alone")
+def test_bench_beside_chosen_peers(run: Callable[..., str]) -> None:
+    measured = benchmark.Run.from_json(run("bench", "relu", "--sizes", "10", "--quick", "--json", "--peers", "numpy"))
+    assert {result.peer for result in measured.results} == {"limit", "rectified", "numpy"}
+
+
+@pytest.mark.usefixtures("numpy_alone")
+def test_bench_beside_a_peer_that_is_not_there(mistake: Callable[..., str]) -> None:
+    assert mistake("bench", "relu", "--peers", "nympy").startswith("a peer is one of numpy, ")
+    assert mistake("bench", "relu", "--peers", "numpy,torch") == "the peer 'torch' is not installed; there are numpy"
+
+
 def test_bench_as_json_has_the_overhead_when_asked(run: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     row = benchmark.Overhead("import", "numpy", 0.1, 9, 1.0)
     monkeypatch.setattr(benchmark, "overhead", lambda **_: [row])

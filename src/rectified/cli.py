@@ -231,6 +231,7 @@ def bench(
     sizes: Annotated[str, typer.Option(help="How many elements, with commas between.")] = "10_000,1_000_000,30_000_000",
     dtype: Annotated[str, typer.Option(help="float16, float32 or float64.")] = "float32",
     threads: Annotated[int, typer.Option(help="How many threads each library may use.")] = 1,
+    peers: Annotated[str, typer.Option(help="Libraries, with commas between; by default all that are installed.")] = "",
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of the time, and coarser medians.")] = False,
     overhead: Annotated[bool, typer.Option("--overhead", help="Time calls with one element, and the import, too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -246,7 +247,10 @@ def bench(
     seconds = 0.03 if quick else 0.3
     with _progress() as report:
         try:
-            run = benchmark.run(found, sizes=numbers, dtype=dtype, threads=threads, seconds=seconds, report=report)
+            beside = [peer.strip() for peer in peers.split(",")] if peers else None
+            run = benchmark.run(
+                found, sizes=numbers, dtype=dtype, threads=threads, peers=beside, seconds=seconds, report=report
+            )
         except MemoryError:
             raise Mistake(f"there is not enough memory for {max(numbers):,} elements") from None
         except (ValueError, RuntimeError) as error:

@@ -161,10 +161,13 @@ def run(
     for size in sizes:
         if size < 1:
             raise ValueError(f"a size is at least 1, not {size}")
-    names = installed() if peers is None else list(peers)
+    there = installed()
+    names = there if peers is None else list(peers)
     for name in names:
         if name not in PEERS:
             raise ValueError(f"a peer is one of {', '.join(PEERS)}, not {name!r}")
+        if name not in there:
+            raise ValueError(f"the peer {name!r} is not installed; there are {', '.join(there)}")
     notes = ["jax was imported before: its threads are as they were"] if "jax" in names and "jax" in sys.modules else []
     cells = [
         (place, function, kind, size)
