@@ -200,7 +200,12 @@ struct lisht : ridge {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
-        return x * tanh::value(x);
+        if constexpr (std::is_same_v<typename B::scalar, float>) {
+            const B a = abs(x);
+            return select(a > B(10), a, rounded_product(tanh::from_table(a), a));  // from there on tanh rounds to 1
+        } else {
+            return x * tanh::value(x);
+        }
     }
 
     // tanh(a) + a / cosh(a)^2 = (4 a (1 + m) - m (2 + m)) / (2 + m)^2 with a = |x|, m = e^-2a - 1.

@@ -111,7 +111,7 @@ struct tanh : ridge {
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
         if constexpr (std::is_same_v<typename B::scalar, float>)
-            return with_sign_of(from_table(abs(x)), x);
+            return with_sign_of(rounded(from_table(abs(x))), x);
         else
             return with_sign_of(abs(from_exponential(abs(x))), x);
     }
@@ -131,14 +131,14 @@ struct tanh : ridge {
         return fma(-y, y, B(1));
     }
 
-  private:
-    // float32: no division.
+    // float32: as a sum of two numbers, without a division.
     template <class B>
-    RECTIFIED_INLINE static B from_table(const B &magnitude) {
+    RECTIFIED_INLINE static pair<B> from_table(const B &magnitude) {
         const tabulated<tanh_table, B> near(lesser(B(10.0f), magnitude));
-        return near.value + fma(near.slope, near.distance, near.distance);
+        return {near.value, fma(near.slope, near.distance, near.distance)};
     }
 
+  private:
     // float64: -tanh(a) = m / (2 + m) with m = e^-2a - 1, whose leading digits cancel exactly for small a.
     template <class B>
     RECTIFIED_INLINE static B from_exponential(const B &a) {
