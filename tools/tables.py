@@ -137,8 +137,9 @@ def rows(
 
     A row has the center, the value there, and by powers of y what the slope (function(center + y) - value) / y is beyond
     `less`. a + shift tells the row: its octaves are cut in the middle, and its leading bits, modulo 8, number the row.
-    A center is that float near the middle whose value lies nearest to a float32 (Gal's accurate tables), so that the table
-    adds no rounding error of its own. The first row of an odd function has even powers about 0.
+    A center is that float near the first quarter whose value lies nearest to a float32 (Gal's accurate tables), so that the
+    table adds no rounding error of its own; before it, where a rising function is smaller, y is too. The first row of an odd
+    function has even powers about 0.
     """
     first = bits_of(mp.mpf(shift)) >> 22
     table: list[list[mp.mpf]] = [[]] * 8
@@ -146,13 +147,13 @@ def rows(
     for i in range(8):
         low, high = (from_bits((first + k) << 22) - shift for k in (i, i + 1))
         about_0 = odd and i == 0
-        middle = bits_of((low + high) / 2)
+        near = bits_of(low + (high - low) / 4)
 
         def misses(bits: int) -> mp.mpf:
             value = function(from_bits(bits))
             return abs(rounded(value, np.float32) - value) / value
 
-        center = mp.mpf(0) if about_0 else from_bits(min(range(middle - 1000, middle + 1000), key=misses))
+        center = mp.mpf(0) if about_0 else from_bits(min(range(near - 1000, near + 1000), key=misses))
         value = rounded(function(center), np.float32)
 
         def slope(y: mp.mpf, center: mp.mpf = center, value: mp.mpf = value) -> mp.mpf:
