@@ -131,15 +131,21 @@ def bits_of(value: mp.mpf) -> int:
 
 
 def rows(
-    name: str, function: Callable[[mp.mpf], mp.mpf], shift: float, degree: int, less: int = 0, *, odd: bool = False
+    name: str,
+    function: Callable[[mp.mpf], mp.mpf],
+    shift: float,
+    degree: int,
+    place: float,
+    less: int = 0,
+    *,
+    odd: bool = False,
 ) -> list[list[mp.mpf]]:
     """Tabulate a smooth, positive function for float32: 8 polynomials of a distance y from a center.
 
     A row has the center, the value there, and by powers of y what the slope (function(center + y) - value) / y is beyond
     `less`. a + shift tells the row: its octaves are cut in the middle, and its leading bits, modulo 8, number the row.
-    A center is that float near the first quarter whose value lies nearest to a float32 (Gal's accurate tables), so that the
-    table adds no rounding error of its own; before it, where a rising function is smaller, y is too. The first row of an odd
-    function has even powers about 0.
+    A center is that float near a place in the row, 0 to 1, whose value lies nearest to a float32 (Gal's accurate tables),
+    so that the table adds no rounding error of its own. The first row of an odd function has even powers about 0.
     """
     first = bits_of(mp.mpf(shift)) >> 22
     table: list[list[mp.mpf]] = [[]] * 8
@@ -147,7 +153,7 @@ def rows(
     for i in range(8):
         low, high = (from_bits((first + k) << 22) - shift for k in (i, i + 1))
         about_0 = odd and i == 0
-        near = bits_of(low + (high - low) / 4)
+        near = bits_of(low + (high - low) * place)
 
         def misses(bits: int) -> mp.mpf:
             value = function(from_bits(bits))
@@ -249,10 +255,10 @@ def header() -> str:
             text += ["};"]
     root, quotient = without_root(gelu_slope, 0.75)
     split = f"    static constexpr double root = {float(root).hex()}, root_rest = {float(root - float(root)).hex()};"
-    for name, shift, table, constants in (
-        ("tanh_table", 0.75, rows("tanh", mp.tanh, 0.75, 8, less=1, odd=True), []),
-        ("gelu_table", 1.0, rows("gelu", half_erfcx, 1.0, 8), []),
-        ("gelu_slope_table", 1.0, rows("gelu'", quotient, 1.0, 7), [split]),
+    for name, shift, table, constants in (  # where tanh is small, its distance from the center is rounded less coarsely
+        ("tanh_table", 0.75, rows("tanh", mp.tanh, 0.75, 8, place=0.25, less=1, odd=True), []),
+        ("gelu_table", 1.0, rows("gelu", half_erfcx, 1.0, 8, place=0.5), []),
+        ("gelu_slope_table", 1.0, rows("gelu'", quotient, 1.0, 7, place=0.5), [split]),
     ):
         columns = [c for column in zip(*table, strict=True) for c in column]
         text += ["", f"struct {name} {{  // columns of 8 rows", *constants, f"    static constexpr float shift = {shift}f;"]
