@@ -6,15 +6,29 @@
 
 namespace rectified::RECTIFIED_TARGET {
 
-// The lanes of a register of float32 or float64, as float32 and as integers.
+// The lanes of a register of float32 or float64, as float32, as integers, and as short ones.
 struct lanes_of_float {
     typedef float floats __attribute__((vector_size(register_bytes)));
     typedef std::int32_t integers __attribute__((vector_size(register_bytes)));
+    typedef std::uint16_t shorts __attribute__((vector_size(register_bytes / 2)));
 };
 struct lanes_of_double {
     typedef float floats __attribute__((vector_size(register_bytes / 2)));
     typedef std::int32_t integers __attribute__((vector_size(register_bytes / 2)));
+    typedef std::uint16_t shorts __attribute__((vector_size(register_bytes / 4)));
 };
+
+template <class Lanes, class S>
+RECTIFIED_INLINE typename Lanes::integers bits_from(const S *from) {
+    typename Lanes::shorts packed;
+    __builtin_memcpy(&packed, from, sizeof(packed));
+    return __builtin_convertvector(packed, typename Lanes::integers);
+}
+template <class Lanes, class S>
+RECTIFIED_INLINE void bits_to(S *to, typename Lanes::integers bits) {
+    const auto packed = __builtin_convertvector(bits, typename Lanes::shorts);
+    __builtin_memcpy(to, &packed, sizeof(packed));
+}
 
 #if defined(__AVX512F__) || defined(__F16C__)
 RECTIFIED_INLINE register_t<float> widened(const half *from, const float *) {
@@ -51,13 +65,9 @@ template <class Lanes>
 struct conversion {
     using floats = typename Lanes::floats;
     using integers = typename Lanes::integers;
-    static constexpr int count = sizeof(floats) / sizeof(float);
 
     RECTIFIED_INLINE static floats widened(const half *from) {
-        std::int16_t packed[count];
-        __builtin_memcpy(packed, from, sizeof(packed));
-        integers bits;
-        for (int i = 0; i < count; ++i) bits[i] = packed[i];
+        const integers bits = bits_from<Lanes>(from);
         const integers magnitude = bits & 0x7FFF;
         const integers scaled = (integers)((floats)(magnitude << 13) * 0x1p112f);  // the bias of the exponents differs
         const integers wide = magnitude >= 0x7C00 ? scaled | 0x7F800000 : scaled;
@@ -72,9 +82,7 @@ struct conversion {
         narrow = magnitude >= 0x47800000 ? integers{} + 0x7C00 : narrow;
         narrow = magnitude > 0x7F800000 ? integers{} + 0x7E00 : narrow;
         narrow |= (bits >> 16) & 0x8000;
-        std::int16_t packed[count];
-        for (int i = 0; i < count; ++i) packed[i] = static_cast<std::int16_t>(narrow[i]);
-        __builtin_memcpy(to, packed, sizeof(packed));
+        bits_to<Lanes>(to, narrow);
     }
 };
 RECTIFIED_INLINE register_t<float> widened(const half *from, const float *) {
@@ -118,23 +126,14 @@ template <class Lanes>
 struct upper_half {
     using floats = typename Lanes::floats;
     using integers = typename Lanes::integers;
-    static constexpr int count = sizeof(floats) / sizeof(float);
 
-    RECTIFIED_INLINE static floats widened(const bfloat16 *from) {
-        std::uint16_t packed[count];
-        __builtin_memcpy(packed, from, sizeof(packed));
-        integers bits;
-        for (int i = 0; i < count; ++i) bits[i] = packed[i] << 16;
-        return (floats)bits;
-    }
+    RECTIFIED_INLINE static floats widened(const bfloat16 *from) { return (floats)(bits_from<Lanes>(from) << 16); }
 
     RECTIFIED_INLINE static void narrowed(bfloat16 *to, floats value) {
         const integers bits = (integers)value;
         const integers nearest = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
         const integers upper = value == value ? nearest : (bits >> 16) | 0x40;
-        std::uint16_t packed[count];
-        for (int i = 0; i < count; ++i) packed[i] = static_cast<std::uint16_t>(upper[i]);
-        __builtin_memcpy(to, packed, sizeof(packed));
+        bits_to<Lanes>(to, upper);
     }
 };
 RECTIFIED_INLINE register_t<float> widened(const bfloat16 *from, const float *) {
