@@ -1,6 +1,8 @@
 // The elementary functions that activations are made of: branch-free, for batches of any floating-point type.
 #pragma once
 
+#include <bit>
+
 #include "pair.hpp"
 #include "tables.hpp"
 
@@ -42,7 +44,7 @@ template <class Table>
 inline constexpr side_by_side<Table> powers{};
 #endif
 
-// power_high[index mod 16] and power_low[index mod 16].
+// power_high[index mod steps] and power_low[index mod steps].
 template <class Table, class B>
 RECTIFIED_INLINE void lookup_both(const typename B::integer &index, B &high, B &low) {
 #if defined(__AVX2__) && !defined(__AVX512F__)
@@ -68,9 +70,9 @@ RECTIFIED_INLINE void lookup_both(const typename B::integer &index, B &high, B &
 // e^-x 2^-headroom = large + low scale, with a relative error near 2^-29 (float32) or 2^-57 (float64), for |x| < 1000 where
 // large is a normal number.
 //
-// With 2^(j/16) from a table as a sum of two numbers, the rest of the argument is at most ln(2)/32: a short polynomial
-// does, and its rounding errors stand so far below the table's value that the sum is good to some digits more than one
-// number.
+// With 2^(j/steps) from a table as a sum of two numbers, the rest of the argument is at most ln(2)/16 (float32), ln(2)/32
+// (float64): a short polynomial does, and its rounding errors stand so far below the table's value that the sum is good to
+// some digits more than one number. Eight float32 are a register of AVX2, and a permutation of one looks them up.
 template <class B>
 struct exponential {
     B large, low, scale;
@@ -129,13 +131,14 @@ struct exponential {
 
         RECTIFIED_INLINE reduced(const B &x, int headroom) {
             using F = format<T>;
-            const B round = B(F::round - 16 * headroom);
+            const B round = B(F::round - table::steps * headroom);
             const B shifted = fnma(x, B(table::steps_per_unit), round);
             const B count = shifted - round;
             r = fma(count, B(table::step_high), x);  // -r, exact: step_high has few digits
             r = fnma(count, B(table::step_low), -r);
             const I steps = I::bits_of(shifted);
-            const I exponent = (steps >> 4) << F::mantissa;  // the bits of F::round fall off
+            const I exponent = (steps >> std::countr_zero(unsigned{table::steps}))
+                               << F::mantissa;  // the bits of F::round fall off
             lookup_both<table>(steps, power, power_low);
             large = B::bits_of(I::bits_of(power) + exponent);
             scale = B::bits_of(I::bits_of(B(1)) + exponent);

@@ -127,8 +127,8 @@ class small_powers {
 
   protected:
     static constexpr T vanishes = is_float ? -128 : -770, headroom = is_float ? 60 : 100, bias = is_float ? 127 : 1023;
-    static constexpr T round = format<T>::round, per_unit = table::steps_per_unit / 16;
-    static constexpr T log_2_high = table::step_high * 16, log_2_low = table::step_low * 16;
+    static constexpr T round = format<T>::round, per_unit = table::steps_per_unit / table::steps;
+    static constexpr T log_2_high = table::step_high * table::steps, log_2_low = table::step_low * table::steps;
 
     // A polynomial by its even and odd terms together: half as many steps one after the other.
     template <std::size_t Count>

@@ -13,7 +13,7 @@ RECTIFIED_INLINE B beside_root(const B &x, const pair<B> &root, const pair<B> &s
     if constexpr (std::is_same_v<typename B::scalar, float>) {
         const pair<B> distance = sum_of(x - root.high, -root.low);
         const pair<B> factor = {slope.high, fma(polynomial(bend, distance.high), distance.high, slope.low)};
-        return select(abs(distance.high) < B(1.0f / 64), rounded(distance * factor), elsewhere);
+        return select(abs(distance.high) < B(1.0f / 32), rounded(distance * factor), elsewhere);
     } else {
         return elsewhere;
     }

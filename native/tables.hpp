@@ -9,23 +9,20 @@ struct exponential_table;
 
 template <>
 struct exponential_table<float> {
-    static constexpr float steps_per_unit = 0x1.7154760000000p+4f;
-    static constexpr float step_high = 0x1.62e0000000000p-5f;
-    static constexpr float step_low = 0x1.0bfbe80000000p-19f;
-    alignas(64) static constexpr float power_high[16] = {
-        0x1.0000000000000p+0f, 0x1.0b55860000000p+0f, 0x1.172b840000000p+0f, 0x1.2387a60000000p+0f,
-        0x1.306fe00000000p+0f, 0x1.3dea640000000p+0f, 0x1.4bfdae0000000p+0f, 0x1.5ab07e0000000p+0f,
-        0x1.6a09e60000000p+0f, 0x1.7a11480000000p+0f, 0x1.8ace540000000p+0f, 0x1.9c49180000000p+0f,
-        0x1.ae89fa0000000p+0f, 0x1.c199be0000000p+0f, 0x1.d5818e0000000p+0f, 0x1.ea4afa0000000p+0f};
-    alignas(64) static constexpr float power_low[16] = {
-        0x0.0p+0f, 0x1.9f31220000000p-25f, -0x1.c157420000000p-27f, 0x1.ceac480000000p-25f,
-        0x1.4636e20000000p-25f, 0x1.8246840000000p-25f, -0x1.593abc0000000p-25f, -0x1.5bd5ec0000000p-27f,
-        0x1.9fcef40000000p-26f, -0x1.829fd00000000p-25f, 0x1.15506e0000000p-27f, 0x1.51f8480000000p-27f,
-        -0x1.a94b140000000p-26f, -0x1.3d56b20000000p-27f, -0x1.822dbc0000000p-27f, 0x1.52486c0000000p-27f};
-    alignas(64) static constexpr float tail[2] = {
-        0x1.0002220000000p-1f, 0x1.5557200000000p-3f};
+    static constexpr int steps = 8;
+    static constexpr float steps_per_unit = 0x1.7154760000000p+3f;
+    static constexpr float step_high = 0x1.62e0000000000p-4f;
+    static constexpr float step_low = 0x1.0bfbe80000000p-18f;
+    alignas(64) static constexpr float power_high[8] = {
+        0x1.0000000000000p+0f, 0x1.172b840000000p+0f, 0x1.306fe00000000p+0f, 0x1.4bfdae0000000p+0f,
+        0x1.6a09e60000000p+0f, 0x1.8ace540000000p+0f, 0x1.ae89fa0000000p+0f, 0x1.d5818e0000000p+0f};
+    alignas(64) static constexpr float power_low[8] = {
+        0x0.0p+0f, -0x1.c157420000000p-27f, 0x1.4636e20000000p-25f, -0x1.593abc0000000p-25f,
+        0x1.9fcef40000000p-26f, 0x1.15506e0000000p-27f, -0x1.a94b140000000p-26f, -0x1.822dbc0000000p-27f};
+    alignas(64) static constexpr float tail[3] = {
+        0x1.0000000000000p-1f, 0x1.555c820000000p-3f, 0x1.555a400000000p-5f};
     alignas(64) static constexpr float relative_tail[3] = {
-        0x1.0000000000000p-1f, 0x1.55570a0000000p-3f, 0x1.5556880000000p-5f};
+        0x1.0000000000000p-1f, 0x1.555c2a0000000p-3f, 0x1.555a1e0000000p-5f};
     alignas(64) static constexpr float whole_tail[5] = {
         0x1.0000000000000p-1f, 0x1.55548c0000000p-3f, 0x1.5554e40000000p-5f, 0x1.123d020000000p-7f,
         0x1.6d514a0000000p-10f};
@@ -33,6 +30,7 @@ struct exponential_table<float> {
 
 template <>
 struct exponential_table<double> {
+    static constexpr int steps = 16;
     static constexpr double steps_per_unit = 0x1.71547652b82fep+4;
     static constexpr double step_high = 0x1.62e42fefa0000p-5;
     static constexpr double step_low = 0x1.cf79abc9e3b3ap-44;

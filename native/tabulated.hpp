@@ -18,9 +18,8 @@ struct tabulated {
     RECTIFIED_INLINE explicit tabulated(const B &a) {
         using I = typename B::integer;
         const I row = I::bits_of(a + B(Table::shift)) >> 22;
-        const auto column = [&](int number) __attribute__((always_inline)) {
-            return B::each([&](int i) { return single::lookup_of_8(Table::column + 8 * number, row.part[i]); });
-        };
+        const auto column = [&](int number)
+                                __attribute__((always_inline)) { return lookup<B>(Table::column + 8 * number, row); };
         constexpr int columns = std::size(Table::column) / 8;
         value = column(1);
         distance = a - column(0);

@@ -333,23 +333,19 @@ RECTIFIED_INLINE batch<T, 1> in_turn(const batch<T, 1> &a, const batch<T, 1> &b)
     }(std::make_integer_sequence<int, lanes>{});
 }
 
-// ---- tables of 8 and of 16 numbers
-// -------------------------------------------------------------------------------------------
+// ---- tables of 8 float32 and of 16 float64 ----
 
 namespace single {
 
-// table[index mod 16], lane by lane: a permutation of registers where the instruction set has one.
+// table[index mod its length], lane by lane: a permutation of registers where the instruction set has one.
 RECTIFIED_INLINE register_t<float> lookup(const float *table, register_t<std::int32_t> index) {
 #if defined(__AVX512F__)
-    return (register_t<float>)_mm512_permutexvar_ps((__m512i)index, _mm512_load_ps(table));
+    return (register_t<float>)_mm512_permutexvar_ps((__m512i)index, _mm512_broadcast_f32x8(_mm256_load_ps(table)));
 #elif defined(__AVX2__)
-    const __m256i i = (__m256i)index;
-    const __m256 low = _mm256_permutevar8x32_ps(_mm256_load_ps(table), i);
-    const __m256 high = _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), i);
-    return (register_t<float>)_mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(i, 28)));
+    return (register_t<float>)_mm256_permutevar8x32_ps(_mm256_load_ps(table), (__m256i)index);
 #else
     register_t<float> result;
-    for (int i = 0; i < register_bytes / 4; ++i) result[i] = table[index[i] & 15];
+    for (int i = 0; i < register_bytes / 4; ++i) result[i] = table[index[i] & 7];
     return result;
 #endif
 }
@@ -361,19 +357,6 @@ RECTIFIED_INLINE register_t<double> lookup(const double *table, register_t<std::
 #else
     register_t<double> result;
     for (int i = 0; i < register_bytes / 8; ++i) result[i] = table[index[i] & 15];
-    return result;
-#endif
-}
-
-// table[index mod 8]
-RECTIFIED_INLINE register_t<float> lookup_of_8(const float *table, register_t<std::int32_t> index) {
-#if defined(__AVX512F__)
-    return (register_t<float>)_mm512_permutexvar_ps((__m512i)index, _mm512_broadcast_f32x8(_mm256_load_ps(table)));
-#elif defined(__AVX2__)
-    return (register_t<float>)_mm256_permutevar8x32_ps(_mm256_load_ps(table), (__m256i)index);
-#else
-    register_t<float> result;
-    for (int i = 0; i < register_bytes / 4; ++i) result[i] = table[index[i] & 7];
     return result;
 #endif
 }

@@ -57,13 +57,13 @@ def fit(
     return found
 
 
-def exponential(kind: type[np.floating], degree: int, high_bits: int, whole_degree: int) -> dict[str, list[mp.mpf]]:
-    """Constants of exp(x) = 2^k 2^(j/16) e^r, |r| <= ln(2)/32: e^r = 1 + r + r^2 tail(r).
+def exponential(kind: type[np.floating], steps: int, high_bits: int, counts: Sequence[int]) -> dict[str, list[mp.mpf]]:
+    """Constants of exp(x) = 2^k 2^(j/steps) e^r, |r| <= ln(2)/(2 steps): e^r = 1 + r + r^2 tail(r).
 
     What `tail` loses counts beside 1; what `relative_tail` loses counts beside e^r - 1. `whole_tail` is for |r| <= ln(2)/2.
     """
-    step = mp.log(2) / 16
-    powers = [mp.mpf(2) ** (mp.mpf(j) / 16) for j in range(16)]
+    step = mp.log(2) / steps
+    powers = [mp.mpf(2) ** (mp.mpf(j) / steps) for j in range(steps)]
     high = [rounded(p, kind) for p in powers]
     low = [rounded(p - h, kind) for p, h in zip(powers, high, strict=True)]
     step_high = rounded(step, kind, high_bits)
@@ -78,9 +78,9 @@ def exponential(kind: type[np.floating], degree: int, high_bits: int, whole_degr
         "step_low": [rounded(step - step_high, kind)],
         "power_high": high,
         "power_low": low,
-        "tail": fit(tail, -half, half, range(degree - 1), lambda r: r**2, kind),
-        "relative_tail": fit(tail, -half, half, range(degree), abs, kind),
-        "whole_tail": fit(tail, -8 * step, 8 * step, range(whole_degree - 1), lambda r: r**2, kind),
+        "tail": fit(tail, -half, half, range(counts[0]), lambda r: r**2, kind),
+        "relative_tail": fit(tail, -half, half, range(counts[1]), abs, kind),
+        "whole_tail": fit(tail, -half * steps, half * steps, range(counts[2]), lambda r: r**2, kind),
     }
 
 
@@ -229,10 +229,10 @@ def header() -> str:
         "template <class T>",
         "struct exponential_table;",
     ]
-    for kind, *degrees in ((np.float32, 3, 12, 6), (np.float64, 6, 37, 12)):
+    for kind, steps, high_bits, counts in ((np.float32, 8, 12, (3, 3, 5)), (np.float64, 16, 37, (5, 6, 11))):
         scalar = "float" if kind is np.float32 else "double"
-        text += ["", "template <>", f"struct exponential_table<{scalar}> {{"]
-        text += [array(name, values, kind) for name, values in exponential(kind, *degrees).items()]
+        text += ["", "template <>", f"struct exponential_table<{scalar}> {{", f"    static constexpr int steps = {steps};"]
+        text += [array(name, values, kind) for name, values in exponential(kind, steps, high_bits, counts).items()]
         text += ["};"]
     text += ["", "template <class T>", "struct logarithm_table;"]
     for kind, count in ((np.float32, 4), (np.float64, 10)):

@@ -27,7 +27,7 @@ struct mish : ridge {
         const power_of_e<B> power(b);
         const pair<B> e = power.plain(), sum = e + 2, d = e * sum + 2;
         const pair<B> factor = sum * d + (e + 1) * (b * B(4));
-        static constexpr float bend[] = {0.20473126f, 0.041907821f, -0.020271823f};
+        static constexpr float bend[] = {0.20473126f, 0.041907821f, -0.020271823f, -0.015821127f};
         return beside_root(b, constant<B>(-1.1924312145154952, -4.8484829848031044e-17),
                            constant<B>(0.2669479140495345, 1.5332816617135587e-17), bend,
                            rounded_quotient(power.up * factor, d * d) * B(power.unit));
@@ -61,29 +61,28 @@ struct mish : ridge {
     }
 };
 
-// x / (1 + e^-z) with z = 2 sqrt(2 / pi) (x + 0.044715 x^3). Left of 0 that is -a e / (1 + e) with a = |x|, e = e^-z(a),
-// and right of it x more.
+// x / (1 + e^-z) with z = 2 sqrt(2 / pi) (x + 0.044715 x^3). Left of 0 that is -a s with a = |x|, s = 1 / (1 + e^z(a)), and
+// right of it x more.
 struct gelu_tanh : ridge {
     static constexpr const char *name = "gelu_tanh";
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
         const cubic<B> z(x);
-        const power_of_e<B> e(-z.value());
-        const B left = -rounded_quotient(e.up * z.a, e.one + e.up);
+        const auto s = z.gate();
+        const pair<B> product = product_of(z.a, s.high);
+        const B left = -(product.high + fma(product.high, s.residual, product.low)) * B(s.unit);
         return above_half(x, select(x < B(0), left, x + left));
     }
 
-    // Left of 0 e (1 + e - a z') / (1 + e)^2, and right of it one minus that.
+    // Left of 0 s (1 - a z' (1 - s)), and right of it one minus that.
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
         const cubic<B> z(x);
-        const power_of_e<B> e(-z.value());
-        const pair<B> d = e.one + e.up, factor = (z.slope() * (z.a * B(-e.one)) + e.one) + e.up;
-        const B tail = rounded_quotient(e.up * factor, d * d);
-        static constexpr float bend[] = {0.38751845f, -0.015782854f, -0.11394448f};
+        static constexpr float bend[] = {0.38751845f, -0.015782854f, -0.11394448f, -0.016619328f};
         const B left = beside_root(-z.a, constant<B>(-0.7524614220710163, 3.4358218314355225e-17),
-                                   constant<B>(0.4304000910248585, 1.659904826469907e-17), bend, tail);
+                                   constant<B>(0.4304000910248585, 1.659904826469907e-17), bend,
+                                   z.gate().gated_slope(z.slope() * z.a));
         return select(x > B(0), B(1) - left, left);
     }
 
@@ -112,6 +111,10 @@ struct gelu_tanh : ridge {
         }
         RECTIFIED_INLINE pair<B> value() const {
             return parabola(constant<B>(0.07135481627260025, -4.1218577217431825e-18)) * a;
+        }
+        RECTIFIED_INLINE logistic<B> gate() const {
+            const pair<B> z = value();
+            return logistic<B>::left(exponential<B>::template of_minus<format<T>::headroom>(-z.high, -z.low));
         }
         RECTIFIED_INLINE pair<B> slope() const {
             return parabola(constant<B>(0.21406444881780073, 1.5122146425849084e-18));

@@ -56,6 +56,14 @@ struct logistic {
         return fma(high * residual, slope, fnma(s, high, high)) * (B(unit) * factor);
     }
 
+    // s (1 - q (1 - s)), where s is at most 1/2: the slope of x s(z) left of 0, with q = x z'.
+    RECTIFIED_INLINE B gated_slope(const pair<B> &q) const {
+        const B s = high * B(unit), shut = B(1) - s;
+        const pair<B> product = q * pair<B>{shut, fnma(s, residual, (B(1) - shut) - s)};
+        const pair<B> factor = -product + T(1);
+        return fma(high, factor.high, high * fma(factor.high, residual, factor.low)) * B(unit);
+    }
+
   private:
     RECTIFIED_INLINE static exponential<B> decay(const B &x) { return exponential<B>::template of_minus<headroom>(x); }
 

@@ -26,19 +26,17 @@ struct gated_by_sigmoid {
         const auto gate = logistic<B, 2>::of(e);
         const B product = bounded * (gate.high * B(F::unit));
         const B result = fma(product, gate.residual, product) * B(F::unit);
-        return select(x * beta.high > B(F::saturates), x, above_half(x, with_sign_of(result, x)));
+        return select(z.high > B(F::saturates - 1), x, above_half(x, with_sign_of(result, x)));
     }
 
-    // Left of 0 e (1 + e - a) / (1 + e)^2 with e = e^-a, a = |z|, and right of it one minus that.
+    // Left of 0 s (1 - a (1 - s)) with s = 1 / (1 + e^a), a = |z|, and right of it one minus that.
     RECTIFIED_INLINE static B derivative(const pair<B> &z) {
         const pair<B> a = magnitude(z, -power_of_e<B>::ends);
-        const power_of_e<B> e(-a);
-        const pair<B> d = 1 + e.plain();
-        const B tail = rounded_quotient(e.up * (d + -a), d * d) * B(F::unit);
-        static constexpr float bend[] = {0.1466488f, 0.018874814f, -0.015222655f};
+        const auto s = logistic<B>::left(exponential<B>::template of_minus<F::headroom>(-a.high, -a.low));
+        static constexpr float bend[] = {0.1466488f, 0.018874814f, -0.015222655f, -0.006606589f};
         const pair<B> root = constant<B>(-1.2784645427610737, -1.0946994183093437e-16);
         const B left = beside_root(-a.high, {root.high, root.low + a.low},
-                                   constant<B>(0.2178117057198001, -3.974332795880862e-18), bend, tail);
+                                   constant<B>(0.2178117057198001, -3.974332795880862e-18), bend, s.gated_slope(a));
         return select(z.high > B(0), B(1) - left, left);
     }
 
