@@ -23,12 +23,13 @@ RECTIFIED_INLINE bool are_equal(const void *a, const void *b) {
     return differences == 0;
 }
 
-// Rounds, and says which lanes are open by bits, the first lane's lowest.
+// Rounds, and says which lanes are open by bits, the first lane's lowest. Open is also NaN: it may be infinity times a
+// slope that only float64 tells from 0.
 RECTIFIED_INLINE unsigned rounded_to(half *to, const one_register &y) {
     constexpr int lanes = one_register::lanes;
     half above[lanes];
     store(to, y * one_register(1 - most_error * 0x1p-24f));
-    store(above, y * one_register(1 + most_error * 0x1p-24f));
+    store(above, lesser(y * one_register(1 + most_error * 0x1p-24f), one_register(std::numeric_limits<float>::infinity())));
     if (are_equal<sizeof(above)>(to, above)) [[likely]]
         return 0;
     const auto same = load<one_register>(to) == load<one_register>(above);
