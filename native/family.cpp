@@ -47,13 +47,13 @@ struct types<Op, bfloat16> {
 template <class Op>
 struct plan {
     using computed = Op;
-    static constexpr int factors = 0;
+    static constexpr bool multiplied = false;
 };
 template <class D>
     requires(!D::cheap || D::rare)
 struct plan<backward<D>> {
     using computed = D;
-    static constexpr int factors = 1;
+    static constexpr bool multiplied = true;
 };
 
 template <class Op, class S, class C>
@@ -68,8 +68,8 @@ struct work_of {
             return nullptr;
     }
 
-    static constexpr work<S> value = {kernel_for<true>(),   kernel_for<false>(), computed::data,
-                                      computed::parameters, plan<Op>::factors,   Op::cheap ? 1 << 19 : 1 << 18};
+    static constexpr work<S> value = {kernel_for<true>(),   kernel_for<false>(),  computed::data,
+                                      computed::parameters, plan<Op>::multiplied, Op::cheap ? 1 << 19 : 1 << 18};
 };
 
 template <class Op, class S>
@@ -234,7 +234,7 @@ void add_fold_operation(registry &to) {
                                            fold_loop<F, double, double, K>(), fold_loop<F, bfloat16, double, K>()};
     constexpr fold_operation operation = F::operations[K];
     to.add({F::name, operation.kind, "", "", operation.inputs(), operation.signature, loops, std::size(loops),
-            operation.outputs(), operation.bits});
+            operation.outputs(), operation.bits, true});
 }
 
 template <class F, int... K>

@@ -53,7 +53,7 @@ class looper {
           steps_(steps),
           work_(work),
           sure_(sure),
-          data_(work.data + work.factors),
+          data_(work.data + work.multiplied),
           inputs_(data_ + work.parameters) {}
 
     void run() const {
@@ -101,7 +101,7 @@ class looper {
 
     // A kernel can take the operands as they are.
     bool is_direct() const {
-        if (!same || work_.factors || !work_.with_fixed_parameters) return false;
+        if (!same || work_.multiplied || !work_.with_fixed_parameters) return false;
         if (count_ == 1) return true;
         bool yes = steps_[inputs_] == sizeof(S);
         for (int i = 0; i < inputs_; ++i) yes = yes && steps_[i] == (i < data_ ? npy_intp(sizeof(S)) : 0);
@@ -159,16 +159,9 @@ class looper {
             char *const to = args_[inputs_] + i * steps_[inputs_];
             C *place = result;
             if constexpr (same) place = place_for(to, steps_[inputs_], result);
-            kernel(in + work_.factors, work_.factors ? result : place, count, stream && !work_.factors);
+            kernel(in + work_.multiplied, work_.multiplied ? result : place, count, stream && !work_.multiplied);
             if constexpr (std::is_floating_point_v<C>)
-                for (int k = work_.factors - 1; k >= 0; --k) {
-                    if constexpr (may_settle)
-                        if (sure_) {
-                            multiply_or_leave_open<S>(in[k], result, count);
-                            continue;
-                        }
-                    multiply(in[k], result, count, k ? result : place, stream && !k);
-                }
+                if (work_.multiplied) times(in[0], result, count, place, stream);
             if constexpr (same) {
                 scatter(place, count, to, steps_[inputs_]);
             } else {
@@ -184,6 +177,12 @@ class looper {
                 scatter(narrow, count, to, steps_[inputs_]);
             }
         }
+    }
+
+    void times(const C *factors, C *slopes, npy_intp count, C *to, bool stream) const {
+        if constexpr (may_settle)
+            if (sure_) return multiply_or_leave_open<S>(factors, slopes, count);
+        multiply(factors, slopes, count, to, stream);
     }
 
     // Compute some results of a block once more: its operands stand in C, which has all their digits.
@@ -228,7 +227,7 @@ template <class S>
 void settled_loop(char **args, const npy_intp *dimensions, const npy_intp *steps, void *settled_work) {
     const default_environment environment;
     const auto &[quick, sure] = *static_cast<const rectified::RECTIFIED_TARGET::settled_work *>(settled_work);
-    const int data = quick->data + quick->factors;
+    const int data = quick->data + quick->multiplied;
     bool usual = true;
     for (int k = data; k < data + quick->parameters; ++k) usual = usual && steps[k] == 0 && is_usual(read<S>(args[k]));
     if (usual)

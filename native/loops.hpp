@@ -12,7 +12,7 @@ struct work {
 
     kernel with_fixed_parameters, with_arrays;  // null where there is no such case, or no code for it
     int data, parameters;                       // of the kernel
-    int factors;                                // operands before the data, which multiply what the kernel gives
+    bool multiplied;                            // what the kernel gives, by an operand before the data
     npy_intp worth_splitting;                   // with so many elements waking a thread saves more than it takes
 };
 

@@ -93,6 +93,11 @@ PyObject *make_ufunc(const ufunc_entry &entry) {
     const char *const name = (new std::string(name_of(entry)))->c_str();
     PyObject *const ufunc = PyUFunc_FromFuncAndDataAndSignature(loops, data, types, count, entry.inputs, entry.outputs,
                                                                 PyUFunc_None, name, "", 0, entry.signature);
+    // Unless it is told, NumPy takes all ufuncs for elementwise ones, and lets a result stand where an input does.
+    for (int k = entry.inputs; ufunc && entry.apart && k < operands; ++k)
+        reinterpret_cast<PyUFuncObject *>(ufunc)->op_flags[k] = NPY_ITER_WRITEONLY | NPY_ITER_UPDATEIFCOPY |
+                                                                NPY_ITER_ALIGNED | NPY_ITER_ALLOCATE |
+                                                                NPY_ITER_NO_BROADCAST | NPY_ITER_NO_SUBTYPE;
     for (int i = 0; ufunc && i < entry.loop_count; ++i) {
         if (entry.loops[i].type >= 0) continue;
         const later_loop later = {ufunc, operands, entry.bits, entry.loops[i]};

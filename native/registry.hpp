@@ -24,7 +24,8 @@ struct ufunc_entry {
     const typed_loop *loops;
     int loop_count;
     int outputs = 1;
-    int bits = -1;  // the operand that is bytes instead
+    int bits = -1;       // the operand that is bytes instead
+    bool apart = false;  // inputs are read when results have been written: none may stand in a result's place
 };
 
 // Where a target puts its entries. An interface without code of its own: a container's template, instantiated in a target,

@@ -240,6 +240,25 @@ def test_any_axis_and_layout(fold: Any, axis: int) -> None:
 
 
 @folds
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(17, 2), (17, 6), (41, 10), (5, 130), (3, 3000)])
+def test_the_result_may_stand_over_an_operand(fold: Any, shape: tuple[int, int], dtype: Any) -> None:
+    x = sample(fold, shape).astype(dtype)
+    y = fold(x)
+    dy = sample(fold, y.shape, seed=1).astype(dtype)
+    calls = [(fold, (x,)), (fold.backward, (dy, x)), (fold.jvp, (sample(fold, shape, seed=2).astype(dtype), x))]
+    if isinstance(fold, Normalizer):
+        calls.append((fold.backward_from_output, (dy, y)))
+    for call, operands in calls:
+        want = call(*operands)
+        for place in [place for place, operand in enumerate(operands) if operand.shape == want.shape]:
+            for rows in (0, 1):  # between the one and the other
+                room = np.concatenate([operands[place], operands[place][:rows]])
+                given = [*operands[:place], room[: len(want)], *operands[place + 1 :]]
+                np.testing.assert_array_equal(call(*given, out=room[rows:]), want)
+
+
+@folds
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
 def test_the_type_stays(fold: Any, dtype: Any) -> None:
     x = sample(fold, (3, 8)).astype(dtype)
@@ -259,6 +278,13 @@ def test_integers_lists_and_nothing(fold: Any) -> None:
         empty = fold(np.zeros(shape))
         assert empty.size == 0
         assert fold.backward(empty, np.zeros(shape)).shape == shape
+
+
+@isas
+@pytest.mark.parametrize("name", ["maxout", "maxout_jvp"])
+def test_the_largest_of_none_is_nan(name: str, isa: str) -> None:
+    ufunc = sweep.compiled(isa)[name]
+    assert np.isnan(ufunc(*[np.zeros((100, 0))] * ufunc.nin)).all()
 
 
 @normalizers
@@ -494,6 +520,44 @@ def test_halves_in_place_and_over_one_another(name: str, unit: str, isa: str) ->
             moved = np.concatenate([some[k], some[k][:1]])
             out = (*(np.empty_like(x[1:]) for x in want[1:]), moved[1:])
             same(run(*(moved[:-1] if j == k else x for j, x in enumerate(some)), out=out), [x[1:] for x in want])
+
+
+ROWWISE = [name for name, ufunc in sweep.compiled(ISAS[-1]).items() if ufunc.signature and "packed" not in name]
+
+
+@given(
+    st.sampled_from(ISAS),
+    st.sampled_from(ROWWISE),
+    st.sampled_from("efd"),
+    st.integers(0, 20),
+    st.integers(1, 70),
+    st.data(),
+)
+def test_rows_of_one_buffer(isa: str, name: str, dtype: str, count: int, width: int, data: st.DataObject) -> None:
+    """Inputs and an output share memory in any way: as if the inputs had been copied first."""
+    ufunc = sweep.compiled(isa)[name]
+    buffer = np.random.default_rng(count).normal(0, 3, 9 + 6 * 20 * 70).astype(dtype)
+
+    def view(core: str) -> Any:
+        """Rows, or columns, that lie apart; a number of each for no core dimension."""
+        shape = (count, width) if core else (count, 1)
+        offset, step, gap, turned, *backward = data.draw(
+            st.tuples(st.integers(0, 9), st.integers(1, 3), st.integers(0, 3), *[st.booleans()] * 3)
+        )
+        inner, outer = shape[::-1] if turned else shape
+        room = np.lib.stride_tricks.as_strided(
+            buffer[offset:], (inner, outer), (buffer.itemsize * (step * outer + gap), buffer.itemsize * step)
+        )
+        found = (room.T if turned else room)[tuple(slice(None, None, -1 if back else 1) for back in backward)]
+        return found if core else found[:, 0]
+
+    inputs, outputs = ([core.strip("()") for core in side.split("),(")] for side in ufunc.signature.split("->"))
+    operands = [view(core) for core in inputs]
+    want = ufunc(*(operand.copy() for operand in operands))
+    places = [view(outputs[0]), *(operand for operand, core in zip(operands, inputs, strict=True) if core == outputs[0])]
+    out = (data.draw(st.sampled_from(places)), *(None for _ in outputs[1:]))
+    got = ufunc(*operands, out=out)
+    same(*([each.copy() for each in (made if isinstance(made, tuple) else (made,))] for made in (got, want)))
 
 
 LEVEL_3_CACHE_SIZE = 194  # glibc's number for sysconf

@@ -165,11 +165,12 @@ struct maxout_loops {
             for_blocks(dimensions[0], pieces, [=](npy_intp i, npy_intp count) {
                 const winners found(in, pieces, i, count);
                 S some[block] = {}, buffer[block];
+                for (npy_intp b = 0; b * B::lanes < count; ++b) store(buffer + b * B::lanes, found.in[b].value);
                 for (int j = 0; j < pieces; ++j) {
                     v.gather_piece(j, i, count, some);
                     for (npy_intp b = 0; b * B::lanes < count; ++b) {
                         const auto &here = found.in[b];
-                        const B before = j ? load<B>(buffer + b * B::lanes) : here.value - here.value;
+                        const B before = load<B>(buffer + b * B::lanes);
                         const B moved = select(here.piece == I(j), load<B>(some + b * B::lanes), before);
                         store(buffer + b * B::lanes, select(here.value == here.value, moved, here.value));
                     }
