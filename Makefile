@@ -22,7 +22,7 @@ bench: .venv/dev
 	$(BIN)/rectified bench
 
 sanitize: .venv/dev
-	tools/sanitize.sh address,undefined tests --ignore=tests/test_tour.py
+	tools/sanitize.sh address,undefined tests -n auto --hypothesis-profile=campaign --ignore=tests/test_tour.py
 	tools/sanitize.sh thread tests/test_threads.py
 
 docs: .venv/dev

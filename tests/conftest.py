@@ -13,6 +13,7 @@ import rectified as rf
 sys.path.append(str(Path(__file__).parents[1] / "tools"))
 
 hypothesis.settings.register_profile("default", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("campaign", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile("default")
 
 
