@@ -51,7 +51,7 @@ RECTIFIED_INLINE void lookup_both(const typename B::integer &index, B &high, B &
     if constexpr (std::is_same_v<typename B::scalar, double>) {  // four loads take half as long as two gathers
         const double *const table = powers<Table>.value;
         B::visit([&](int i) {
-            const __m256i twice = _mm256_and_si256((__m256i)(index.part[i] + index.part[i]), _mm256_set1_epi64x(30));
+            const __m256i twice = _mm256_and_si256((__m256i)(index.part[i] << 1), _mm256_set1_epi64x(30));
             const auto at = [&](int even, int odd) {
                 return _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_load_pd(table + even)), _mm_load_pd(table + odd), 1);
             };

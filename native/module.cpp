@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "families.hpp"
+#include "instruction_sets.hpp"
 #include "registry.hpp"
 #include "threads.hpp"
 
@@ -20,18 +21,12 @@ namespace rectified {
 // One `fill` for each instruction set, which calls those of the families.
 #define RECTIFIED_DECLARE(family) void fill_##family(registry &);
 #define RECTIFIED_CALL(family) fill_##family(to);
-#define RECTIFIED_INSTRUCTION_SET(name)                                   \
-    namespace name {                                                      \
+#define RECTIFIED_DEFINE_FILL(space, name)                                \
+    namespace space {                                                     \
     RECTIFIED_FAMILIES(RECTIFIED_DECLARE)                                 \
     static void fill(registry &to) { RECTIFIED_FAMILIES(RECTIFIED_CALL) } \
     }
-#if defined(__x86_64__)
-RECTIFIED_INSTRUCTION_SET(x86_64_v2)
-RECTIFIED_INSTRUCTION_SET(x86_64_v3)
-RECTIFIED_INSTRUCTION_SET(x86_64_v4)
-#else
-RECTIFIED_INSTRUCTION_SET(baseline)
-#endif
+RECTIFIED_INSTRUCTION_SETS(RECTIFIED_DEFINE_FILL)
 
 namespace {
 
@@ -45,12 +40,12 @@ struct instruction_set {
 std::vector<instruction_set> instruction_sets() {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    return {{"x86-64-v2", __builtin_cpu_supports("x86-64-v2") != 0, x86_64_v2::fill},
-            {"x86-64-v3", __builtin_cpu_supports("x86-64-v3") != 0, x86_64_v3::fill},
-            {"x86-64-v4", __builtin_cpu_supports("x86-64-v4") != 0, x86_64_v4::fill}};
+#define RECTIFIED_IS_PRESENT(name) (__builtin_cpu_supports(name) != 0)
 #else
-    return {{"baseline", true, baseline::fill}};
+#define RECTIFIED_IS_PRESENT(name) true
 #endif
+#define RECTIFIED_ENTRY(space, name) {name, RECTIFIED_IS_PRESENT(name), space::fill},
+    return {RECTIFIED_INSTRUCTION_SETS(RECTIFIED_ENTRY)};
 }
 
 std::string name_of(const ufunc_entry &entry) {

@@ -84,9 +84,6 @@ struct batch {
     friend RECTIFIED_INLINE result operator symbol(const batch &a, const batch &b) { \
         return result::each([&](int i) { return a.part[i] symbol b.part[i]; });      \
     }
-    RECTIFIED_BINARY(+, batch)
-    RECTIFIED_BINARY(-, batch)
-    RECTIFIED_BINARY(*, batch)
     RECTIFIED_BINARY(/, batch)
     RECTIFIED_BINARY(&, batch)
     RECTIFIED_BINARY(|, batch)
@@ -96,6 +93,16 @@ struct batch {
     RECTIFIED_BINARY(>=, integer)
     RECTIFIED_BINARY(==, integer)
 #undef RECTIFIED_BINARY
+
+    // Integers, which may be the bits of a lane that nobody selects, wrap around.
+#define RECTIFIED_WRAPPING(symbol)                                                                     \
+    friend RECTIFIED_INLINE batch operator symbol(const batch &a, const batch &b) {                    \
+        return each([&](int i) { return (register_t<T>)((wraps)a.part[i] symbol(wraps) b.part[i]); }); \
+    }
+    RECTIFIED_WRAPPING(+)
+    RECTIFIED_WRAPPING(-)
+    RECTIFIED_WRAPPING(*)
+#undef RECTIFIED_WRAPPING
 
     friend RECTIFIED_INLINE batch operator-(const batch &a) {
         return each([&](int i) { return -a.part[i]; });
@@ -108,6 +115,9 @@ struct batch {
     }
 
   private:
+    using wraps =
+        register_t<typename std::conditional_t<std::is_integral_v<T>, std::make_unsigned<T>, std::type_identity<T>>::type>;
+
     template <class F, int... I>
     RECTIFIED_INLINE static batch each(F &&f, std::integer_sequence<int, I...>) {
         return batch{from_parts{}, f(I)...};

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run tests on a library that was compiled with sanitizers.
+# Run tests on a library that was compiled with sanitizers, for the best instruction set of this machine alone.
 #
 #     tools/sanitize.sh address,undefined [pytest's arguments]
 #     tools/sanitize.sh thread tests/test_threads.py
@@ -24,7 +24,8 @@ done
 cmake -S . -B "$build/native" -DCMAKE_BUILD_TYPE=None -DPython_EXECUTABLE="$python" \
   -DCMAKE_CXX_FLAGS="-O1 -g1 -fno-omit-frame-pointer -fsanitize=$kind -fno-sanitize-recover=undefined \
   --param asan-instrumentation-with-call-threshold=0" \
-  -DRECTIFIED_OPTIMIZATION=-O1
+  -DRECTIFIED_OPTIMIZATION=-O1 -DRECTIFIED_INSTRUCTION_SETS="$("$python" -c 'from rectified import _native
+print(_native.instruction_sets()[-1])')"
 cmake --build "$build/native" --parallel "$(nproc)"
 
 # The package beside its compiled part, in an environment that has the packages of .venv but not the library there.
