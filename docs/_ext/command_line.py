@@ -34,7 +34,7 @@ def described(name: str, command: Any) -> list[str]:
 
 
 def meaning(option: Any) -> str:
-    given = option.default is not None and not option.is_flag
+    given = option.default not in (None, "") and not option.is_flag
     return f"{option.help} Default: ``{option.default}``." if given else str(option.help)
 
 
