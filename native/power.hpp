@@ -64,6 +64,16 @@ RECTIFIED_INLINE B narrowed(const wide_of<B> &x) {
         return B::each([&](int i) { return single::halves_narrowed(x.part[2 * i], x.part[2 * i + 1]); });
 }
 
+template <class B>
+RECTIFIED_INLINE void add(pair<wide_of<B>> &sum, const wide_of<B> &term) {
+    if constexpr (std::is_same_v<B, wide_of<B>>) {
+        const auto next = sum_of_any(sum.high, term);
+        sum = {next.high, sum.low + next.low};
+    } else {
+        sum.high = sum.high + term;
+    }
+}
+
 // Whether a condition holds in any lane.
 template <class I>
 RECTIFIED_INLINE bool any(const I &condition) {

@@ -522,27 +522,31 @@ def test_halves_in_place_and_over_one_another(name: str, unit: str, isa: str) ->
             same(run(*(moved[:-1] if j == k else x for j, x in enumerate(some)), out=out), [x[1:] for x in want])
 
 
-ROWWISE = [name for name, ufunc in sweep.compiled(ISAS[-1]).items() if ufunc.signature and "packed" not in name]
+ROWWISE = [
+    name
+    for name, ufunc in sweep.compiled(ISAS[-1]).items()
+    if ufunc.signature and "packed" not in name and name.startswith((*(fold.name for fold in FOLDS), "hardtanh_", "silu_"))
+]
 
 
 @given(
     st.sampled_from(ISAS),
     st.sampled_from(ROWWISE),
     st.sampled_from("efd"),
-    st.integers(0, 20),
-    st.integers(1, 70),
+    st.integers(0, 40),
+    st.one_of(st.integers(1, 4), st.integers(5, 150)),
     st.data(),
 )
 def test_rows_of_one_buffer(isa: str, name: str, dtype: str, count: int, width: int, data: st.DataObject) -> None:
     """Inputs and an output share memory in any way: as if the inputs had been copied first."""
     ufunc = sweep.compiled(isa)[name]
-    buffer = np.random.default_rng(count).normal(0, 3, 9 + 6 * 20 * 70).astype(dtype)
+    buffer = np.random.default_rng(count).normal(0, 3, 9 + 6 * 40 * 150).astype(dtype)
 
     def view(core: str) -> Any:
         """Rows, or columns, that lie apart; a number of each for no core dimension."""
         shape = (count, width) if core else (count, 1)
         offset, step, gap, turned, *backward = data.draw(
-            st.tuples(st.integers(0, 9), st.integers(1, 3), st.integers(0, 3), *[st.booleans()] * 3)
+            st.tuples(st.integers(0, 9), st.sampled_from([1, 1, 2, 3]), st.sampled_from([0, 0, 1, 3]), *[st.booleans()] * 3)
         )
         inner, outer = shape[::-1] if turned else shape
         room = np.lib.stride_tricks.as_strided(

@@ -317,12 +317,7 @@ template <bool WithShares, class B>
         [&](const auto *g, const auto *p) __attribute__((always_inline)) {
             D term = widened(load<B>(g));
             if constexpr (WithShares) term = term * widened(load<B>(p));
-            if constexpr (std::is_same_v<B, D>) {
-                const pair<D> next = sum_of_any(sum.high, term);
-                sum = {next.high, sum.low + next.low};
-            } else {
-                sum.high = sum.high + term;
-            }
+            add<B>(sum, term);
         },
         g, p);
     to = sum;

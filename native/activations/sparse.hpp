@@ -6,35 +6,17 @@
 
 namespace rectified::RECTIFIED_TARGET {
 
-// A sum of a row's numbers, with more digits than they have.
-template <class B>
-class longer_sum {
-    using D = wide_of<B>;
-
-  public:
-    RECTIFIED_INLINE void add(const D &term) {
-        if constexpr (std::is_same_v<B, D>) {
-            const pair<D> next = sum_of_any(sum_.high, term);
-            sum_ = {next.high, sum_.low + next.low};
-        } else {
-            sum_.high = sum_.high + term;
-        }
+// A row's sum less one number, from those of its lanes.
+template <class B, class D = wide_of<B>>
+RECTIFIED_INLINE D whole(const row_group<typename B::scalar> &data, const pair<D> &lanes, double less) {
+    if constexpr (std::is_same_v<B, D>) {
+        const pair<D> sum = data.sum(lanes), all = sum_of_any(sum.high, D(-less));
+        const D low = all.low + sum.low;
+        return select(low == low, all.high + low, all.high);  // an infinite sum has no rest
+    } else {
+        return data.sum(lanes.high) - D(less);
     }
-    // Of the whole row, and less one number.
-    RECTIFIED_INLINE D over(const row_group<typename B::scalar> &data, double less) const {
-        if constexpr (std::is_same_v<B, D>) {
-            const pair<D> sum = data.sum(sum_);
-            const pair<D> all = sum_of_any(sum.high, D(-less));
-            const D low = all.low + sum.low;
-            return select(low == low, all.high + low, all.high);  // an infinite sum has no rest
-        } else {
-            return data.sum(sum_.high) - D(less);
-        }
-    }
-
-  private:
-    pair<D> sum_ = {D(0), D(0)};
-};
+}
 
 // max(x - tau, 0), where tau is such that the sum is 1 (Michelot): from a threshold that is too low, what lies above it has
 // a better one, until none falls below. Infinities share alike.
@@ -64,16 +46,16 @@ class sparse_support {
         bad = data.sum(bad);
         threshold_ = D(-1) + bad;
         for (bool better = true; better;) {
-            longer_sum<B> sum;
+            pair<D> sum = {D(0), D(0)};
             D members = D(0);
             each([&](const T *x) __attribute__((always_inline)) {
                 const D z = below(x);
                 const auto is_member = z > threshold_;
-                sum.add(select(is_member, z, D(0)));
+                add<B>(sum, select(is_member, z, D(0)));
                 members = members + select(is_member, D(1), D(0));
             });
             members = data.sum(members) - idle;
-            threshold_ = sum.over(data, 1) / members + bad;
+            threshold_ = whole<B>(data, sum, 1) / members + bad;
             better = any(select(members == count, typename D::integer(0), typename D::integer(-1)));
             count = members;
         }
@@ -134,19 +116,19 @@ struct sparsemax_product {
     RECTIFIED_INLINE static void project(row_group<C> &data, Share share) {
         using B = row_batch<C>;
         using D = wide_of<B>;
-        longer_sum<B> sum;
+        pair<D> sum = {D(0), D(0)};
         D members = D(0);
         data.parts([&](npy_intp i) {
             const strip<B> g = data.in(0, i), from = data.in(1, i);
             together(
                 [&](const auto *g, const auto *at) __attribute__((always_inline)) {
                     const B y = share(at);
-                    sum.add(widened(select(y > B(0), load<B>(g), B(0))));
+                    add<B>(sum, widened(select(y > B(0), load<B>(g), B(0))));
                     members = members + widened(select(y > B(0), B(1), B(0)));
                 },
                 g, from);
         });
-        const D mean = sum.over(data, 0) / data.sum(members);
+        const D mean = whole<B>(data, sum, 0) / data.sum(members);
         data.parts([&](npy_intp i) {
             const strip<B> g = data.in(0, i), from = data.in(1, i);
             together(
