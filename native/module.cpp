@@ -13,6 +13,7 @@
 
 #include "families.hpp"
 #include "instruction_sets.hpp"
+#include "plain_call.hpp"
 #include "registry.hpp"
 #include "threads.hpp"
 
@@ -180,6 +181,8 @@ PyMethodDef methods[] = {
     {"ufuncs_of", ufuncs_of, METH_O, "ufuncs_of(isa): the ufuncs by name, compiled for one instruction set."},
     {"instruction_sets", instruction_sets_present, METH_NOARGS, "The instruction sets that this machine has, worst first."},
     {"add_bfloat16", add_bfloat16, METH_O, "add_bfloat16(dtype): give the ufuncs their loops for this dtype of ml_dtypes."},
+    {"call_plainly", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_plainly)), METH_FASTCALL,
+     "call_plainly(ufunc, operands, given, defaults, keywords): the result; None where it takes NumPy to call it."},
     {"get_num_threads", get_num_threads, METH_NOARGS, "How many threads a large array is split over."},
     {"set_num_threads", set_num_threads, METH_O, "Set how many threads a large array is split over."},
     {"stop_threads", stop_workers, METH_NOARGS, "End the worker threads; a later call starts new ones."},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from rectified import ufuncs
+from rectified._native import call_plainly
 from rectified.formula import evaluate, mathml
 
 if TYPE_CHECKING:
@@ -266,11 +267,7 @@ class Ridge(Activation):
         self._backward_from_output = ufuncs.named(f"{name}_backward_from_output")
 
     def __call__(self, x: Any, /, *parameters: Any, **keywords: Any) -> Any:
-        if keywords or parameters or self._default_values:
-            return self._run(self._value, (x,), parameters, keywords)
-        if "ml_dtypes" in _loaded:
-            ufuncs.learn_bfloat16()
-        return self._value(x)
+        return self._run(self._value, (x,), parameters, keywords)
 
     def derivative(
         self,
@@ -530,14 +527,17 @@ class Ridge(Activation):
         return self._ufunc(f"_{kind}_at_kink"), (*operands, at_kink)
 
     def _run(self, ufunc: np.ufunc, operands: tuple[Any, ...], given: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        rest = self._default_values[len(given) :]
+        done = call_plainly(ufunc, operands, given, self._default_values, keywords)
+        if done is not None:
+            return done
         if keywords and not self._defaults.keys().isdisjoint(keywords):
             names = tuple(self._defaults)
             for name in names[: len(given)]:
                 if name in keywords:
                     raise TypeError(f"{self.name} got its parameter {name!r} twice, by position and by name")
             rest = tuple(keywords.pop(name, self._defaults[name]) for name in names[len(given) :])
-        everything = (*operands, *given, *rest)
+            return self._run(ufunc, operands, given + rest, keywords)
+        everything = (*operands, *given, *self._default_values[len(given) :])
         if "ml_dtypes" in _loaded:
             everything = _beside_bfloat16(everything)
         try:
