@@ -28,7 +28,7 @@ using longer = std::conditional_t<requires { Op::function::ample_for_shorter; },
 template <class Op>
 struct types<Op, float> {
     using computed = std::conditional_t<Op::through_double, longer<Op>, float>;
-    using taken = std::conditional_t<Op::through_double, double, float>;
+    using taken = std::conditional_t<std::is_same_v<computed, double>, double, float>;
 };
 template <class Op>
 struct types<Op, half> {
