@@ -43,14 +43,14 @@ struct types<Op, bfloat16> {
                                      typename types<Op, half>::taken>;
 };
 
-// A backward pass is a kernel of its own where it is cheap; else a loop multiplies what a kernel gives, block by block.
+// A backward pass is a kernel of its own where it is short; else a loop multiplies what a kernel gives, block by block.
 template <class Op>
 struct plan {
     using computed = Op;
     static constexpr bool multiplied = false;
 };
 template <class D>
-    requires(!D::cheap || D::rare)
+    requires(!D::is_short || D::rare)
 struct plan<backward<D>> {
     using computed = D;
     static constexpr bool multiplied = true;

@@ -13,7 +13,7 @@ namespace rectified::RECTIFIED_TARGET {
 // an `out` that is aligned to registers.
 template <class Op, class S, class C, bool FixedParameters>
 struct kernel {
-    static constexpr int registers = std::is_same_v<C, ample> ? 1 : Op::cheap ? registers_if_short : registers_at_once;
+    static constexpr int registers = std::is_same_v<C, ample> ? 1 : Op::is_short ? registers_if_short : registers_at_once;
     using B = batch<C, registers>;
 
     static void run(const S *const *in, S *out, npy_intp count, bool past_caches) {

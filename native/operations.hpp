@@ -22,6 +22,7 @@ struct operation {
     static constexpr int data = Data, parameters = Parameters, inputs = Data + Parameters;
     static constexpr const char *detail = "";
     static constexpr bool cheap = requires { F::piecewise_linear; };            // takes less time than its memory does
+    static constexpr bool is_short = cheap || requires { F::is_short; };        // and has no chains of steps that wait
     static constexpr bool through_double = requires { F::ample_for_shorter; };  // computes float32 in float64
     static constexpr bool rare = false;                                         // not worth code of its own for each case
 };
@@ -80,7 +81,7 @@ struct derivative_wrt : operation<F, 1, parameters_of<F>()> {
 template <class F>
 struct derivative_from_output : operation<F, 1, parameters_of<F>()> {
     static constexpr const char *kind = "derivative", *detail = "_from_output";
-    static constexpr bool cheap = true;
+    static constexpr bool cheap = true, is_short = true;
     template <class... B>
     RECTIFIED_INLINE static auto of(const B &...in) {
         return F::derivative_from_output(in...);
@@ -90,7 +91,7 @@ struct derivative_from_output : operation<F, 1, parameters_of<F>()> {
 template <class D>
 struct backward : operation<typename D::function, 2, D::parameters> {
     static constexpr const char *kind = "backward", *detail = D::detail;
-    static constexpr bool cheap = D::cheap, through_double = D::through_double, rare = D::rare;
+    static constexpr bool cheap = D::cheap, is_short = D::is_short, through_double = D::through_double, rare = D::rare;
     template <class B, class... In>
     RECTIFIED_INLINE static B of(const B &dy, const In &...in) {
         return dy * D::of(in...);

@@ -8,6 +8,7 @@ namespace rectified::RECTIFIED_TARGET {
 
 struct softsign : ridge {
     static constexpr const char *name = "softsign";
+    static constexpr bool is_short = true;
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
@@ -54,6 +55,7 @@ inline constexpr T root_of_unit = T(1) / (std::int64_t(1) << format<T>::headroom
 struct squareplus : ridge {
     static constexpr const char *name = "squareplus";
     static constexpr const char *parameters[] = {"b"};
+    static constexpr bool is_short = true;
 
     // Left of 0 the sum cancels: there the value is h = b / (2 (a + s)), a = |x|, and right of 0 it is x + h.
     template <class B>
@@ -211,6 +213,7 @@ struct sparse_sigmoid : ridge {
 // Its integral.
 struct sparse_plus : ridge {
     static constexpr const char *name = "sparse_plus";
+    static constexpr bool is_short = true;
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {

@@ -95,6 +95,7 @@ struct hardsigmoid : ridge {
 // x hardsigmoid(x)
 struct hardswish : ridge {
     static constexpr const char *name = "hardswish";
+    static constexpr bool is_short = true;
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {

@@ -179,6 +179,7 @@ struct thresholded_relu : ridge, pass_or_stop {
 
 struct squared_relu : ridge {
     static constexpr const char *name = "squared_relu";
+    static constexpr bool is_short = true;
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {

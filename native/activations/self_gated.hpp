@@ -139,6 +139,7 @@ struct gelu_tanh : ridge {
 // more.
 struct dish : ridge {
     static constexpr const char *name = "dish";
+    static constexpr bool is_short = true;
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
@@ -200,6 +201,7 @@ struct dish : ridge {
 
 struct lisht : ridge {
     static constexpr const char *name = "lisht";
+    static constexpr bool is_short = true;
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {

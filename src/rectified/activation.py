@@ -234,7 +234,10 @@ def _beside_bfloat16(operands: tuple[Any, ...]) -> tuple[Any, ...]:
     """Python's numbers as bfloat16 where there is an array of it; by NumPy's rules both would become float32."""
     ufuncs.learn_bfloat16()
     bfloat16 = _loaded["ml_dtypes"].bfloat16
-    if not any(getattr(operand, "dtype", None) == bfloat16 for operand in operands):
+    for operand in operands:
+        if getattr(getattr(operand, "dtype", None), "type", None) is bfloat16:
+            break
+    else:
         return operands
     return tuple(bfloat16(each) if isinstance(each, int | float) else each for each in operands)
 

@@ -394,12 +394,14 @@ class _OfHalves(Fold):
 
     def _made(self, ufunc: np.ufunc, operands: tuple[Any, ...], place: int, /, **keywords: Any) -> Any:
         """What a ufunc makes of rows; where the axis is another one, or broadcast, of numbers that are rows of one."""
-        if keywords:
-            self._refuse_unknown(keywords, _KEYWORDS)
         everything = (*operands, *self.function._default_values)
+        are_rows = place == -1 and self._has_numbers and _are_rows(operands[0], operands[-1])
+        if are_rows and operands[0].dtype.kind == operands[-1].dtype.kind == "f" and keywords.keys() <= {"out"}:
+            return ufunc(*everything, **keywords)  # as below, without delay
+        self._refuse_unknown(keywords, _KEYWORDS)
         if "ml_dtypes" in sys.modules:
             everything = _beside_bfloat16(everything)
-        if place == -1 and self._has_numbers and _are_rows(operands[0], operands[-1]):
+        if are_rows:
             return ufunc(*everything, **keywords)
         out = keywords.pop("out", None)
         if out is not None:
