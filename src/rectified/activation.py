@@ -233,9 +233,10 @@ def _floating(x: Any) -> Any:
 def _beside_bfloat16(operands: tuple[Any, ...]) -> tuple[Any, ...]:
     """Python's numbers as bfloat16 where there is an array of it; by NumPy's rules both would become float32."""
     ufuncs.learn_bfloat16()
-    bfloat16 = _loaded["ml_dtypes"].bfloat16
+    bfloat16: Any = _loaded["ml_dtypes"].bfloat16
     for operand in operands:
-        if getattr(getattr(operand, "dtype", None), "type", None) is bfloat16:
+        kind: Any = getattr(getattr(operand, "dtype", None), "type", None)
+        if kind is bfloat16:
             break
     else:
         return operands

@@ -119,6 +119,22 @@ class Evidence:
         """How many units there are."""
         return len(self.fired)
 
+    def part(self, units: slice, gradient_squares: float = 0.0, gradients: int = 0) -> Evidence:
+        """That of some of the units, whose gradient is another one."""
+        return Evidence(
+            self.samples,
+            self.steps,
+            self.max_slope[units],
+            self.min_slope[units],
+            self.fired[units],
+            self.nans[units],
+            self.sum_output[units],
+            self.sum_abs_output[units],
+            gradient_squares,
+            gradients,
+            self.examples,
+        )
+
     def __add__(self, other: Evidence) -> Evidence:
         if self.units != other.units:
             raise ValueError(f"evidence of {self.units} units and of {other.units} is not of one layer")

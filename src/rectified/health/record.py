@@ -105,4 +105,7 @@ class Run:
 
     def layer(self, name: str, function: str, units: int, parameters: Mapping[str, float] | None = None) -> Layer:
         """The layer of that name, which is made where it is new."""
-        return self.layers.setdefault(name, Layer(name, function, units, dict(parameters or {})))
+        found = self.layers.get(name)
+        if found is None:
+            found = self.layers[name] = Layer(name, function, units, dict(parameters or {}))
+        return found

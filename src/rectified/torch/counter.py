@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
+from math import isfinite
 from operator import add
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence
 from rectified.torch.slopes import Slopes
-from rectified.torch.tally import Counted, Measure, Measures
+from rectified.torch.tally import Measure, Measures
 
 _MOST_ELEMENTS = 2**17  # that wait
 _MOST_BATCHES = 64
@@ -50,7 +51,7 @@ class Counter:
         self._waiting = 0
         self._first = self._last = -1
         self._measures = Measures(slopes)
-        self._counted: list[Counted] = []
+        self._elsewhere: list[Evidence] = []
         self._gradients: list[Tensor] = []
 
     def see(self, x: Tensor, y: Tensor, step: int) -> None:
@@ -58,7 +59,9 @@ class Counter:
         kept = (y if self._is_told_by_output else x).detach()
         if kept.numel() == 0 or ((kept.shape, kept.dtype) != self._form and not self._has_room(kept)):
             return
-        self._seen(step, step)
+        if self._first < 0:
+            self._first = step
+        self._last = step
         if self._most == 1:
             self._measures.add(Measure.of(kept.unsqueeze(0), y.detach().unsqueeze(0), self._axis + 1, self._slopes))
             return
@@ -71,10 +74,9 @@ class Counter:
         if self._waiting == self._most:
             self._measure_waiting()
 
-    def add(self, counted: Counted, first: int, last: int) -> None:
-        """Count what was counted elsewhere, from some step to another."""
-        self._seen(first, last)
-        self._counted.append(counted)
+    def add(self, evidence: Evidence, units: slice) -> None:
+        """Count what was counted elsewhere, where the layer has some of the units."""
+        self._elsewhere.append(evidence.part(units, *self._taken_gradients()))
 
     def fits(self, units: int) -> bool:
         """Whether a batch has as many units as those before."""
@@ -94,19 +96,21 @@ class Counter:
 
     def evidence(self, activation: Ridge) -> Evidence | None:
         """What was counted since the last time; None for nothing. Only here the device is waited for."""
-        if self._first < 0:
-            return None
-        self._measure_waiting()
-        counted, measured = self._counted, self._measures.take()
-        if measured is not None:
-            counted.append(measured)
-        steps, gradients = (self._first, self._last), self._gradients
-        self._first, self._counted, self._gradients = -1, [], []
-        return reduce(add, counted).evidence(activation, self._slopes, steps, gradients) if counted else None
+        found, self._elsewhere = self._elsewhere, []
+        if self._first >= 0:
+            self._measure_waiting()
+            counted = self._measures.take()
+            if counted is not None:
+                steps = self._first, self._last
+                found.append(counted.evidence(activation, self._slopes, steps, *self._taken_gradients()))
+            self._first = -1
+        return reduce(add, found) if found else None
 
-    def _seen(self, first: int, last: int) -> None:
-        self._first = first if self._first < 0 else min(first, self._first)
-        self._last = max(last, self._last)
+    def _taken_gradients(self) -> tuple[float, int]:
+        """The sum of the squares that were seen, and how many they are; they are seen once."""
+        gradients, self._gradients = self._gradients, []
+        squares = [square for square in map(float, gradients) if isfinite(square)]
+        return sum(squares), len(squares)
 
     def _has_room(self, like: Tensor) -> bool:
         """Make room for batches like this one to wait in, none for large ones. Whether it has the units of those before."""

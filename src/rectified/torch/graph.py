@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
 Node = Any  # autograd's
-_RAW = {"_saved_result": "_raw_saved_result", "_saved_self": "_raw_saved_self"}
+_HOOKS = {name: attrgetter(f"_raw{name}.unpack_hook") for name in ("_saved_result", "_saved_self")}
 
 
 class Saved(NamedTuple):
@@ -61,22 +62,20 @@ class Saved(NamedTuple):
 
     def tensors(self, nodes: Sequence[Node]) -> list[Tensor] | None:
         """What nodes keep; None where it was overwritten, or hooks of the program keep it, which may compute it anew."""
-        raw = _RAW[self.name]
-        for node in nodes:
-            if getattr(node, raw).unpack_hook is not None:
-                return None
+        if any(hook is not None for hook in map(_HOOKS[self.name], nodes)):
+            return None
         try:
-            return [getattr(node, self.name) for node in nodes]
+            return list(map(attrgetter(self.name), nodes))
         except RuntimeError:
             return None
 
 
-class _Look(NamedTuple):
-    """What is behind a node: of which kinds, which of them to look at, and which of them are learned, by ``id``."""
+class _Edge(NamedTuple):
+    """From a node to one behind it: of which kind that is, the ``id`` of its parameter or 0, and whether to look at it."""
 
-    kinds: list[type]
-    followed: list[int]
-    learned: list[tuple[int, int]]
+    kind: Any
+    parameter: int
+    is_followed: bool
 
 
 @dataclass(frozen=True)
@@ -90,14 +89,14 @@ class Way:
     ----------
     starts : list of type
         The kinds of the nodes of what is returned.
-    looks : list
+    looks : list of list
         For each node that is looked at, in order, what is behind it.
     ends : list of int
         Which of them are wanted.
     """
 
     starts: list[type]
-    looks: list[_Look]
+    looks: list[list[_Edge]]
     ends: list[int]
 
     @classmethod
@@ -137,15 +136,15 @@ class Way:
         order = {place: number for number, place in enumerate(sorted(along | beside))}
         looks = []
         for place in order:
-            behind = [node for node, _ in nodes[place].next_functions]
-            first = {places[node]: number for number, node in reversed(list(enumerate(behind))) if node is not None}
-            followed = sorted(number for child, number in first.items() if child in order and before[child] == place)
-            learned = [
-                (number, id(edge[0].variable))
-                for number, edge in enumerate(nodes[place].next_functions)
-                if _is_learned(edge)
-            ]
-            looks.append(_Look(list(map(type, behind)), followed, learned))
+            edges = nodes[place].next_functions
+            first = {places[node]: number for number, (node, _) in reversed(list(enumerate(edges))) if node is not None}
+            followed = {number for child, number in first.items() if child in order and before[child] == place}
+            looks.append(
+                [
+                    _Edge(type(edge[0]), id(edge[0].variable) if _is_learned(edge) else 0, number in followed)
+                    for number, edge in enumerate(edges)
+                ]
+            )
         return cls(starts, looks, [order[places[node]] for node in wanted])
 
     def nodes(self, returned: Any) -> list[Node] | None:
@@ -153,14 +152,15 @@ class Way:
         found = list(_roots(returned))
         if list(map(type, found)) != self.starts:
             return None
-        for place, (kinds, followed, learned) in enumerate(self.looks):
-            behind = [node for node, _ in found[place].next_functions]
-            if list(map(type, behind)) != kinds:
+        for place, look in enumerate(self.looks):
+            edges: Any = found[place].next_functions
+            if len(edges) != len(look):
                 return None
-            for number, variable in learned:
-                if id(behind[number].variable) != variable:
+            for (node, _), (kind, parameter, is_followed) in zip(edges, look, strict=True):
+                if type(node) is not kind or (parameter and id(node.variable) != parameter):
                     return None
-            found.extend([behind[number] for number in followed])
+                if is_followed:
+                    found.append(node)
         return [found[place] for place in self.ends]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
-from math import inf, isfinite, prod
+from math import inf, prod
 from operator import add
 from threading import local
 from typing import Any, NamedTuple
@@ -104,17 +104,23 @@ class Measure(NamedTuple):
         high = [torch.cat(rows) for rows in zip(*(part.high for part in parts), strict=True)]
         return cls(first.values, first.examples, total, magnitude, fired, low, high)
 
-    def side_by_side(self) -> Measure:
-        """The rows one after the other in one row, as if their units were those of one layer."""
-        total = self.total.reshape(1, -1)
+    def side_by_side(self, layers: int) -> Measure:
+        """Rows of several layers in turn, as if their units were those of one."""
+        if layers == 1:
+            return self
+
+        def wide(rows: Tensor) -> Tensor:
+            return rows.reshape(len(rows) // layers, -1)
+
+        total = wide(self.total)
         return Measure(
             self.values,
             self.examples,
             total,
-            total if self.magnitude is self.total else self.magnitude.reshape(1, -1),
-            None if self.fired is None else self.fired.reshape(1, -1),
-            [row.reshape(1, -1) for row in self.low],
-            [row.reshape(1, -1) for row in self.high],
+            total if self.magnitude is self.total else wide(self.magnitude),
+            None if self.fired is None else wide(self.fired),
+            list(map(wide, self.low)),
+            list(map(wide, self.high)),
         )
 
     def counted(self) -> Counted:
@@ -166,21 +172,8 @@ class Counted:
             np.maximum(self.high, other.high),
         )
 
-    def part(self, units: slice) -> Counted:
-        """Some of the units."""
-        return Counted(
-            self.samples,
-            self.examples,
-            self.nans[units],
-            self.fired[units],
-            self.total[units],
-            self.magnitude[units],
-            self.low[:, units],
-            self.high[:, units],
-        )
-
     def evidence(
-        self, activation: Ridge, slopes: Slopes, steps: tuple[int, int], gradients: Sequence[Tensor] = ()
+        self, activation: Ridge, slopes: Slopes, steps: tuple[int, int], gradient_squares: float = 0.0, gradients: int = 0
     ) -> Evidence:
         """What the counters say, with the catalogue's derivative of the inputs that were kept."""
         seen, fired = self.samples - self.nans, self.fired
@@ -190,7 +183,6 @@ class Counted:
                 steepest[seen == 0] = flattest[seen == 0] = np.nan
         else:
             steepest, flattest = _extremes(activation, np.concatenate([self.low, self.high]))
-        squares = [square for square in map(float, gradients) if isfinite(square)]
         return Evidence(
             samples=self.samples,
             steps=steps,
@@ -200,8 +192,8 @@ class Counted:
             nans=self.nans.astype(np.int64),
             sum_output=self.total,
             sum_abs_output=self.magnitude,
-            gradient_squares=sum(squares),
-            gradients=len(squares),
+            gradient_squares=gradient_squares,
+            gradients=gradients,
             examples=self.examples,
         )
 
@@ -265,10 +257,13 @@ class Measures:
     ----------
     slopes : Slopes
         Of the units' function.
+    layers : int
+        So many have their rows in each measure.
     """
 
-    def __init__(self, slopes: Slopes) -> None:
+    def __init__(self, slopes: Slopes, layers: int = 1) -> None:
         self._slopes = slopes
+        self._layers = layers
         self._waiting: list[Measure] = []
         self._tally: Tally | None = None
 
@@ -278,7 +273,7 @@ class Measures:
         if len(self._waiting) == _MOST_MEASURES:
             if self._tally is None:
                 like = measure.low[0] if measure.low else measure.total
-                self._tally = Tally.new(like.shape[1], self._slopes, like.dtype, like.device)
+                self._tally = Tally.new(like.shape[1] * self._layers, self._slopes, like.dtype, like.device)
             for joined in self._joined():
                 self._tally.add(joined)
 
@@ -296,7 +291,7 @@ class Measures:
         for measure in self._waiting:
             sizes.setdefault((measure.values, measure.examples, measure.total.device), []).append(measure)
         self._waiting = []
-        return [Measure.joined(parts) for parts in sizes.values()]
+        return [Measure.joined(parts).side_by_side(self._layers) for parts in sizes.values()]
 
 
 def _array(tensor: Tensor) -> NDArray[np.floating]:

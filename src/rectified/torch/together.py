@@ -55,10 +55,9 @@ class Together:
 
 class _Group:
     def __init__(self, site: Site, units: int, counters: list[Counter]) -> None:
-        self._slopes, self._axis, self._again = site.slopes, site.axis or 0, site.again
-        self._units = units
+        self._site, self._axis, self._units = site, site.axis or 0, units
         self._counters = counters
-        self._measures = Measures(site.slopes)
+        self._measures = Measures(site.slopes, len(counters))
         self._first = self._last = -1
 
     def see(self, batches: list[Tensor], step: int, *, is_output: bool) -> None:
@@ -66,12 +65,13 @@ class _Group:
             self._first = step
         self._last = step
         x = torch.stack(batches) if len(batches) > 1 else batches[0].unsqueeze(0)
-        y = x if is_output else self._again(x.flatten(0, 1)).view_as(x)
-        self._measures.add(Measure.of(x, y, self._axis + 1, self._slopes).side_by_side())
+        y = x if is_output else self._site.again(x.flatten(0, 1)).view_as(x)
+        self._measures.add(Measure.of(x, y, self._axis + 1, self._site.slopes))
 
     def hand_out(self) -> None:
         counted = self._measures.take()
-        if counted is not None:
-            for number, counter in enumerate(self._counters):
-                place = slice(number * self._units, (number + 1) * self._units)
-                counter.add(counted.part(place), self._first, self._last)
+        if counted is None:
+            return
+        evidence = counted.evidence(self._site.activation, self._site.slopes, (self._first, self._last))
+        for number, counter in enumerate(self._counters):
+            counter.add(evidence, slice(number * self._units, (number + 1) * self._units))
