@@ -21,7 +21,7 @@ from rectified.health.report import Report  # noqa: E402
 from rectified.health.verdict import DEAD, LINEAR, SATURATED  # noqa: E402
 from rectified.torch import watch  # noqa: E402
 from rectified.torch.slopes import Slopes  # noqa: E402
-from rectified.torch.tally import Measure  # noqa: E402
+from rectified.torch.tally import Measure, _positive  # noqa: E402
 from torch_networks import NETWORKS, Convolutions, Healthy, Network, Residual, Sigmoidal, built, compare, train  # noqa: E402
 
 
@@ -247,6 +247,28 @@ def test_a_value_fires_for_tensors_where_it_does_for_arrays(row: rf.Ridge, dtype
     expected = Evidence.of(row, array)
     np.testing.assert_array_equal(found.fired, expected.fired)
     np.testing.assert_array_equal(found.max_slope > 0, expected.fired)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("is_contiguous", [True, False])
+@pytest.mark.parametrize("shape", [(3, 70, 37), (2, 3, 5, 1), (1, 2, 19, 3, 7), (2, 1, 4, 5000), (1, 33)])
+def test_what_is_positive_is_added_up(shape: tuple[int, ...], is_contiguous: bool, threads: int) -> None:
+    axis = min(2, len(shape) - 1)
+    y = torch.relu(torch.randn(shape, generator=torch.Generator().manual_seed(0)))
+    y.select(axis, 1).select(0, 0).fill_(float("nan"))
+    y.select(axis, 2).select(0, 0).fill_(float("inf"))
+    if not is_contiguous:
+        y = y.transpose(0, axis).contiguous().transpose(0, axis)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        total, fired = _positive(y, axis)
+    finally:
+        torch.set_num_threads(before)
+    others = tuple(other for other in range(1, len(shape)) if other != axis)
+    expected, count = y.numpy().sum(others, np.float64), (y > 0).numpy().sum(others)
+    np.testing.assert_allclose(total, expected, rtol=1e-6)
+    np.testing.assert_array_equal(np.where(np.isnan(expected), 0, fired), np.where(np.isnan(expected), 0, count))
 
 
 def test_a_clamp_that_is_no_activation() -> None:

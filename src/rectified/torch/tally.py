@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import threshold
 
+from rectified._native import tally
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence, steepness
 from rectified.torch.slopes import Slopes
@@ -26,6 +27,7 @@ from rectified.torch.slopes import Slopes
 _ALL = ((-inf, inf),)
 _MOST_MEASURES = 64  # that wait
 _MOST_ROOMS = 64  # and views of them
+_PASSES = 3
 _rooms = local()
 
 
@@ -69,15 +71,15 @@ class Measure(NamedTuple):
         """
         x, y = _wide(x), _wide(y)
         others = [other for other in range(1, x.ndim) if other != axis]
-        total = _sum(y, axis)
-        magnitude = total if slopes.nonnegative else _sum(y.abs(), axis)
         firing = slopes.firing_in_double if x.dtype == torch.float64 else slopes.firing
-        if firing == _ALL:
-            fired = None
-        elif slopes.idempotent and firing == ((0.0, inf),):  # the input is the output, which is never negative
-            fired = _sum(torch.sign(y, out=_scratch(y)), axis)
+        fired: Tensor | None
+        if slopes.idempotent and slopes.nonnegative and firing == ((0.0, inf),):  # the input is the output
+            total, fired = _positive(y, axis)
+            magnitude = total
         else:
-            fired = _fired(x, axis, firing)
+            total = _sum(y, axis)
+            magnitude = total if slopes.nonnegative else _sum(y.abs(), axis)
+            fired = None if firing == _ALL else _fired(x, axis, firing)
         low: list[Tensor] = []
         high: list[Tensor] = []
         if not slopes.constant:
@@ -324,6 +326,18 @@ def _sum(values: Tensor, axis: int) -> Tensor:
 
 def _extreme(values: Tensor, others: list[int], extreme: Callable[..., Tensor]) -> Tensor:
     return extreme(values, others) if others else values.clone()
+
+
+def _positive(y: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """The sum of what is never negative, and how many of it are not 0. PyTorch goes over memory three times for that."""
+    on_cpu = y.device.type == "cpu" and y.dtype == torch.float32 and y.is_contiguous()
+    if not on_cpu or torch.get_num_threads() > _PASSES:
+        return _sum(y, axis), _sum(torch.sign(y, out=_scratch(y)), axis)
+    batches, *others = y.shape
+    numbers = y.detach().numpy().reshape(batches, prod(others[: axis - 1]), others[axis - 1], prod(others[axis:]))
+    total, fired = np.empty((2, batches, others[axis - 1]), np.float32)
+    tally(numbers, total, fired)
+    return torch.from_numpy(total), torch.from_numpy(fired)
 
 
 def _fired(x: Tensor, axis: int, firing: Sequence[tuple[float, float]]) -> Tensor:
