@@ -58,15 +58,27 @@ class _Group:
         self._site, self._axis, self._units = site, site.axis or 0, units
         self._counters = counters
         self._measures = Measures(site.slopes, len(counters))
+        self._room: Tensor | None = None
         self._first = self._last = -1
 
     def see(self, batches: list[Tensor], step: int, *, is_output: bool) -> None:
         if self._first < 0:
             self._first = step
         self._last = step
-        x = torch.stack(batches) if len(batches) > 1 else batches[0].unsqueeze(0)
+        x = self._stacked(batches)
         y = x if is_output else self._site.again(x.flatten(0, 1)).view_as(x)
         self._measures.add(Measure.of(x, y, self._axis + 1, self._site.slopes))
+
+    def _stacked(self, batches: list[Tensor]) -> Tensor:
+        """All in one, in the room of those before: new room each time costs more than the copy."""
+        first = batches[0]
+        if len(batches) == 1:
+            return first.unsqueeze(0)
+        shape = len(batches), *first.shape
+        if self._room is None or self._room.shape != shape:
+            with torch.inference_mode(False):  # or it could not change outside of it
+                self._room = torch.empty(shape, dtype=first.dtype, device=first.device)
+        return torch.stack(batches, out=self._room)
 
     def hand_out(self) -> None:
         counted = self._measures.take()
