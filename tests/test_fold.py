@@ -448,6 +448,22 @@ def test_sparsemax_is_the_nearest_distribution(n: int, seed: int) -> None:
     assert (x[y == 0] <= lost[0] + 1e-14).all()
 
 
+@isas
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_sparsemax_ends_where_numbers_lie_on_its_threshold(dtype: Any, isa: str) -> None:
+    """Whether they belong to the support is a matter of rounding; so is whether the next threshold says the same."""
+    random = np.random.default_rng(0)
+    x = random.integers(-8, 9, (2000, 7)) / 10
+    x[:100] = [0, 2.0**-52, -(2.0**-51), 0, -0.25, -0.25, -0.25]
+    x = x.astype(dtype)
+    y = sweep.compiled(isa)["sparsemax"](x)
+    for layout in (x[:13], np.asfortranarray(x), np.repeat(x, 2, -1)[:, ::2]):
+        np.testing.assert_array_equal(sweep.compiled(isa)["sparsemax"](layout), y[: len(layout)])
+    np.testing.assert_allclose(y.astype(np.float64).sum(-1), 1, rtol=8 * float(np.finfo(dtype).eps))
+    for row in x[:300]:  # longer than what a register has lanes
+        assert np.isfinite(sweep.compiled(isa)["sparsemax"](np.repeat(row, 40))).all()
+
+
 def test_hardmax_takes_the_first() -> None:
     x = np.array([[1.0, 3, 3], [2, 2, 2], [-np.inf] * 3, [np.nan, 1, 2]])
     np.testing.assert_array_equal(rf.hardmax(x), [[0, 1, 0], [1, 0, 0], [1, 0, 0], [np.nan] * 3])
