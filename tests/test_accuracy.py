@@ -176,6 +176,20 @@ def test_distances_at_the_ends_of_float64(name: str, epsilon: float) -> None:
     check_variant(rf.catalogue[name].bind(epsilon=epsilon), np.exp2(np.concatenate(exponents)))
 
 
+@pytest.mark.parametrize(
+    ("alpha", "x"),
+    [
+        (3914.365478515625, -0.9358742833137512),
+        (437.46490478515625, -1.7089029550552368),
+        (125.29875183105469, -3.994061678613825e-11),
+        (0.00777495838701725, -4.16166521520219e-21),
+    ],
+)
+def test_celu_beside_a_quotient_with_a_rest(alpha: float, x: float) -> None:
+    """x / alpha is not a float32, and its square misses twice what it lacks."""
+    check_variant(rf.celu.bind(alpha=alpha), np.float32([x]))
+
+
 def check_variant(variant: Any, x: Any) -> None:
     dtype = x.dtype.type
     for operation in operations(variant):
