@@ -186,7 +186,7 @@ def test_distances_at_the_ends_of_float64(name: str, epsilon: float) -> None:
     ],
 )
 def test_celu_beside_a_quotient_with_a_rest(alpha: float, x: float) -> None:
-    """x / alpha is not a float32, and its square misses twice what it lacks."""
+    """The quotient is no float32, and its square misses twice what it lacks."""
     check_variant(rf.celu.bind(alpha=alpha), np.float32([x]))
 
 

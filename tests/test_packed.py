@@ -129,3 +129,11 @@ def test_bad_input() -> None:
 def test_nan_is_passed_on(function: Any) -> None:
     y, _ = function.forward_packed(np.array([np.nan, 1.0]))
     assert np.isnan(y[0])
+
+
+@pytest.mark.parametrize("slope", [-2.0, -0.5])
+def test_a_third_value_at_a_kink_is_that_of_the_left(slope: float) -> None:
+    x, dy = np.array([-1.0, -0.0, 0.0, 1.0]), np.ones(4)
+    _, bits = rf.leaky_relu.forward_packed(x, slope)
+    np.testing.assert_array_equal(rf.leaky_relu.backward_packed(dy, bits, slope), [slope, slope, slope, 1])
+    np.testing.assert_array_equal(rf.leaky_relu.backward(dy, x, slope), [slope, 0, 0, 1])

@@ -471,7 +471,8 @@ class Ridge(Activation):
         """``dy * f'(x)`` from the bits of `forward_packed`: ``backward_packed(dy, bits, *parameters, out=dx)``.
 
         The attribute is absent where the derivative takes more than two values. NaN in `x` counts as the side on which
-        the function passes it on.
+        the function passes it on, and 0 as the left side where the derivative there is a third value, 0, as that of
+        `leaky_relu` with a negative slope is.
 
         Parameters
         ----------
