@@ -6,9 +6,7 @@
 #include <numpy/arrayobject.h>
 #include <numpy/ufuncobject.h>
 
-#include <cmath>
 #include <cstdint>
-#include <limits>
 
 namespace rectified {
 
@@ -105,10 +103,8 @@ class plain_call {
         const int type = PyArray_TYPE(like_);
         for (int k = 0; k < count_; ++k) {
             if (steps_[k] || type == NPY_DOUBLE) continue;
-            const double value = numbers_[k].as_double;
-            if (type != NPY_FLOAT || (std::isfinite(value) && std::abs(value) > std::numeric_limits<float>::max()))
-                return false;  // NumPy warns of an overflow
-            numbers_[k].as_float = static_cast<float>(value);
+            if (type != NPY_FLOAT) return false;
+            numbers_[k].as_float = static_cast<float>(numbers_[k].as_double);
         }
         return true;
     }

@@ -164,7 +164,34 @@ variants = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: vari
 def test_other_parameters(variant: Any, dtype: Any) -> None:
     kinks = np.array(variant.kinks, dtype)
     x = np.concatenate([stratified(dtype, 120), kinks, *(np.nextafter(kinks, dtype(end)) for end in (-np.inf, np.inf))])
-    x = x[np.isfinite(x)]  # formulas such as 0 x leave infinity open
+    check_variant(variant, x[np.isfinite(x)])  # formulas such as 0 x leave infinity open
+
+
+@pytest.mark.parametrize("epsilon", [1e-4, 0.3, 22.5, 100.0])
+@pytest.mark.parametrize("name", rf.catalogue.of("radial"))
+def test_distances_at_the_ends_of_float64(name: str, epsilon: float) -> None:
+    """Subnormal ones, which lose digits in a product; and those with a power that is subnormal, or no number."""
+    random = np.random.default_rng(0)
+    exponents = [random.uniform(*ends, 15) for ends in ((-1074, -1000), (-545, -500), (200, 320))]
+    check_variant(rf.catalogue[name].bind(epsilon=epsilon), np.exp2(np.concatenate(exponents)))
+
+
+@pytest.mark.parametrize(
+    ("alpha", "x"),
+    [
+        (3914.365478515625, -0.9358742833137512),
+        (437.46490478515625, -1.7089029550552368),
+        (125.29875183105469, -3.994061678613825e-11),
+        (0.00777495838701725, -4.16166521520219e-21),
+    ],
+)
+def test_celu_beside_a_quotient_with_a_rest(alpha: float, x: float) -> None:
+    """The quotient is no float32, and its square misses twice what it lacks."""
+    check_variant(rf.celu.bind(alpha=alpha), np.float32([x]))
+
+
+def check_variant(variant: Any, x: Any) -> None:
+    dtype = x.dtype.type
     for operation in operations(variant):
         with np.errstate(under="ignore"):
             exact = Oracle(variant, operation, dtype)

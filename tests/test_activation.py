@@ -126,6 +126,21 @@ def test_derivative_by_the_slope() -> None:
     np.testing.assert_array_equal(rf.leaky_relu.derivative(X, wrt="x"), rf.leaky_relu.derivative(X))
 
 
+@pytest.mark.parametrize("large", [1e5, 10**6, 1e300])
+def test_a_parameter_that_a_short_type_has_no_place_for(large: float) -> None:
+    """NumPy casts it to an infinity, and would warn."""
+    x = np.array([-2.0, 2.0])
+    for dtype in (np.float16, np.float32):
+        with np.errstate(all="raise"):
+            for got in (
+                rf.hardtanh(x.astype(dtype), -1, large),
+                rf.hardtanh(x.astype(dtype), -1, max_val=large),
+                rf.hardtanh.bind(max_val=large)(x.astype(dtype)),
+                rf.hardtanh.forward_packed(x.astype(dtype), -1, large)[0],
+            ):
+                np.testing.assert_array_equal(got, rf.hardtanh(x, -1, large).astype(dtype), strict=True)
+
+
 # ---- kinks ----------------------------------------------------------------------------------------------------------
 
 
@@ -275,7 +290,17 @@ def test_docstring(activation: rf.Activation) -> None:
             ValueError,
             "relu: at_kink is between 0 (left) and 1 (right), not nan",
         ),
+        (
+            lambda: rf.relu.derivative(np.zeros(2), at_kink=np.array([0, 1])),
+            ValueError,
+            "relu: at_kink is between 0 (left) and 1 (right), not [0 1]",
+        ),
         (lambda: rf.relu.derivative(1.0, wrt="y"), ValueError, "relu: wrt is one of 'x', not 'y'"),
+        (
+            lambda: rf.leaky_relu.derivative(1.0, wrt=["slope"]),
+            ValueError,
+            "leaky_relu: wrt is one of 'x', 'slope', not ['slope']",
+        ),
         (
             lambda: rf.leaky_relu.backward(1.0, 1.0, wrt="y"),
             ValueError,
@@ -311,7 +336,7 @@ def test_docstring(activation: rf.Activation) -> None:
         (
             lambda: rf.maxout.derivative(np.zeros(4), out=np.zeros(3)),
             ValueError,
-            "maxout: out has the shape (3,), and x has (4,)",
+            "maxout: out has the shape (3,), and the result has (4,)",
         ),
     ],
 )

@@ -138,6 +138,15 @@ def test_range(activation: rf.Activation) -> None:
     assert values.max() <= high + 1e-15
 
 
+@pytest.mark.parametrize("beta", [-2.0, 0.0, 1e-320, 0.5, 30.0])
+def test_range_of_silu(beta: float) -> None:
+    silu = rf.silu.bind(beta=beta)
+    low, high = silu.range
+    values = silu(np.linspace(-50, 50, 10001))
+    assert low - 1e-15 <= values.min()
+    assert values.max() <= high + 1e-15
+
+
 @ROWS
 def test_kinks_follow_the_parameters(activation: rf.Activation) -> None:
     assert len(activation.kinks) <= len(activation.kink_formulas)

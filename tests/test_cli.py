@@ -257,6 +257,8 @@ def test_tour_into_a_place_that_cannot_be_written(
         (["show", "leaky_relu:slop=2"], "leaky_relu has no parameter 'slop'; its parameters are: slope"),
         (["show", "relu:slope=2"], "relu has no parameter 'slope'; it has no parameters"),
         (["show", "leaky_relu:slope=steep"], "leaky_relu:slope=steep: 'steep' is not a number"),
+        (["plot", "maxout:pieces=2.5", "-o", "x.png"], "maxout:pieces=2.5: '2.5' is not a whole number"),
+        (["plot", "maxout:pieces=0", "-o", "x.png"], "maxout: plot needs at least 1 of pieces, not 0"),
         (["show", "leaky_relu:slope"], "leaky_relu:slope: parameters are written leaky_relu:parameter=value"),
         (["show", "leaky_relu:"], "leaky_relu:: parameters are written leaky_relu:parameter=value"),
         (["list", "--category", "bridge"], "there is no category 'bridge'; there are ridge, radial, fold"),

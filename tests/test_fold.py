@@ -247,7 +247,7 @@ def test_the_result_may_stand_over_an_operand(fold: Any, shape: tuple[int, int],
     y = fold(x)
     dy = sample(fold, y.shape, seed=1).astype(dtype)
     calls = [(fold, (x,)), (fold.backward, (dy, x)), (fold.jvp, (sample(fold, shape, seed=2).astype(dtype), x))]
-    if isinstance(fold, Normalizer):
+    if hasattr(fold, "backward_from_output"):
         calls.append((fold.backward_from_output, (dy, y)))
     for call, operands in calls:
         want = call(*operands)
@@ -256,6 +256,11 @@ def test_the_result_may_stand_over_an_operand(fold: Any, shape: tuple[int, int],
                 room = np.concatenate([operands[place], operands[place][:rows]])
                 given = [*operands[:place], room[: len(want)], *operands[place + 1 :]]
                 np.testing.assert_array_equal(call(*given, out=room[rows:]), want)
+        for place in [place for place, operand in enumerate(operands) if operand.shape[1] == 2 * want.shape[1]]:
+            for half in np.split(np.arange(operands[place].shape[1]), 2):
+                given = [operand.copy() for operand in operands]
+                out = given[place][:, half[0] : half[-1] + 1]
+                np.testing.assert_array_equal(call(*given, out=out), want)
 
 
 @folds
@@ -268,6 +273,70 @@ def test_the_type_stays(fold: Any, dtype: Any) -> None:
     assert fold.jvp(x, x).dtype == dtype
     wide = fold(x.astype(np.float64))
     np.testing.assert_allclose(y.astype(np.float64), wide, rtol=2e-2 if np.dtype(dtype).itemsize == 2 else 1e-5, atol=1e-6)
+
+
+@folds
+def test_a_ufuncs_keywords(fold: Any) -> None:
+    x = sample(fold, (3, 8))
+    y = fold(x)
+    calls = [(fold, (x,)), (fold.backward, (y, x))]
+    for call, operands in calls:
+        want = call(*operands)
+        assert call(*operands, dtype=np.float32).dtype == np.float32
+        out = np.empty(want.shape, np.float32)
+        assert call(*operands, out=(out,), casting="same_kind") is out
+        np.testing.assert_array_equal(out, want.astype(np.float32))
+        for wrong in (np.empty((2, 2)), [0.0]):
+            with pytest.raises((TypeError, ValueError), match=r"array|shape|mismatch|broadcast"):
+                call(*operands, out=wrong)
+        for key in ("where", "keepdims"):
+            with pytest.raises(TypeError, match=f"^{fold.name} has no parameter '{key}'"):
+                call(*operands, **{key: True})
+
+
+@folds
+def test_a_result_is_of_a_type_of_this_machine(fold: Any) -> None:
+    x = sample(fold, (3, 8)).astype(">f4")
+    y = fold(x)
+    for result in (y, fold.backward(y.astype(">f4"), x), fold.jvp(x, x)):
+        assert result.dtype.isnative
+
+
+@folds
+def test_a_matrix_is_an_array(fold: Any) -> None:
+    x = sample(fold, (4, 8))
+    y = fold(x)
+    with pytest.warns(PendingDeprecationWarning):
+        matrix = np.matrix(x)
+    np.testing.assert_array_equal(fold(matrix), y, strict=True)
+    np.testing.assert_array_equal(fold.backward(y, matrix), fold.backward(y, x), strict=True)
+    np.testing.assert_array_equal(fold.jvp(matrix, matrix), fold.jvp(x, x), strict=True)
+
+
+@folds
+def test_masked_numbers_are_refused(fold: Any) -> None:
+    """What they hide would count: in a sum, or as the largest."""
+    x = sample(fold, (3, 8))
+    y = fold(x)
+    hidden = [np.ma.masked_less(each, 0) for each in (x, y)]
+    for call, operands in ((fold, hidden[:1]), (fold.backward, (y, hidden[0])), (fold.backward, (hidden[1], x))):
+        with pytest.raises(TypeError, match=f"^{fold.name}: numbers behind a mask would count"):
+            call(*operands)
+
+
+@folds
+@pytest.mark.parametrize("dtype", "?bBhHiIlL")
+def test_products_with_the_jacobian_of_integers(fold: Any, dtype: str) -> None:
+    """The negative of an unsigned number is not one, and that of the lowest is no number of its type."""
+    low = 0 if dtype in "?BHIL" else np.iinfo(dtype).min
+    x = np.array([[0, 1, low, 1]], dtype)
+    wide = x.astype(np.float64)
+    for got, want in (
+        (fold.jvp(x, x), fold.jvp(wide, wide)),
+        (fold.derivative(x), fold.derivative(wide)),
+        (fold.backward(fold(x), x), fold.backward(fold(wide), wide)),
+    ):
+        np.testing.assert_allclose(got, want, rtol=2e-2, atol=2e-3)
 
 
 @folds
@@ -379,6 +448,22 @@ def test_sparsemax_is_the_nearest_distribution(n: int, seed: int) -> None:
     assert (x[y == 0] <= lost[0] + 1e-14).all()
 
 
+@isas
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_sparsemax_ends_where_numbers_lie_on_its_threshold(dtype: Any, isa: str) -> None:
+    """Whether they belong to the support is a matter of rounding; so is whether the next threshold says the same."""
+    random = np.random.default_rng(0)
+    x = random.integers(-8, 9, (2000, 7)) / 10
+    x[:100] = [0, 2.0**-52, -(2.0**-51), 0, -0.25, -0.25, -0.25]
+    x = x.astype(dtype)
+    y = sweep.compiled(isa)["sparsemax"](x)
+    for layout in (x[:13], np.asfortranarray(x), np.repeat(x, 2, -1)[:, ::2]):
+        np.testing.assert_array_equal(sweep.compiled(isa)["sparsemax"](layout), y[: len(layout)])
+    np.testing.assert_allclose(y.astype(np.float64).sum(-1), 1, rtol=8 * float(np.finfo(dtype).eps))
+    for row in x[:300]:  # longer than what a register has lanes
+        assert np.isfinite(sweep.compiled(isa)["sparsemax"](np.repeat(row, 40))).all()
+
+
 def test_hardmax_takes_the_first() -> None:
     x = np.array([[1.0, 3, 3], [2, 2, 2], [-np.inf] * 3, [np.nan, 1, 2]])
     np.testing.assert_array_equal(rf.hardmax(x), [[0, 1, 0], [1, 0, 0], [1, 0, 0], [np.nan] * 3])
@@ -410,6 +495,26 @@ def test_a_gate_keeps_its_functions_parameters() -> None:
     unit = rf.gated(rf.leaky_relu.bind(slope=0.5))
     assert unit([-2.0, 10.0]).tolist() == [-10]
     assert "0.5" in unit.formula
+
+
+@gates
+def test_the_jacobian_beside_an_infinity(fold: Any) -> None:
+    x = np.array([[np.inf, 1.0, 2.0, 3.0], [1.0, 2.0, np.inf, 3.0], [np.nan, 1.0, 2.0, 3.0]])
+    slopes = fold.backward(np.ones((3, 2)), x)
+    want = np.zeros((3, 2, 4))
+    for output in (0, 1):
+        want[:, output, output::2] = slopes[:, output::2]
+    np.testing.assert_array_equal(fold.derivative(x), want)
+    np.testing.assert_array_equal(fold.derivative(np.swapaxes(x, 0, 1), axis=0), want)
+
+
+def test_a_gate_of_parameters_of_another_type() -> None:
+    x = np.arange(-3, 3, dtype=np.float32)
+    wide = rf.gated(rf.leaky_relu.bind(slope=np.float64(0.5)))
+    assert wide(x).dtype == wide.backward(x[:3], x).dtype == np.float64
+    large = rf.gated(rf.clipped_relu.bind(ceiling=1e6))
+    with np.errstate(all="raise"):
+        assert large(x.astype(np.float16)).dtype == np.float16
 
 
 @gates

@@ -72,6 +72,20 @@ def test_integers_and_layouts(function: Any) -> None:
     np.testing.assert_array_equal(function.forward_packed(turned[:, ::-1])[0], function(turned[:, ::-1]))
 
 
+@functions
+def test_the_types_are_those_of_the_ordinary_passes(function: Any) -> None:
+    rf.ufuncs.learn_bfloat16()
+    for dtype in ("b", "H", "i", "?", "e", ">f4", ml_dtypes.bfloat16):
+        x = np.array([0, 1, 1], dtype)
+        y, bits = function.forward_packed(x)
+        assert y.dtype == (np.exp(x) if function.name == "relu" and x.dtype.kind in "biu" else function(x)).dtype
+        assert function.backward_packed(x, bits).dtype == function.backward(x, x).dtype
+    wide = [np.float64(parameter.default) for parameter in function.parameters.values()]
+    y, bits = function.forward_packed(np.ones(3, np.float32), *wide)
+    assert y.dtype == function(np.ones(3, np.float32), *wide).dtype
+    assert function.backward_packed(np.ones(3, np.float32), bits, *wide).dtype == y.dtype
+
+
 def test_parameters_and_out() -> None:
     x = np.array([-2.0, 0.0, 3.0])
     y, bits = np.empty(3), np.empty(1, np.uint8)
@@ -98,9 +112,28 @@ def test_bad_input() -> None:
         rf.leaky_relu.forward_packed(x, np.ones(10))
     with pytest.raises(TypeError, match="slop"):
         rf.leaky_relu.forward_packed(x, slop=1)
+    with pytest.raises(TypeError, match="leaky_relu has no parameter 'dtype'"):
+        rf.leaky_relu.forward_packed(x, dtype=np.float32)
+    for function in (rf.relu, rf.maxout):
+        with pytest.raises(TypeError, match="out is a tuple of two arrays"):
+            function.forward_packed(x, out=np.empty(10))
+        with pytest.raises(ValueError, match=r"out is a C-contiguous array of shape \(\d+,\), here it has \(0,\)"):
+            function.forward_packed(x, out=([], bits))
+    with pytest.raises(ValueError, match=r"out is a C-contiguous array of shape \(10,\), here it has \(1, 10\)"):
+        rf.relu.backward_packed(x, bits, out=(np.empty(10),))
+    with pytest.raises(TypeError, match="relu: numbers behind a mask would count"):
+        rf.relu.forward_packed(np.ma.masked_less(x, 0))
 
 
 @functions
 def test_nan_is_passed_on(function: Any) -> None:
     y, _ = function.forward_packed(np.array([np.nan, 1.0]))
     assert np.isnan(y[0])
+
+
+@pytest.mark.parametrize("slope", [-2.0, -0.5])
+def test_a_third_value_at_a_kink_is_that_of_the_left(slope: float) -> None:
+    x, dy = np.array([-1.0, -0.0, 0.0, 1.0]), np.ones(4)
+    _, bits = rf.leaky_relu.forward_packed(x, slope)
+    np.testing.assert_array_equal(rf.leaky_relu.backward_packed(dy, bits, slope), [slope, slope, slope, 1])
+    np.testing.assert_array_equal(rf.leaky_relu.backward(dy, x, slope), [slope, 0, 0, 1])

@@ -44,6 +44,7 @@ PLAIN: dict[str, Callable[[], tuple[Any, ...]]] = {
     "whole numbers": lambda: (X.copy(), -1, 1),
     "a parameter for each": lambda: (X.copy(), -np.ones_like(X), 1.0),
     "infinite parameter": lambda: (X.copy(), -np.inf, 1.0),
+    "parameter that overflows": lambda: (X.copy(), -1e300, 1.0),
     "NaN parameter": lambda: (X.copy(), -1.0, np.nan),
     "an array of parameters alone": lambda: (0.5, -np.ones(3), 1.0),
 }
@@ -62,7 +63,6 @@ OTHERS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "subclass": lambda: (X.view(Subclass), *NUMBERS),
     "broadcast": lambda: (X.copy(), -np.ones(6, np.float32), 1.0),
     "scalar of NumPy's": lambda: (X.copy(), np.float64(-1), 1.0),
-    "parameter that overflows": lambda: (X.copy(), -1e300, 1.0),
     "large whole number": lambda: (X.copy(), -1, 2**24 + 1),
     "very large whole number": lambda: (X.copy(), -1, 2**200),
     "complex": lambda: (X.copy(), -1.0, 1j),
@@ -101,7 +101,9 @@ def outcome(call: Callable[..., Any], *operands: Any, **keywords: Any) -> Any:
 @pytest.mark.parametrize("name", [*PLAIN, *OTHERS])
 def test_operands(name: str) -> None:
     operands = (PLAIN | OTHERS)[name]()
-    assert outcome(rf.hardtanh, *operands) == outcome(HARDTANH, *operands)
+    with np.errstate(over="ignore"):
+        expected = outcome(HARDTANH, *operands)
+    assert outcome(rf.hardtanh, *operands) == expected
     assert (call_plainly(HARDTANH, operands, (), (), {}) is not None) is (name in PLAIN)
 
 

@@ -49,6 +49,27 @@ def test_near_points_keep_their_digits() -> None:
     np.testing.assert_allclose(got, -step * np.sqrt(3), rtol=1e-6)
 
 
+def test_a_function_that_is_bound_keeps_its_epsilon() -> None:
+    x, centers = points(6, 3, 2)
+    narrow, dy = rf.gaussian.bind(epsilon=3.0), np.ones((6, 3))
+    np.testing.assert_array_equal(rf.radial(x, centers, narrow), rf.radial(x, centers, rf.gaussian, 3.0))
+    np.testing.assert_array_equal(rf.radial(x, centers, narrow, 1.0), rf.radial(x, centers))
+    for mine, want in zip(
+        rf.radial.backward(dy, x, centers, narrow), rf.radial.backward(dy, x, centers, rf.gaussian, 3.0), strict=True
+    ):
+        np.testing.assert_array_equal(mine, want)
+
+
+@pytest.mark.parametrize("size", [1e-310, 1e-200, 1e-140, 1e140, 1e200, 3e307])
+def test_distances_whose_squares_are_no_numbers(size: float) -> None:
+    x, centers = np.array([[3 * size, 0.0], [0.0, 0.0]]), np.array([[0.0, 4 * size]])
+    np.testing.assert_allclose(rf.radial(x, centers, rf.linear_radial), [[-5 * size], [-4 * size]], rtol=1e-14)
+    dx, dcenters, depsilon = rf.radial.backward(np.array([[1.0], [0.0]]), x, centers, rf.linear_radial)
+    np.testing.assert_allclose(dx, [[-0.6, 0.8], [0, 0]], rtol=1e-13)
+    np.testing.assert_allclose(dcenters, [[0.6, -0.8]], rtol=1e-13)
+    np.testing.assert_allclose(depsilon, -5 * size, rtol=1e-14)
+
+
 @functions
 @pytest.mark.parametrize("epsilon", [0.8, np.array([0.5, 1.0, 1.5, 2.0])])
 def test_backward(function: Any, epsilon: Any) -> None:
@@ -98,7 +119,10 @@ def test_no_warning_and_nan_stays() -> None:
     with np.errstate(all="raise"):
         got = rf.radial(x, np.array([[np.inf], [0.0]]))
         rf.radial.backward(np.ones((3, 2)), x, np.array([[np.inf], [0.0]]))
+        short = np.array([[1e20]], np.float32)
+        gradients = rf.radial.backward([[1.0]], short, 0 * short, rf.cubic)
     np.testing.assert_array_equal(got, [[np.nan, np.nan], [np.nan, 0], [0, 0]])
+    assert [float(np.squeeze(each)) for each in gradients] == [np.inf, -np.inf, np.inf]
 
 
 @pytest.mark.parametrize(
@@ -112,6 +136,11 @@ def test_no_warning_and_nan_stays() -> None:
             ValueError,
             r"dy has the shape \(2, 1\), and the output has \(2, 2\)",
         ),
+        (lambda: rf.radial(np.zeros((0, 2)), np.zeros((3, 2)), epsilon=[1, 2]), ValueError, r"one epsilon or 3.*\(2,\)"),
+        (lambda: rf.radial(np.zeros((2, 1)), np.zeros((1, 1)), epsilon=[[1], [2]]), ValueError, r"epsilon.*\(2, 1\)"),
+        (lambda: rf.radial(np.zeros((2, 2), complex), np.zeros((0, 2))), TypeError, "real numbers.*not complex128"),
+        (lambda: rf.radial(np.zeros((2, 2)), np.zeros((2, 2), "m8[s]")), TypeError, "real numbers.*not timedelta64"),
+        (lambda: rf.radial.backward([[1j]], [[0]], [[1]]), TypeError, "real numbers.*not complex128"),
     ],
 )
 def test_errors_are_one_clear_line(call: Any, kind: type[Exception], line: str) -> None:

@@ -256,6 +256,9 @@ def test_mixed_precision_is_the_wider_one() -> None:
     assert rf.relu.backward(single, double).dtype == np.float64
     assert rf.leaky_relu(np.ones(3, np.float16), 0.5).dtype == np.float16
     assert rf.leaky_relu(np.ones(3, np.float32), slope=np.ones(3)).dtype == np.float64
+    for short in (np.float16, pytest.importorskip("ml_dtypes").bfloat16):
+        assert rf.leaky_relu(np.ones(3, short), 0.5).dtype == short
+        assert rf.leaky_relu(np.ones(3, short), np.float64(0.5)).dtype == np.float64  # no number of Python's
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ struct celu : ridge {
         using T = typename B::scalar;
         const pair<B> a = at_most(format<T>::saturates + 10, ratio(x, alpha));
         const B tail = polynomial(gamma_of_two_table<T>::tail, a.high);
-        const pair<B> half_square = product_of(a.high * B(0.5f), a);
+        const pair<B> half_square = product_of(pair<B>{a.high * B(0.5f), a.low * B(0.5f)}, a);
         const B near = -(half_square.high - fma(half_square.high, (a.high + a.high) * tail, -half_square.low));
         const pair<B> m = exponential<B>::of_minus_less_one(a.high, a.low), product = product_of(a, m);
         const pair<B> sum = sum_of(a.high, m.high), far = sum_of_any(sum.high, product.high);

@@ -11,6 +11,21 @@ RECTIFIED_INLINE B distance(const B &r) {
     return select(r >= B(0), r, B(std::numeric_limits<typename B::scalar>::quiet_NaN()));
 }
 
+// A distance times a power of two, so that what it is multiplied with loses no digits where a product is subnormal; and its
+// inverse, for the last step.
+template <class B>
+struct raised {
+    B distance, down = B(1);
+
+    RECTIFIED_INLINE explicit raised(const B &d) : distance(d) {
+        if constexpr (!has_spare_digits<B>) {  // and range
+            const auto small = d < B(0x1p-900);
+            distance = select(small, d * B(0x1p200), d);
+            down = select(small, B(0x1p-200), down);
+        }
+    }
+};
+
 // The last step; where a product has overflowed, or vanished, its low half is no number, or has another sign.
 template <class B>
 RECTIFIED_INLINE B finished(const pair<B> &a) {
@@ -80,7 +95,8 @@ struct cubic : radial, curved {
     }
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {
-        return finished(times(scaled(r, epsilon), product_of(B(6) * epsilon, epsilon)));
+        const raised<B> d(r);
+        return finished(times(scaled(d.distance, epsilon), product_of(B(6) * epsilon, epsilon))) * d.down;
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
@@ -133,7 +149,7 @@ struct thin_plate_spline : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
         const pair<B> z = scaled(r, epsilon);
-        return beyond_zero(z, times(logarithm(z), z, z));
+        return beyond_zero(z, times(logarithm(z, B(1)), z, z));
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
@@ -147,26 +163,30 @@ struct thin_plate_spline : radial, curved {
   private:
     template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {
-        const pair<B> z = scaled(r, epsilon), log = logarithm(z);
+        const raised<B> d(r);
+        const pair<B> z = scaled(d.distance, epsilon), log = logarithm(z, d.down);
         const pair<B> twice = sum_of_any(log.high + log.high, B(1));
         const pair<B> sum = sum_of(twice.high, twice.low + (log.low + log.low));
-        return beyond_zero(z, times(sum, pair<B>{epsilon, B(0)}, pair<B>{factor, B(0)}, pair<B>{distance(r), B(0)}));
+        const pair<B> product =
+            times(sum, pair<B>{epsilon, B(0)}, pair<B>{factor, B(0)}, pair<B>{distance(d.distance), B(0)});
+        return beyond_zero(z, product) * d.down;
     }
     template <class B>
     RECTIFIED_INLINE static B beyond_zero(const pair<B> &z, const pair<B> &result) {
         return select(z.high > B(0), finished(result),
                       select(z.high == B(0), B(0), B(std::numeric_limits<typename B::scalar>::quiet_NaN())));
     }
-    // k log(2) + 2 atanh(s) with s = (m - 1) / (m + 1), where z = m 2^k and m lies between the square roots of 1/2 and 2.
+    // Of z times `down`: k log(2) + 2 atanh(s) with s = (m - 1) / (m + 1), where that is m 2^k and m lies between the
+    // square roots of 1/2 and 2.
     template <class B>
-    RECTIFIED_INLINE static pair<B> logarithm(const pair<B> &z) {
+    RECTIFIED_INLINE static pair<B> logarithm(const pair<B> &z, const B &down) {
         using I = typename B::integer;
         B scale = B(1), scaled = B(0), most = B(0x1p600);
         if constexpr (!has_spare_digits<B>) {
             most = B(std::numeric_limits<double>::max());
             const auto small = z.high<B(0x1p-900), large = z.high> B(0x1p900);
             scale = select(small, B(0x1p200), select(large, B(0x1p-200), scale));
-            scaled = select(small, B(-200), select(large, B(200), scaled));
+            scaled = select(small, B(-200), select(large, B(200), scaled)) + select(down < B(1), B(-200), B(0));
         }
         const B high = lesser(most, z.high) * scale;
         const I bits = I::bits_of(high) - I::bits_of(B(0.7071067811865476));
@@ -212,8 +232,9 @@ struct gaussian : radial, curved {
 
     template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {
-        const pair<B> z = bounded(scaled(r, epsilon));
-        return -beside_zero(z, times(z, bell(z), operand(factor + factor)));
+        const raised<B> d(r);
+        const pair<B> z = bounded(scaled(d.distance, epsilon));
+        return -beside_zero(z, times(z, bell(z), operand(factor + factor))) * d.down;
     }
     template <class B>
     RECTIFIED_INLINE static B beside_zero(const pair<B> &z, const pair<B> &result) {
@@ -239,10 +260,12 @@ struct gaussian : radial, curved {
 template <class B>
 struct sum_of_squares {
     pair<B> z, square, sum;
-    B root;
+    B root, down;  // what z is to be multiplied with, for it may be that of a raised distance
 
     RECTIFIED_INLINE sum_of_squares(const B &r, const B &epsilon) {
-        const B d = distance(r);
+        const raised<B> up(r);
+        const B d = distance(up.distance);
+        down = up.down;
         pair<B> product;
         if constexpr (has_spare_digits<B>) {  // and its range
             root = one_ = B(1);
@@ -303,7 +326,7 @@ struct inverse_quadratic : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // epsilon^2 (6 z^2 - 2) q^3
         const sum_of_squares<B> sum(r, epsilon);
-        const pair<B> q = sum.reciprocal(), product = times(sum.less(6, 2), q, q, q, product_of(epsilon, epsilon));
+        const pair<B> q = sum.reciprocal(), product = times(sum.less(6, 2), q, q, product_of(epsilon, epsilon), q);
         return finished(product) * sum.root * sum.root * sum.root * sum.root;
     }
     template <int Parameter, class B>
@@ -315,9 +338,9 @@ struct inverse_quadratic : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {  // -2 factor z q^2
         const sum_of_squares<B> sum(r, epsilon);
-        const pair<B> q = sum.reciprocal();
-        const B product = finished(times(q, sum.z, operand(factor), q)) * sum.root * sum.root * sum.root;
-        return -(product + product);
+        const B twice = sum.root + sum.root;  // the square of q may be too large for a number
+        const pair<B> q = sum.reciprocal(), first = {q.high * twice, q.low * twice};
+        return -(finished(times(first, sum.z, operand(factor), q)) * sum.root * sum.root * sum.down);
     }
 };
 
@@ -355,7 +378,7 @@ struct inverse_multiquadric : radial, curved {
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {  // -factor z q^3
         const sum_of_squares<B> sum(r, epsilon);
         const pair<B> q = sum.reciprocal_root();
-        const B product = finished(times(q, sum.z, operand(factor), q, q)) * sum.root * sum.root;
+        const B product = finished(times(q, sum.z, operand(factor), q, q)) * sum.root * sum.root * sum.down;
         return -unless_infinite(r, product);
     }
 };
@@ -388,7 +411,7 @@ struct multiquadric : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {  // -factor z q
         const sum_of_squares<B> sum(r, epsilon);
-        return -finished(times(sum.reciprocal_root(), sum.z, pair<B>{factor, B(0)}));
+        return -(finished(times(sum.reciprocal_root(), sum.z, pair<B>{factor, B(0)})) * sum.down);
     }
 };
 

@@ -19,7 +19,8 @@ RECTIFIED_INLINE D whole(const row_group<typename B::scalar> &data, const pair<D
 }
 
 // max(x - tau, 0), where tau is such that the sum is 1 (Michelot): from a threshold that is too low, what lies above it has
-// a better one, until none falls below. Infinities share alike.
+// a better one, until none falls below. It only rises: where a number lies on it but for rounding, two would take turns.
+// Infinities share alike.
 template <class T>
 class sparse_support {
     using B = row_batch<T>;
@@ -38,7 +39,7 @@ class sparse_support {
         most_ = data.largest(most);
         flat_ = any(abs(most_) == B(infinity));
         const D idle = select(widened(most_) == D(-infinity), D(idle_lanes), D(0));  // what fills up a row of nothing else
-        D bad = D(0), count = D(0);
+        D bad = D(0);
         each([&](const T *x) __attribute__((always_inline)) {
             const D z = below(x);
             bad = select(z == z, bad, z);
@@ -55,9 +56,9 @@ class sparse_support {
                 members = members + select(is_member, D(1), D(0));
             });
             members = data.sum(members) - idle;
-            threshold_ = whole<B>(data, sum, 1) / members + bad;
-            better = any(select(members == count, typename D::integer(0), typename D::integer(-1)));
-            count = members;
+            const D next = whole<B>(data, sum, 1) / members + bad;
+            better = any(next > threshold_);
+            threshold_ = greater(threshold_, next);
         }
     }
 

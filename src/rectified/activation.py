@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -95,6 +96,7 @@ class Activation:
     def _take_defaults(self) -> None:
         self._defaults: dict[str, Any] = {key: parameter.default for key, parameter in self.parameters.items()}
         self._default_values = tuple(self._defaults.values())
+        self._is_large = _are_large(self._default_values)
         self._output_tells = not self.output_condition or self._told_by_output(self._defaults)
         self.__doc__ = self._documentation()
 
@@ -197,6 +199,27 @@ class Activation:
             raise LookupError(f"no compiled function {self.name + kind}: add its struct to native/activations")
         return found
 
+    def _array(self, x: Any) -> Any:
+        """`x` as an array of any number of dimensions, all of whose numbers count."""
+        ma = _loaded.get("numpy.ma")
+        if ma and isinstance(x, ma.MaskedArray):
+            raise TypeError(f"{self.name}: numbers behind a mask would count; put others there, as x.filled(0) does")
+        return x if hasattr(x, "reshape") and not isinstance(x, np.matrix) else np.asarray(x)
+
+    def _places(self, out: Any, shape: tuple[int, ...], size: int) -> tuple[Any, Any]:
+        """Where a forward pass puts its value and so many bytes; None for a value that has no place yet."""
+        if out is None:
+            return None, np.empty(size, np.uint8)
+        if not isinstance(out, tuple) or len(out) != 2:
+            raise TypeError(f"{self.name}: out is a tuple of two arrays")
+        self._refuse_layout(out[0], shape)
+        self._refuse_layout(out[1], (size,))
+        return out
+
+    def _refuse_layout(self, array: Any, shape: tuple[int, ...]) -> None:
+        if not isinstance(array, np.ndarray) or array.shape != shape or not array.flags.c_contiguous:
+            raise ValueError(f"{self.name}: out is a C-contiguous array of shape {shape}, here it has {np.shape(array)}")
+
     def _told_by_output(self, numbers: Mapping[str, Any]) -> bool:
         """Whether the output tells the derivative for these parameters; arrays give NaN where it does not."""
         scalars = all(np.ndim(numbers[key]) == 0 for key in self._defaults)
@@ -224,10 +247,18 @@ class Activation:
                 raise TypeError(f"{self.name} has no parameter {key!r}; {known}")
 
 
-def _floating(x: Any) -> Any:
-    """`x` as a C-contiguous array of the floating-point type that a ufunc would take it as."""
-    x = np.asarray(x)
-    return np.asarray(x, np.result_type(x, np.float16) if x.dtype.kind in "biu" else x.dtype, order="C")
+_LARGEST_HALF = 65504
+_AS_USUAL = nullcontext()
+
+
+def _are_large(parameters: Iterable[Any]) -> bool:
+    """Whether there is a number that a short type has no place for: NumPy would warn of what it casts to infinity."""
+    return any(isinstance(each, int | float) and abs(each) > _LARGEST_HALF for each in parameters)
+
+
+def _casting(large: bool) -> AbstractContextManager[Any]:
+    """In which NumPy casts a function's parameters, in silence."""
+    return np.errstate(over="ignore") if large else _AS_USUAL
 
 
 def _beside_bfloat16(operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -240,7 +271,9 @@ def _beside_bfloat16(operands: tuple[Any, ...]) -> tuple[Any, ...]:
             break
     else:
         return operands
-    return tuple(bfloat16(each) if isinstance(each, int | float) else each for each in operands)
+    return tuple(
+        bfloat16(each) if isinstance(each, int | float) and not isinstance(each, np.generic) else each for each in operands
+    )
 
 
 def _restored(name: str, defaults: dict[str, Any]) -> Activation:
@@ -439,7 +472,8 @@ class Ridge(Activation):
         """``dy * f'(x)`` from the bits of `forward_packed`: ``backward_packed(dy, bits, *parameters, out=dx)``.
 
         The attribute is absent where the derivative takes more than two values. NaN in `x` counts as the side on which
-        the function passes it on.
+        the function passes it on, and 0 as the left side where the derivative there is a third value, 0, as that of
+        `leaky_relu` with a negative slope is.
 
         Parameters
         ----------
@@ -470,37 +504,34 @@ class Ridge(Activation):
             raise AttributeError(f"{self.name} has no {method}: its derivative takes more than two values")
 
     def _run_forward_packed(self, x: Any, /, *parameters: Any, out: Any = None, **keywords: Any) -> Any:
-        x = _floating(x)
-        size = (x.size + 7) // 8
-        y, bits = (np.empty(x.shape, x.dtype), np.empty(size, np.uint8)) if out is None else out
-        self._refuse_layout(y, x.shape)
-        self._refuse_layout(bits, (size,))
-        self._run_packed("_forward_packed", (x.reshape(-1),), parameters, keywords, (y.reshape(-1), bits))
-        return y, bits
+        x = np.asarray(self._array(x), order="C")
+        y, bits = self._places(out, x.shape, (x.size + 7) // 8)
+        flat = y if y is None else y.reshape(-1)
+        made, _ = self._run_packed("_forward_packed", (x.reshape(-1),), parameters, keywords, (flat, bits))
+        return made.reshape(x.shape) if y is None else y, bits
 
     def _run_backward_packed(self, dy: Any, bits: Any, /, *parameters: Any, out: Any = None, **keywords: Any) -> Any:
-        dy, bits = _floating(dy), np.asarray(bits)
+        dy, bits = np.asarray(self._array(dy), order="C"), np.asarray(bits)
         if bits.dtype != np.uint8 or bits.shape != ((dy.size + 7) // 8,):
             raise ValueError(
                 f"{self.name}: the bits of {dy.size} elements are uint8 of shape ({(dy.size + 7) // 8},), "
                 f"not {bits.dtype} of {bits.shape}"
             )
-        dx = np.empty(dy.shape, dy.dtype) if out is None else out
-        self._refuse_layout(dx, dy.shape)
-        self._run_packed("_backward_packed", (dy.reshape(-1), bits), parameters, keywords, (dx.reshape(-1),))
-        return dx
+        flat = out
+        if out is not None:
+            self._refuse_layout(out, dy.shape)
+            flat = out.reshape(-1)
+        made = self._run_packed("_backward_packed", (dy.reshape(-1), bits), parameters, keywords, (flat,))
+        return made.reshape(dy.shape) if out is None else out
 
     def _run_packed(
         self, kind: str, operands: tuple[Any, ...], given: tuple[Any, ...], keywords: dict[str, Any], out: tuple[Any, ...]
-    ) -> None:
+    ) -> Any:
+        self._refuse_unknown(keywords)
         numbers = given + tuple(keywords.values())
         if any(np.ndim(number) for number in (*numbers, *self._default_values)):
             raise ValueError(f"{self.name}: a packed pass takes one number for each parameter")
-        self._run(self._ufunc(kind), operands, given, keywords | {"out": out})
-
-    def _refuse_layout(self, array: Any, shape: tuple[int, ...]) -> None:
-        if array.shape != shape or not array.flags.c_contiguous:
-            raise ValueError(f"{self.name}: out is C-contiguous and of shape {shape}, here it has {array.shape}")
+        return self._run(self._ufunc(kind), operands, given, keywords | {"out": out})
 
     def _second(self, order: int, wrt: str, at_kink: float | None) -> np.ufunc:
         """The ufunc of the second derivative."""
@@ -518,7 +549,7 @@ class Ridge(Activation):
     ) -> tuple[np.ufunc, tuple[Any, ...]]:
         """The ufunc and its first operands for a derivative by a parameter, or with a choice at the kinks."""
         if at_kink is None:
-            if wrt not in self.parameters:
+            if wrt not in tuple(self.parameters):
                 known = ", ".join(repr(name) for name in ("x", *self.parameters))
                 raise ValueError(f"{self.name}: wrt is one of {known}, not {wrt!r}")
             return self._ufunc(f"_{kind}_wrt_{wrt}"), operands
@@ -526,7 +557,7 @@ class Ridge(Activation):
             raise ValueError(f"{self.name}: at_kink goes with wrt='x'")
         if not self.kink_formulas:
             raise ValueError(f"{self.name} has no kink for at_kink={at_kink}")
-        if not 0 <= at_kink <= 1:
+        if np.ndim(at_kink) or not 0 <= at_kink <= 1:
             raise ValueError(f"{self.name}: at_kink is between 0 (left) and 1 (right), not {at_kink}")
         return self._ufunc(f"_{kind}_at_kink"), (*operands, at_kink)
 
@@ -545,7 +576,8 @@ class Ridge(Activation):
         if "ml_dtypes" in _loaded:
             everything = _beside_bfloat16(everything)
         try:
-            return ufunc(*everything, **keywords)
+            with _casting(self._is_large or _are_large(given)):
+                return ufunc(*everything, **keywords)
         except TypeError:
             self._refuse_unknown(keywords, _UFUNC_KEYWORDS)
             raise

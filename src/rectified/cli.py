@@ -315,10 +315,11 @@ def _function(spec: str) -> Activation:
         key, _, text = part.partition("=")
         if not key or not text:
             raise Mistake(f"{spec}: parameters are written {name}:parameter=value,parameter=value")
+        whole = key in found.parameters and isinstance(found.parameters[key].default, int)
         try:
-            parameters[key] = int(text) if text.lstrip("+-").isdecimal() else float(text)
+            parameters[key] = int(text) if whole or text.lstrip("+-").isdecimal() else float(text)
         except ValueError:
-            raise Mistake(f"{spec}: {text!r} is not a number") from None
+            raise Mistake(f"{spec}: {text!r} is not a {'whole ' if whole else ''}number") from None
     try:
         return found.bind(**parameters)
     except TypeError as error:

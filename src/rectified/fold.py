@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from rectified import ufuncs
-from rectified.activation import Activation, Parameter, Ridge, _beside_bfloat16, _floating
+from rectified.activation import Activation, Parameter, Ridge, _beside_bfloat16, _casting
 
 _KEYWORDS = ("out", "casting", "order", "dtype", "subok", "signature")
 _AXIS = Parameter(-1, "The axis along which the group's members stand.")
@@ -84,11 +84,19 @@ class Fold(Activation):
 
     def _with_axis(self, x: Any, axis: Any) -> tuple[Any, int]:
         """`x` as an array, and the place of its axis, counted from the end."""
-        x = x if hasattr(x, "reshape") else np.asarray(x)
+        x = self._array(x)
         if x.ndim == 0:
             raise ValueError(f"{self.name}: x has no axis to fold")
         axis = self._defaults["axis"] if axis is None else axis
         return x, normalize_axis_index(operator.index(axis), x.ndim) - x.ndim
+
+    def _place(self, keywords: dict[str, Any], shape: tuple[int, ...]) -> Any:
+        """Where the keywords say that a result of this shape goes, which they then say no more; None for a new array."""
+        out = keywords.pop("out", None)
+        out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
+        if out is not None and (not isinstance(out, np.ndarray) or out.shape != shape):
+            raise ValueError(f"{self.name}: out has the shape {np.shape(out)}, and the result has {shape}")
+        return out
 
     def _run(
         self, ufunc: np.ufunc, operands: tuple[Any, ...], axes: list[tuple[int, ...]], keywords: dict[str, Any]
@@ -153,7 +161,7 @@ class Normalizer(Fold):
 
     def _along(self, ufunc: np.ufunc, operands: tuple[Any, ...], axis: int | None, keywords: dict[str, Any]) -> Any:
         x, place = self._with_axis(operands[-1], axis)
-        return self._run(ufunc, (*operands[:-1], x), [(place,)] * (ufunc.nin + 1), keywords)
+        return self._run(ufunc, (*map(self._array, operands[:-1]), x), [(place,)] * (ufunc.nin + 1), keywords)
 
 
 class Maxout(Fold):
@@ -231,7 +239,7 @@ class Maxout(Fold):
         array([ 0., 10., 20.,  0.])
         """
         groups, place = self._groups(x, pieces, axis)
-        return self._in_shape_of(x, self._backward, (dy, groups), [(), (place,), (place,)], keywords)
+        return self._in_shape_of(x, self._backward, (self._array(dy), groups), [(), (place,), (place,)], keywords)
 
     def jvp(self, v: Any, x: Any, /, pieces: int | None = None, axis: int | None = None, **keywords: Any) -> Any:
         groups, place = self._groups(x, pieces, axis)
@@ -282,23 +290,20 @@ class Maxout(Fold):
         >>> rf.maxout.backward_packed(np.array([10.0, 20.0]), winners)
         array([ 0., 10., 20.,  0.])
         """
-        x = _floating(x)
+        x = np.asarray(self._array(x), order="C")
         groups, place = self._groups(x, pieces, axis)
         shape = (*groups.shape[:place], *groups.shape[groups.ndim + place + 1 :])
         pieces = self._packable(groups.shape[place])
         before, count = int(np.prod(groups.shape[:place])), int(np.prod(shape))
-        size = (count * (pieces - 1).bit_length() + 7) // 8
-        y, winners = (np.empty(shape, x.dtype), np.empty(size, np.uint8)) if out is None else out
-        self._refuse_layout(y, shape)
-        self._refuse_layout(winners, (size,))
+        y, winners = self._places(out, shape, (count * (pieces - 1).bit_length() + 7) // 8)
         after = count // before if before else 1
-        self._run(
+        made, _ = self._run(
             self._ufunc("_forward_packed"),
             (groups.reshape(before, pieces, after),),
             [(0, 1, 2), (0, 1), (0,)],
-            {"out": (y.reshape(before, after), winners)},
+            {"out": (y if y is None else y.reshape(before, after), winners)},
         )
-        return y, winners
+        return made.reshape(shape) if y is None else y, winners
 
     def backward_packed(
         self, dy: Any, winners: Any, /, pieces: int | None = None, axis: int | None = None, *, out: Any = None
@@ -326,8 +331,9 @@ class Maxout(Fold):
         ValueError
             Where `winners` does not belong to so many groups.
         """
-        dy, winners = _floating(dy), np.asarray(winners)
         dy, place = self._with_axis(dy, axis)
+        dy = np.asarray(dy, order="C")
+        winners = np.asarray(winners)
         pieces = self._packable(operator.index(self._defaults["pieces"] if pieces is None else pieces))
         size = (dy.size * (pieces - 1).bit_length() + 7) // 8
         if winners.dtype != np.uint8 or winners.shape != (size,):
@@ -337,12 +343,13 @@ class Maxout(Fold):
             )
         place += dy.ndim
         shape = (*dy.shape[:place], dy.shape[place] * pieces, *dy.shape[place + 1 :])
-        dx = np.empty(shape, dy.dtype) if out is None else out
+        ufunc = self._ufunc("_backward_packed")
+        dx = np.empty(shape, _type_made_by(ufunc, (dy, winners))) if out is None else out
         self._refuse_layout(dx, shape)
         before = int(np.prod(dy.shape[: place + 1]))
         after = dy.size // before if before else 1
         self._run(
-            self._ufunc("_backward_packed"),
+            ufunc,
             (dy.reshape(before, after), winners),
             [(0, 1), (0,), (0, 1, 2)],
             {"out": (dx.reshape(before, pieces, after),)},
@@ -353,10 +360,6 @@ class Maxout(Fold):
         if not 1 <= pieces <= 256:
             raise ValueError(f"{self.name}: a packed pass takes 1 to 256 pieces, not {pieces}")
         return pieces
-
-    def _refuse_layout(self, array: Any, shape: tuple[int, ...]) -> None:
-        if array.shape != shape or not array.flags.c_contiguous:
-            raise ValueError(f"{self.name}: out is C-contiguous and of shape {shape}, here it has {array.shape}")
 
     def _groups(self, x: Any, pieces: int | None, axis: int | None) -> tuple[Any, int]:
         """`x` with its axis split into groups and their members, and the place of the members' axis from the end."""
@@ -374,12 +377,10 @@ class Maxout(Fold):
         self, x: Any, ufunc: np.ufunc, operands: tuple[Any, ...], axes: list[tuple[int, ...]], keywords: dict[str, Any]
     ) -> Any:
         """What a ufunc gives for groups, put back into the shape that their axis came from."""
-        out, shape = keywords.pop("out", None), np.shape(x)
+        shape = np.shape(x)
+        out = self._place(keywords, shape)
         if out is None:
             return self._run(ufunc, operands, axes, keywords).reshape(shape)
-        out = out[0] if isinstance(out, tuple) else out
-        if out.shape != shape:
-            raise ValueError(f"{self.name}: out has the shape {out.shape}, and x has {shape}")
         self._run(ufunc, operands, axes, {**keywords, "out": out.reshape(operands[-1].shape)})
         return out
 
@@ -394,22 +395,26 @@ class _OfHalves(Fold):
 
     def _made(self, ufunc: np.ufunc, operands: tuple[Any, ...], place: int, /, **keywords: Any) -> Any:
         """What a ufunc makes of rows; where the axis is another one, or broadcast, of numbers that are rows of one."""
-        everything = (*operands, *self.function._default_values)
         are_rows = place == -1 and self._has_numbers and _are_rows(operands[0], operands[-1])
-        if are_rows and operands[0].dtype.kind == operands[-1].dtype.kind == "f" and keywords.keys() <= {"out"}:
-            return ufunc(*everything, **keywords)  # as below, without delay
-        self._refuse_unknown(keywords, _KEYWORDS)
-        if "ml_dtypes" in sys.modules:
-            everything = _beside_bfloat16(everything)
+        if are_rows and operands[0].dtype.kind == operands[-1].dtype.kind == "f":
+            everything = (*operands, *self.function._default_values)
+        else:
+            everything = self._with_parameters(operands)
         if are_rows:
-            return ufunc(*everything, **keywords)
+            with _casting(self.function._is_large):
+                return ufunc(*everything, **keywords)
         out = keywords.pop("out", None)
         if out is not None:
             out = out if isinstance(out, tuple) else (out,)
             keywords["out"] = tuple(each[..., None] for each in out)
-        made = ufunc(*map(_as_row, operands), *everything[len(operands) :], **keywords)
+        with _casting(self.function._is_large):
+            made = ufunc(*(each[..., None] for each in operands), *everything[len(operands) :], **keywords)
         made = out or tuple(each[..., 0] for each in (made if ufunc.nout > 1 else (made,)))
         return made if ufunc.nout > 1 else made[0]
+
+    def _with_parameters(self, operands: tuple[Any, ...]) -> tuple[Any, ...]:
+        everything = (*operands, *self.function._default_values)
+        return _beside_bfloat16(everything) if "ml_dtypes" in sys.modules else everything
 
     def _halves(self, y: Any, place: int) -> tuple[Any, Any]:
         half, rest = divmod(y.shape[place], 2)
@@ -422,15 +427,19 @@ class _OfHalves(Fold):
         after = (slice(None),) * (-place - 1)
         return y[(..., slice(None, half), *after)], y[(..., slice(half, None), *after)]
 
-    def _both(self, ufunc: np.ufunc, operands: tuple[Any, ...], place: int, shape: tuple[int, ...], out: Any) -> Any:
+    def _both(
+        self, ufunc: np.ufunc, operands: tuple[Any, ...], place: int, shape: tuple[int, ...], keywords: dict[str, Any]
+    ) -> Any:
         """The two halves that a ufunc gives, in one array: written there, or, where they are no arrays of NumPy, joined."""
+        self._refuse_unknown(keywords, _KEYWORDS)
+        out = self._place(keywords, shape)
         if not isinstance(operands[-1], np.ndarray):
-            return np.concatenate(self._in_order(self._made(ufunc, operands, place)), axis=place)
+            return _joined(self._in_order(self._made(ufunc, operands, place, **keywords)), place, out)
         if out is None:
-            out = np.empty(shape, _common_type(operands[0], operands[-1]))
-        elif out.shape != shape:
-            raise ValueError(f"{self.name}: out has the shape {out.shape}, and the result has {shape}")
-        self._made(ufunc, operands, place, out=self._in_order(self._halves(out, place)))
+            dtype = keywords.get("dtype")
+            dtype = _type_made_by(ufunc, self._with_parameters(operands)) if dtype is None else dtype
+            out = np.empty(shape, dtype, "F" if keywords.get("order") == "F" else "C")
+        self._made(ufunc, operands, place, out=self._in_order(self._halves(out, place)), **keywords)
         return out
 
     def _in_order(self, halves: tuple[Any, Any]) -> tuple[Any, Any]:
@@ -466,10 +475,11 @@ class Gated(_OfHalves):
         )
 
     def __call__(self, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+        self._refuse_unknown(keywords, _KEYWORDS)
         x, place = self._with_axis(x, axis)
         return self._made(self._value, self._in_order(self._halves(x, place)), place, **keywords)
 
-    def backward(self, dy: Any, x: Any, /, axis: int | None = None, *, out: Any = None) -> Any:
+    def backward(self, dy: Any, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
         """The gradient by `x`, from the gradient `dy` by the output.
 
         Parameters
@@ -480,8 +490,8 @@ class Gated(_OfHalves):
             The input of the forward pass.
         axis : int, optional
             As for the value.
-        out : ndarray, optional
-            Where the result goes.
+        **keywords
+            A ufunc's keywords.
 
         Returns
         -------
@@ -500,11 +510,20 @@ class Gated(_OfHalves):
         array([30., 20.])
         """
         x, place = self._with_axis(x, axis)
-        dy = dy if hasattr(dy, "reshape") else np.asarray(dy)
-        operands = (dy, *self._in_order(self._halves(x, place)))
-        return self._both(self._backward, operands, place, x.shape, out)
+        operands = (self._array(dy), *self._in_order(self._halves(x, place)))
+        return self._both(self._backward, operands, place, x.shape, keywords)
+
+    def derivative(self, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+        x, place = self._with_axis(x, axis)
+        slopes = self.backward(np.ones((), x.dtype), np.moveaxis(x, place, -1), axis=-1, **keywords)
+        blocks = (
+            np.where(np.eye(half.shape[-1], dtype=bool), half[..., None, :], slopes.dtype.type(0))
+            for half in self._halves(slopes, -1)
+        )  # a product with 0 would be NaN beside an infinity
+        return np.concatenate(tuple(blocks), -1)
 
     def jvp(self, v: Any, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+        self._refuse_unknown(keywords, _KEYWORDS)
         x, place = self._with_axis(x, axis)
         v, _ = self._with_axis(v, place)
         operands = (*self._in_order(self._halves(v, place)), *self._in_order(self._halves(x, place)))
@@ -528,13 +547,13 @@ class Doubled(_OfHalves):
         super().__init__(name, function, parameters={"axis": Parameter(-1, "The axis that becomes twice as long.")}, **row)
         self._value, self._backward = (function._ufunc(f"_doubled{kind}") for kind in ("", "_backward"))
 
-    def __call__(self, x: Any, /, axis: int | None = None, *, out: Any = None) -> Any:
+    def __call__(self, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
         x, place = self._with_axis(x, axis)
         before = x.ndim + place
         shape = (*x.shape[:before], 2 * x.shape[place], *x.shape[before + 1 :])
-        return self._both(self._value, (x,), place, shape, out)
+        return self._both(self._value, (x,), place, shape, keywords)
 
-    def backward(self, dy: Any, x: Any, /, axis: int | None = None, *, out: Any = None) -> Any:
+    def backward(self, dy: Any, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
         """The gradient by `x`, from the gradient `dy` by the output.
 
         Parameters
@@ -545,8 +564,8 @@ class Doubled(_OfHalves):
             The input of the forward pass.
         axis : int, optional
             As for the value.
-        out : ndarray, optional
-            Where the result goes.
+        **keywords
+            A ufunc's keywords.
 
         Returns
         -------
@@ -559,11 +578,12 @@ class Doubled(_OfHalves):
         >>> rf.crelu.backward(np.array([1.0, 2.0, 3.0, 4.0]), np.array([5.0, -5.0]))
         array([ 1., -4.])
         """
+        self._refuse_unknown(keywords, _KEYWORDS)
         x, place = self._with_axis(x, axis)
         dy, _ = self._with_axis(dy, place)
-        return self._made(self._backward, (*self._halves(dy, place), x), place, **({} if out is None else {"out": out}))
+        return self._made(self._backward, (*self._halves(dy, place), x), place, **keywords)
 
-    def backward_from_output(self, dy: Any, y: Any, /, axis: int | None = None, *, out: Any = None) -> Any:
+    def backward_from_output(self, dy: Any, y: Any, /, axis: int | None = None, **keywords: Any) -> Any:
         """The gradient by the input, from the gradient `dy` by the output and from that output alone.
 
         Examples
@@ -576,15 +596,18 @@ class Doubled(_OfHalves):
         dy, _ = self._with_axis(dy, place)
         backward = self.function.backward
         (first, second), (to_first, to_second) = self._halves(y, place), self._halves(dy, place)
-        by_first = backward(to_first, first, **({} if out is None else {"out": out}))
+        by_second = backward(to_second, second)  # first of all, for the result may stand over its operands
+        by_first = backward(to_first, first, **keywords)
         with np.errstate(all="ignore"):
-            return np.subtract(by_first, backward(to_second, second), out=out)
+            return np.subtract(by_first, by_second, **keywords)
 
-    def jvp(self, v: Any, x: Any, /, axis: int | None = None) -> Any:
+    def jvp(self, v: Any, x: Any, /, axis: int | None = None, *, out: Any = None) -> Any:
         x, place = self._with_axis(x, axis)
         v, _ = self._with_axis(v, axis)
+        if x.dtype.kind in "biu":  # whose negative may not be of its type
+            x = x.astype(np.result_type(x.dtype, np.float16))
         backward = self.function.backward
-        return np.concatenate([backward(v, x), backward(-v, -x)], axis=place)
+        return _joined((backward(v, x), np.negative(backward(v, -x))), place, out)
 
 
 def gated(function: Ridge, *, gate: str = "first") -> Gated:
@@ -656,12 +679,16 @@ def _are_rows(x: Any, y: Any) -> bool:
     return bool(x.strides[-1] == x.itemsize and y.strides[-1] == y.itemsize)
 
 
-def _as_row(x: Any) -> Any:
-    return (x if hasattr(x, "reshape") else np.asarray(x))[..., None]
+def _joined(halves: tuple[Any, Any], place: int, out: Any) -> Any:
+    return np.concatenate(halves, axis=place, **({} if out is None else {"out": out}))  # Dask's knows no out
 
 
-def _common_type(x: Any, y: Any) -> Any:
-    """The floating-point type of what is made of both."""
-    if x.dtype == y.dtype and x.dtype.kind == "f":
-        return x.dtype
-    return np.result_type(*(_floating(each[:0] if each.ndim else each) for each in (x, y)))
+def _type_made_by(ufunc: np.ufunc, operands: tuple[Any, ...]) -> Any:
+    """The type of a ufunc's result."""
+    if "ml_dtypes" in sys.modules:
+        ufuncs.learn_bfloat16()
+    types = (
+        type(each) if type(each) in (int, float) else getattr(each, "dtype", None) or np.asarray(each).dtype
+        for each in operands
+    )
+    return ufunc.resolve_dtypes((*types, *(None,) * ufunc.nout))[-1]

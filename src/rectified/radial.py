@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 18
 """How many distances are worked on at a time."""
 
+_LEAST, _MOST = 2.0**-900, 2.0**1000
+"""Between these a sum of squares has all its digits."""
+
 
 class Radial(Ridge):
     """A function of the distance to a centre, applied to each element of an array of distances.
@@ -31,7 +34,7 @@ class Radial(Ridge):
 class ByCentres:
     """The function `radial`, and its backward pass."""
 
-    def __call__(self, x: Any, centers: Any, function: Radial | None = None, epsilon: Any = 1.0) -> Array:
+    def __call__(self, x: Any, centers: Any, function: Radial | None = None, epsilon: Any = None) -> Array:
         """``function(epsilon * |x - c|)`` of every point beside every centre.
 
         Distances are summed from differences of coordinates, in float64, so that those of near points keep their digits.
@@ -46,7 +49,7 @@ class ByCentres:
         function : Radial, optional
             A radial function of the catalogue; by default `gaussian`.
         epsilon : float or array_like
-            One number, or one for each centre.
+            One number, or one for each centre; by default the function's own, which is 1 where it is not bound to another.
 
         Returns
         -------
@@ -56,9 +59,9 @@ class ByCentres:
         Raises
         ------
         TypeError
-            For a function that is not radial.
+            For a function that is not radial, and for what is no real number of at most 64 bits.
         ValueError
-            For points and centres that have not as many coordinates.
+            For points and centres that have not as many coordinates, and for another number of epsilons.
 
         Examples
         --------
@@ -68,7 +71,7 @@ class ByCentres:
         array([[-0.],
                [-5.]])
         """
-        x, centers, function = _checked(x, centers, function)
+        x, centers, function, epsilon = _checked(x, centers, function, epsilon)
         values = np.empty((len(x), len(centers)), np.result_type(x, centers))
         with np.errstate(all="ignore"):
             for part, distances in _blocks(x, centers):
@@ -76,7 +79,7 @@ class ByCentres:
         return values
 
     def backward(
-        self, dy: Any, x: Any, centers: Any, function: Radial | None = None, epsilon: Any = 1.0
+        self, dy: Any, x: Any, centers: Any, function: Radial | None = None, epsilon: Any = None
     ) -> tuple[Array, Array, Any]:
         """The gradients by the points, by the centres and by epsilon.
 
@@ -103,8 +106,8 @@ class ByCentres:
         >>> rf.radial.backward(np.ones((1, 1)), x, centers, rf.linear_radial)
         (array([[-0.6, -0.8]]), array([[0.6, 0.8]]), np.float64(-5.0))
         """
-        x, centers, function = _checked(x, centers, function)
-        dy = np.asarray(dy)
+        x, centers, function, epsilon = _checked(x, centers, function, epsilon)
+        dy = _real(dy)
         if dy.shape != (len(x), len(centers)):
             raise ValueError(f"radial: dy has the shape {dy.shape}, and the output has {(len(x), len(centers))}")
         dx, dcenters = np.zeros(x.shape), np.zeros(centers.shape)
@@ -115,33 +118,39 @@ class ByCentres:
                 by_epsilon = function.backward(gradient, distances, epsilon, wrt="epsilon")
                 depsilon += by_epsilon.sum(axis=0) if depsilon.ndim else by_epsilon.sum()
                 function.backward(gradient, distances, epsilon, out=gradient)
-                np.divide(gradient, distances, out=gradient, where=distances != 0)
-                gradient[distances == 0] = 0
+                apart = distances != 0
+                gradient[~apart] = 0
                 for column in range(x.shape[1]):
                     moved = _differences(x[part, column], centers[:, column])
+                    np.divide(moved, distances, out=moved, where=apart)
                     moved *= gradient
                     dx[part, column] = moved.sum(axis=1)
                     dcenters[:, column] -= moved.sum(axis=0)
-        dtype = np.result_type(x, centers)
-        return dx.astype(dtype), dcenters.astype(dtype), depsilon.astype(dtype)[()]
+            dtype = np.result_type(x, centers)
+            return dx.astype(dtype), dcenters.astype(dtype), depsilon.astype(dtype)[()]
 
 
 radial = ByCentres()
 
 
-def _checked(x: Any, centers: Any, function: Radial | None) -> tuple[Array, Array, Radial]:
-    x, centers = (_floating(each) for each in (x, centers))
+def _checked(x: Any, centers: Any, function: Radial | None, epsilon: Any) -> tuple[Array, Array, Radial, Any]:
+    x, centers = (_real(each) for each in (x, centers))
     if x.ndim != 2 or centers.ndim != 2 or x.shape[1] != centers.shape[1]:
         raise ValueError(f"radial takes points (n, d) and centers (k, d), not {x.shape} and {centers.shape}")
     if function is None:
         from rectified.catalogue.radial import gaussian as function
     if not isinstance(function, Radial):
         raise TypeError(f"radial takes a function of a distance, such as rectified.gaussian, not {function!r}")
-    return x, centers, function
+    epsilon = function.parameters["epsilon"].default if epsilon is None else epsilon
+    if np.shape(epsilon) not in ((), (len(centers),)):
+        raise ValueError(f"radial takes one epsilon or {len(centers)}, one for each centre, not {np.shape(epsilon)}")
+    return x, centers, function, epsilon
 
 
-def _floating(x: Any) -> Array:
+def _real(x: Any) -> Array:
     found: Array = np.asarray(x)
+    if not np.can_cast(found.dtype, np.float64):
+        raise TypeError(f"radial takes real numbers of at most 64 bits, not {found.dtype}")
     return found.astype(np.float64) if found.dtype.kind in "biu" else found
 
 
@@ -160,5 +169,15 @@ def _blocks(x: Array, centers: Array) -> Iterator[tuple[slice, Array]]:
             difference = _differences(x[part, column], centers[:, column])
             difference *= difference
             squares += difference
+        lost = np.nonzero((squares < _LEAST) | (squares > _MOST))  # digits, where squares vanish or overflow
         distances: Array = np.sqrt(squares, out=squares)
+        distances[lost] = _lengths(x[part][lost[0]], centers[lost[1]])
         yield part, distances
+
+
+def _lengths(x: Array, centers: Array) -> Array:
+    """The distances of points to as many centres, without squares."""
+    lengths = np.zeros(len(x))
+    for one, other in zip(x.T, centers.T, strict=True):
+        np.hypot(lengths, np.subtract(one, other, dtype=np.float64), out=lengths)
+    return lengths
