@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
+from torch.overrides import TorchFunctionMode  # noqa: E402
 
 import rectified as rf  # noqa: E402
 from rectified.health import Evidence  # noqa: E402
@@ -426,6 +427,45 @@ def test_a_network_can_be_saved_and_copied_and_is_left_as_it_was(tmp_path: Any) 
     assert torch._C._len_torch_function_stack() == 0
 
 
+class Counting(TorchFunctionMode):
+    """Counts what it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        self.calls += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("already", [0, 10], ids=["from the start", "later"])
+@pytest.mark.parametrize("mode", [Counting, lambda: torch.device("meta")], ids=["of its own", "a device"])
+def test_modes_that_the_program_begins_stay_until_it_ends_them(mode: Any, already: int) -> None:
+    network, begun = built(Convolutions), mode()
+    with watch(network) as health:
+        train(network, steps=already)
+        with begun:
+            optimizer = torch.optim.SGD(network.parameters(), lr=1e-4)
+            for _ in range(10):
+                network(torch.ones(2, 3, 8, 8, device="cpu")).sum().backward()
+                optimizer.step()
+            if isinstance(begun, Counting):
+                begun.calls = 0
+                torch.ones(1)
+                assert begun.calls == 1
+            else:
+                assert torch.ones(1).is_meta
+        assert not torch.ones(1).is_meta
+    assert torch._C._len_torch_function_stack() == 0
+    samples = 16 * already + 2 * 10
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [
+        64 * samples,
+        4 * samples,
+        samples,
+    ]
+
+
 @pytest.mark.parametrize("error", [ArithmeticError, KeyboardInterrupt])
 def test_a_network_can_be_saved_after_an_error(error: type[BaseException]) -> None:
     network = built(Convolutions)
@@ -630,6 +670,31 @@ def test_networks_that_train_in_a_thread_or_in_jit_are_left_alone() -> None:
     notes = "; ".join(health.report().notes)
     assert "other threads" in notes
     assert "torch.jit" in notes
+
+
+def test_parameters_that_make_their_steps_while_gradients_are_computed() -> None:
+    networks = [built(Convolutions), built(Convolutions)]
+
+    def learn(network: Network) -> list[Tensor]:
+        optimizers = {parameter: torch.optim.SGD([parameter], lr=1e-4) for parameter in network.parameters()}
+
+        def step(parameter: Tensor) -> None:
+            optimizers[parameter].step()
+            optimizers[parameter].zero_grad()
+
+        for parameter in optimizers:
+            parameter.register_post_accumulate_grad_hook(step)
+        torch.manual_seed(0)
+        for _ in range(10):
+            network(network.batch()).sum().backward()
+        return list(network.parameters())
+
+    without = learn(networks[0])
+    with watch(networks[1]) as health:
+        with_ = learn(networks[1])
+    assert all(map(torch.equal, without, with_))
+    assert told(health.report(), DEAD) == networks[1].dead
+    assert torch._C._len_torch_function_stack() == 0
 
 
 def test_functions_outside_of_any_network_train_on() -> None:

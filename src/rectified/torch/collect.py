@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C import _len_torch_function_stack, _pop_torch_function_stack, _push_on_torch_function_stack
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.overrides import TorchFunctionMode
@@ -141,12 +142,8 @@ class Collector:
             self.run.notes.append(text)
 
     def _switch(self, on: bool) -> None:
-        if on is not self._mode_is_on:
+        if on is not self._mode_is_on and self._mode.switch(on):
             self._mode_is_on = on
-            if on:
-                self._mode.__enter__()  # type: ignore[no-untyped-call]
-            else:
-                self._mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     def _hook(self) -> None:
         """Hear of every module that runs."""
@@ -503,6 +500,22 @@ class _FunctionMode(TorchFunctionMode):
     def __init__(self, collector: Collector) -> None:
         super().__init__()
         self._collector = collector
+
+    def switch(self, on: bool) -> bool:
+        """Begin or end, whatever modes of its own the program has begun meanwhile: they stay, on top, where they end.
+
+        Whether that was possible: inside of a call that it handles, the mode is put aside, and comes back afterwards.
+        """
+        modes = [_pop_torch_function_stack() for _ in range(_len_torch_function_stack())]
+        found = self in modes
+        if found:
+            modes.remove(self)
+        if on:  # PyTorch looks for the mode of a default device below all others
+            default = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+            modes.insert(len(modes) - (default in modes), self)
+        for mode in reversed(modes):
+            _push_on_torch_function_stack(mode)
+        return on or found
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         if torch.compiler.is_compiling():

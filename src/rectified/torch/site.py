@@ -135,9 +135,11 @@ def is_learned(activation: Ridge) -> bool:
 
 
 def caller() -> FrameType:
-    """The frame of the code that called one of PyTorch's functions."""
+    """The frame of the code that called one of PyTorch's functions, perhaps through modes of the program."""
     frame = sys._getframe(4)  # nearer ones are the collector's
-    while frame.f_code.co_filename in _PASSED_THROUGH and frame.f_back is not None:
+    while frame.f_back is not None and (
+        frame.f_code.co_filename in _PASSED_THROUGH or frame.f_code.co_name == "__torch_function__"
+    ):
         frame = frame.f_back
     return frame
 
