@@ -284,6 +284,34 @@ def test_each_use_of_a_module_is_a_layer() -> None:
     assert all(layer.histories["train"].total.samples == 24 for layer in health.layers.values())
 
 
+def test_a_module_that_each_pass_makes_for_itself_is_a_place() -> None:
+    class Silent(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.silu(x)
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(3, 4), nn.Linear(4, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return Silent()(nn.Sequential(self.second, nn.GELU())(nn.ReLU()(self.first(x))))
+
+    network = Net()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with watch(network) as health:
+        for _ in range(12):
+            network(torch.randn(2, 3)).sum().backward()
+            optimizer.step()
+        network.eval()
+        with torch.no_grad():
+            network(torch.randn(2, 3))
+    assert [(layer.function, layer.units) for layer in health.layers.values()] == [("relu", 4), ("gelu", 5), ("silu", 5)]
+    assert all(" in " in name for name in health.layers)
+    for layer in health.layers.values():
+        assert {mode: history.total.samples for mode, history in layer.histories.items()} == {"train": 24, "eval": 2}
+
+
 def test_two_networks_and_a_function_outside_of_both() -> None:
     networks = [nn.Sequential(nn.Linear(3, 4), nn.ReLU()) for _ in range(2)]
     weight = torch.randn(4, 5, requires_grad=True)

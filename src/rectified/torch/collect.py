@@ -263,6 +263,7 @@ class Collector:
         root = self._network(module)
         looks = root.looks[module.training]
         root.looks[module.training] += 1
+        root.passes += 1
         is_look = looks < _LOOKS or looks & (looks - 1) == 0 or looks % _LOOK_AGAIN == 0
         if self._forwards > _SETTLED and not self._step:
             self._settles_at = 0
@@ -370,7 +371,8 @@ class Collector:
             or (not stack and (self._only is not None or self._leaves_out(torch.is_grad_enabled())))
         ):
             return function(*args, **kwargs)
-        site = self._site(function, name, x, args, kwargs)
+        module = self._owner()
+        site = self._site(function, name, x, module, args, kwargs)
         if site is None:
             return self.origins.follow(function, args, kwargs)
         if site.is_overwritten:
@@ -382,9 +384,10 @@ class Collector:
             if site.axis is None:
                 site.axis = axis
             self.origins.remember(y, Origin(axis, site))
-        training = stack[-1].training if stack else torch.is_grad_enabled()
-        if self._see(site, x, y, training) and self._draft is not None:
-            self._draft.add(site, stack[-1], x, y)
+        owner = module or (stack[0] if stack else None)
+        training = torch.is_grad_enabled() if owner is None else owner.training
+        if self._see(site, x, y, training) and self._draft is not None and owner is not None:
+            self._draft.add(site, owner, x, y)
         return result
 
     def _see(self, site: Site, x: Tensor, y: Tensor, training: bool) -> bool:
@@ -400,10 +403,17 @@ class Collector:
             y.register_hook(counter.see_gradient)  # type: ignore[no-untyped-call]
         return True
 
-    def _site(self, function: Any, name: str, x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site | None:
+    def _owner(self) -> nn.Module | None:
+        """The innermost module that runs and is a part of a network; None for an activation by itself."""
+        root, stack = self._root, self._stack
+        if root is None or not stack or is_activation(stack[0]):
+            return None
+        return next(module for module in reversed(stack) if root.has(module))
+
+    def _site(
+        self, function: Any, name: str, x: Tensor, module: nn.Module | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Site | None:
         """The site of a call, a new one where it was not seen before; None for a call that is no activation."""
-        stack = self._stack
-        module = stack[-1] if len(stack) > 1 or (stack and not is_activation(stack[0])) else None
         if module is not None and is_activation(module):
             code = None
             key: Any = id(module)
@@ -411,7 +421,7 @@ class Collector:
         else:
             frame = caller()
             code, line = frame.f_code, frame.f_lineno
-            key = id(stack[-1]) if stack else 0, code, frame.f_lasti
+            key = 0 if module is None else id(module), code, frame.f_lasti
             sites = self._sites.setdefault(key, [])
         use = 0
         if module is not None:

@@ -132,6 +132,8 @@ class Network:
         How to see a pass in training and in evaluation, while there are gradients; None where that is not known.
     keys : list
         Under which the collector knows its sites.
+    passes : int
+        How many forward passes there were at all.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -141,8 +143,10 @@ class Network:
         self.needs_mode = False
         self.plans: dict[bool, Plan | None] = {True: None, False: None}
         self.keys: list[Any] = []
+        self.passes = 0
         self._changes = 0
         self._paths: dict[int, str] = {}
+        self._listed_at = -1  # the pass
 
     def learn(self, plan: Plan | None, *, training: bool) -> None:
         """Remember the plan of a forward pass, unless it differs from the one before."""
@@ -162,9 +166,14 @@ class Network:
         """Look closely at the next forward passes."""
         self.looks = {True: 0, False: 0}
 
+    def has(self, module: nn.Module) -> bool:
+        """Whether a module is a part of it. Others, such as those that a pass makes for itself, may be gone after it."""
+        root = self.module()
+        if id(module) not in self._paths and self._listed_at != self.passes and root is not None:
+            self._listed_at = self.passes
+            self._paths = {id(part): path for path, part in root.named_modules()}
+        return id(module) in self._paths
+
     def path(self, module: nn.Module) -> str:
         """Where a module is in the network; its class, where it is not a part of it."""
-        root = self.module()
-        if id(module) not in self._paths and root is not None:
-            self._paths = {id(part): path for path, part in root.named_modules()}
-        return self._paths.get(id(module), type(module).__name__)
+        return self._paths[id(module)] if self.has(module) else type(module).__name__
