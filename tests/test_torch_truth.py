@@ -196,6 +196,8 @@ FUNCTIONS: list[tuple[str, Any, Any]] = [
     ("Tensor.sigmoid_", Tensor.sigmoid_, rf.sigmoid),
     ("torch.tanh", torch.tanh, rf.tanh),
     ("Tensor.tanh_", Tensor.tanh_, rf.tanh),
+    ("torch.tanh into another", lambda x: torch.tanh(x.detach(), out=torch.empty(0)), rf.tanh),
+    ("torch.tanh into its input", lambda x: torch.tanh(x.detach(), out=x.detach()), rf.tanh),
     ("F.hardshrink", F.hardshrink, rf.hardshrink),
     ("F.softshrink", lambda x: F.softshrink(x, 0.3), rf.softshrink.bind(lambd=0.3)),
     *(
@@ -586,6 +588,28 @@ def test_workers_that_load_data_do_no_harm() -> None:
         for x in data:
             network(x)
     assert health.layers["1"].histories["train"].total.samples == 32
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda x, weight: F.linear(torch.nested.nested_tensor([x, x[:2]]), weight),
+        lambda x, weight: F.linear(x.to_mkldnn(), weight.to_mkldnn()),
+    ],
+    ids=["nested", "mkldnn"],
+)
+def test_tensors_of_another_kind_are_left_alone(layer: Any) -> None:
+    class Net(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(layer(x, torch.ones(4, 3)))
+
+    with watch() as health:
+        for _ in range(3):
+            Net()(torch.randn(5, 3))
+    assert health.layers == {}
+    assert all("was not" in note for note in health.report().notes)
+    assert len(health.report().notes) == 3
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -395,7 +395,7 @@ class Collector:
         counter = site.counter(training)
         if counter is None:
             return False
-        if type(y) is not Tensor or y.is_meta or _is_transformed():
+        if type(y) is not Tensor or y.is_meta or y.is_nested or y.layout is not torch.strided or _is_transformed():
             self.note(f"{site.name}: what ran on tensors of another kind, or under torch.func or a trace, was not seen")
             return False
         counter.see(x, y, self._step)
@@ -436,7 +436,8 @@ class Collector:
             path = f"{path}: {place(code, line)}" if path else place(code, line)
         site = self.claim(path, name, args, kwargs)
         site.again = call_again(function, args, kwargs)
-        is_in_place = function.__name__.endswith("_") or bool(kwargs.get("inplace")) or any(each is True for each in args)
+        is_marked = bool(kwargs.get("inplace")) or kwargs.get("out") is not None or any(each is True for each in args)
+        is_in_place = is_marked or function.__name__.endswith("_")
         site.is_overwritten = is_in_place and not site.slopes.idempotent
         site.needs_mode = code is not None or site.is_overwritten or not args
         sites.append(site)
