@@ -571,14 +571,26 @@ def test_what_can_not_be_seen_is_said() -> None:
     network = nn.Sequential(scripted, nn.Linear(2, 2))
     recurrent = nn.Sequential(nn.LSTM(2, 3))
     stacked = nn.RNN(2, 3, num_layers=2, nonlinearity="relu")
+    cell = nn.RNNCell(2, 3, nonlinearity="relu")
     with watch() as health:
         network(torch.ones(1, 2))
         recurrent(torch.ones(1, 2))
         stacked(torch.ones(1, 2))
+        cell(torch.ones(1, 2))
     notes = "; ".join(health.report().notes)
     assert "torch.jit" in notes
     assert "0: the functions inside LSTM are not seen" in notes
     assert "RNN: only the last of its layers is seen" in notes
+    assert "the functions inside RNNCell are not seen" in notes
+
+
+def test_data_parallel_without_devices_is_only_a_wrapper() -> None:
+    network = built(Convolutions)
+    with watch() as health:
+        train(network, nn.DataParallel(network))
+    assert told(health.report(), DEAD) == network.dead
+    assert next(iter(health.layers)) == "act"
+    assert health.report().notes == []
 
 
 def test_workers_that_load_data_do_no_harm() -> None:

@@ -221,7 +221,7 @@ class Collector:
             kind = self._kinds[type(module)] = kind_of(module)
         if kind:
             self._special(kind, module)
-        if kind not in ("compiled", "wrapper", "script") and (stack or self._begin(module)):
+        if kind not in ("compiled", "wrapper", "threads", "script") and (stack or self._begin(module)):
             stack.append(module)
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -315,7 +315,7 @@ class Collector:
         where = path or type(module).__name__
         if kind == "script":
             self.note(f"{where}: what runs in torch.jit was not seen")
-        elif kind == "threads":
+        elif kind == "threads" and len(getattr(module, "device_ids", ())) > 1:
             self.note(f"{where}: what DataParallel runs in threads was not seen; DistributedDataParallel is")
         elif kind == "recurrent":
             unseen = unseen_in(module)
