@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib.util
 import os
 import shlex
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from time import monotonic
 from types import CodeType, ModuleType
@@ -118,7 +120,9 @@ class _Program:
             raise Mistake(f"cannot run {path}: {error.strerror}") from None
         with _without_own_frames():
             code = compile(source, path.absolute(), "exec", dont_inherit=True)
-        return cls(code, arguments, str(path.resolve().parent), {"__file__": str(path.absolute())})
+        file = str(path.absolute())
+        names = {"__file__": file, "__cached__": None, "__loader__": SourceFileLoader("__main__", file)}
+        return cls(code, arguments, str(path.resolve().parent), names)
 
     @classmethod
     def of_module(cls, arguments: Sequence[str]) -> _Program:
@@ -134,12 +138,13 @@ class _Program:
         code = loader.get_code(spec.name) if spec and hasattr(loader, "get_code") else None
         if spec is None or code is None:
             raise Mistake(f"no module named {name} can be run")
-        names = {"__file__": spec.origin, "__spec__": spec, "__loader__": loader, "__package__": spec.parent}
+        names = {"__file__": spec.origin, "__cached__": spec.cached, "__loader__": loader}
+        names |= {"__spec__": spec, "__package__": spec.parent}
         return cls(code, [str(spec.origin), *arguments[1:]], os.getcwd(), names)
 
     def execute(self) -> None:
         main = ModuleType("__main__")
-        main.__dict__.update({"__builtins__": __builtins__, **self._names})
+        main.__dict__.update({"__builtins__": builtins, **self._names})
         sys.modules["__main__"] = main
         sys.argv = self._arguments
         if not sys.flags.safe_path:
