@@ -823,3 +823,69 @@ def test_functions_are_seen_where_gradients_need_them(way: str, function: Any) -
     ends = 4 if way == "left out" else 6
     assert samples[:ends] == [2 * (80 - missed)] * ends
     assert samples[ends:] == {"left out": [2 * 40] * 2, "longer": [2 * 39]}.get(way, [])
+
+
+class Choosing(nn.Module):
+    """In each pass one of its parts runs: `choice` tells which."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.first, self.kind, self.choice = nn.Linear(4, 6, bias=False), kind, 0
+        self.parts = nn.ModuleList(nn.Linear(6, 8) for _ in range(4))
+        self.acts = nn.ModuleList(nn.GELU() if kind == "gelu" else nn.ReLU() for _ in range(4))
+        self.weights = nn.Parameter(torch.randn(4, 6, 8) / 2)
+        self.shifts = torch.zeros(4, 8)
+        for number in range(4):
+            self.shifts[number, number] = -50.0  # the dead unit
+        with torch.no_grad():
+            for part, shift in zip(self.parts, self.shifts, strict=True):
+                part.bias.copy_(shift)
+        self.parts.requires_grad_(kind != "frozen")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        if self.kind == "stacked":
+            return self.acts[self.choice](x @ self.weights[self.choice] + self.shifts[self.choice])
+        return self.acts[self.choice](self.parts[self.choice](x))
+
+
+@pytest.mark.parametrize("kind", ["relu", "gelu", "frozen", "stacked"])
+def test_each_pass_counts_for_the_part_that_ran(kind: str) -> None:
+    torch.manual_seed(0)
+    network = Choosing(kind)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    choices = [0] * 20 + [1, 0, 0, 2, 0, 3] * 20
+    with watch(network) as health:
+        for network.choice in choices:
+            network(torch.randn(64, 4)).sum().backward()
+            optimizer.step()
+    found = {
+        int(verdict.layer.name[-1]): (verdict.history.total.samples // 64, verdict.of(DEAD).tolist())
+        for verdict in health.report().layers
+    }
+    assert found[0] == (20 + 60, [0])
+    assert {number: dead for number, (_, dead) in found.items()} == {number: [number] for number in range(4)}
+    assert all(passes in (19, 20) for number, (passes, _) in found.items() if number)  # the first has to be noticed
+
+
+@pytest.mark.parametrize("function", [F.relu, F.gelu], ids=["relu", "gelu"])
+def test_what_runs_seldom_and_late_is_seen_and_no_note_says_otherwise(function: Any) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.runs = nn.Linear(4, 6), nn.Linear(6, 5), False
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = function(self.first(x))
+            return function(self.second(x)) if self.runs else x
+
+    network = Net()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    with watch(network) as health:
+        for step in range(100):
+            network.runs = step in (30, 60, 90)
+            network(torch.randn(2, 4)).sum().backward()
+            optimizer.step()
+    assert [layer.units for layer in health.layers.values()] == [6, 5]
+    assert list(health.layers.values())[1].histories["train"].total.samples in (4, 6)
+    assert health.report().notes == []

@@ -130,9 +130,11 @@ class Collector:
         with torch._C.DisableTorchFunction():  # what the counters call is no part of the program
             self._together.hand_out()
             for site in self._named.values():
+                unknown = f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted"
                 if site.axis is None:
-                    self.note(f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted")
+                    self.note(unknown)
                 else:
+                    self.run.notes[:] = [note for note in self.run.notes if note != unknown]  # it was told later
                     site.write(self.run, (self._window, max(self._window, self._step - 1)))
         return self.run
 
@@ -229,7 +231,7 @@ class Collector:
             return
         stack, plan = self._stack, self._plan
         if plan is not None:
-            if id(module) in plan.hooked:
+            if id(module) not in plan.found_later:
                 self._see_module(module, args, output)
             if module is stack[0]:
                 self._end(output)
@@ -239,6 +241,9 @@ class Collector:
                 pass
             if not self._mode_is_on:
                 self._see_module(module, args, output)
+            elif self._root is not None and is_activation(module) and id(module) not in self._modules:
+                self._modules[id(module)] = []  # its function is none that is counted
+                self._root.keys.append(id(module))
             if not stack:
                 self._end(output)
         if module is self._skipped:
@@ -340,12 +345,15 @@ class Collector:
         """Count a module that is known as an activation, where the mode is off."""
         key = id(module)
         sites = self._modules.get(key)
-        if sites is None or not args:
-            return
-        use = min(self._uses.get(key, 0), _MOST_USES - 1)
-        self._uses[key] = use + 1
-        if use < len(sites):
-            self._see(sites[use], args[0], output, module.training)
+        use = 0
+        if sites:
+            use = min(self._uses.get(key, 0), _MOST_USES - 1)
+            self._uses[key] = use + 1
+            if use < len(sites) and args:
+                self._see(sites[use], args[0], output, module.training)
+        is_new = is_activation(module) if sites is None else 0 < len(sites) <= use
+        if is_new and self._root is not None and self._hidden is None:
+            self._root.look_again()
 
     def _see_saved(self, root: Network, plan: Plan, output: Any) -> None:
         """Count what the graph keeps of the activations of a network that returned something."""

@@ -150,8 +150,8 @@ def is_passed_through(file: str) -> bool:
 
 
 def is_activation(module: nn.Module) -> bool:
-    """Whether a module is one of PyTorch's activations."""
-    return type(module).__module__ == "torch.nn.modules.activation"
+    """Whether a module is one of PyTorch's activations; the file has attention, too."""
+    return type(module).__module__ == "torch.nn.modules.activation" and not isinstance(module, nn.MultiheadAttention)
 
 
 def place(code: CodeType, line: int) -> str:
