@@ -34,6 +34,12 @@ ENDS = {
     "with a code": ("sys.exit(7)", 7, ""),
     "with a word": ("sys.exit('a word')", 1, "a word\n"),
     "with an error": ("def fails():\n    raise ValueError('no')\nfails()", 1, None),
+    "by a scheduler": ("os.kill(os.getpid(), 15); time.sleep(5)", -15, ""),
+    "by a scheduler, with a handler": (
+        "import signal; signal.signal(15, lambda *_: sys.exit(3)); os.kill(os.getpid(), 15)",
+        3,
+        "",
+    ),
     "by Ctrl-C": ("os.kill(os.getpid(), 2); time.sleep(5)", -2, None),
     "with what python gives": ("print(type(__builtins__), type(__loader__), __cached__, __spec__)", 0, ""),
     "with a hook of its own": ("sys.excepthook = lambda *error: print('mine', file=sys.stderr)\n1 / 0", 1, "mine\n"),

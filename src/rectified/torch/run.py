@@ -6,6 +6,7 @@ import builtins
 import importlib.util
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -72,6 +73,9 @@ class _Record:
         self._process = os.getpid()
         self._written = monotonic()
         self._collector: Any = None
+        self._is_writing = False
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, self._terminate)
 
     def start(self, torch: ModuleType) -> None:
         from rectified.torch.collect import Collector
@@ -82,15 +86,25 @@ class _Record:
     def finish(self) -> None:
         if os.getpid() != self._process:  # a fork of the program, which is not what was to be looked at
             return
+        self._is_writing = True
         if self._collector is not None:
             self._collector.stop()
         if not self._run.layers:
             print("rectified: no activation was seen", file=sys.stderr)
         self._write()
 
+    def _terminate(self, number: int, _: Any) -> None:
+        """Finish when a scheduler or `timeout` ends the program, which then ends as without."""
+        if not self._is_writing:
+            self.finish()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
     def _write_at_times(self) -> None:
         if monotonic() - self._written >= _SECONDS_BETWEEN_WRITES and os.getpid() == self._process:
+            self._is_writing = True  # what is half written is not written twice
             self._write()
+            self._is_writing = False
 
     def _write(self) -> None:
         try:
