@@ -121,6 +121,64 @@ def test_a_compiled_function_is_compiled_once() -> None:
     ]
 
 
+class Blocks(nn.Module):
+    """Blocks of one class, which compiled by themselves share their code; a unit of each is dead."""
+
+    class Block(nn.Module):
+        def __init__(self, dead: int) -> None:
+            super().__init__()
+            self.first, self.act, self.second = nn.Linear(4, 8), nn.PReLU(8), nn.Linear(8, 4)
+            with torch.no_grad():
+                self.first.bias[dead] = self.second.bias[0] = -50.0
+                self.act.weight.fill_(dead / 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + F.relu(self.second(self.act(self.first(x))))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*map(Blocks.Block, range(3)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.blocks(x)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+@pytest.mark.parametrize("way", ["in place", "wrapped"])
+def test_blocks_that_share_compiled_code_are_counted_apart(way: str) -> None:
+    torch.manual_seed(0)
+    torch._dynamo.reset()
+    network, other = Blocks(), Blocks()
+    eager, inputs = copy.deepcopy(network), torch.randn(10, 16, 4)
+    for blocks in (network.blocks, other.blocks):
+        for number, block in enumerate(blocks):
+            if way == "in place":
+                block.compile(backend="aot_eager")
+            else:
+                blocks[number] = torch.compile(block, backend="aot_eager")
+    found = []
+    for watched, model in ((eager, eager), (network, network)):
+        with watch(watched) as health:
+            for x in inputs:
+                other(x)
+                model(x).sum().backward()
+        found.append(health)
+    assert sorted(found[0].layers) == sorted(found[1].layers)
+    for name, layer in found[0].layers.items():
+        compare([found[1].layers[name]], [layer.histories["train"].total])
+    assert found[1].report().notes == []
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+def test_what_runs_between_broken_graphs_is_said_to_be_unseen() -> None:
+    network = Blocks()
+    network.blocks.insert(1, nn.Identity())
+    network.blocks[1].register_forward_hook(lambda *_: torch._dynamo.graph_break())
+    with watch(network) as health:
+        torch.compile(network, backend="eager")(torch.randn(3, 4))
+    assert any("between the graphs" in note for note in health.report().notes)
+
+
 def test_steps_between_are_left_out_of_compiled_code() -> None:
     network = built(Convolutions)
     compiled = torch.compile(network, backend="aot_eager")

@@ -183,9 +183,14 @@ class Network:
         root = self.module()
         if id(module) not in self._paths and self._listed_at != self.passes and root is not None:
             self._listed_at = self.passes
-            self._paths = {id(part): path for path, part in root.named_modules()}
+            self._paths = {id(part): _without_wrappers(path) for path, part in root.named_modules()}
         return id(module) in self._paths
 
     def path(self, module: nn.Module) -> str:
         """Where a module is in the network; its class, where it is not a part of it."""
         return self._paths[id(module)] if self.has(module) else type(module).__name__
+
+
+def _without_wrappers(path: str) -> str:
+    """A path without what torch.compile puts around a module."""
+    return ".".join(name for name in path.split(".") if name != "_orig_mod")
