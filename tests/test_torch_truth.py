@@ -372,6 +372,17 @@ def test_a_module_that_each_pass_makes_for_itself_is_a_place() -> None:
         assert {mode: history.total.samples for mode, history in layer.histories.items()} == {"train": 24, "eval": 2}
 
 
+def test_a_module_behind_frozen_and_behind_learning_layers_counts_once() -> None:
+    act = nn.ReLU()
+    network = nn.Sequential(nn.Linear(3, 4).requires_grad_(False), act, nn.Linear(4, 5), act, nn.Linear(5, 5), nn.ReLU())
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    with watch(network) as health:
+        for _ in range(20):
+            network(torch.randn(2, 3)).sum().backward()
+            optimizer.step()
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [40, 40, 40]
+
+
 def test_two_networks_and_a_function_outside_of_both() -> None:
     networks = [nn.Sequential(nn.Linear(3, 4), nn.ReLU()) for _ in range(2)]
     weight = torch.randn(4, 5, requires_grad=True)

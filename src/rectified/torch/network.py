@@ -96,7 +96,7 @@ class Draft:
         self._hooked: set[int] = set()
         self._seen: list[Seen] = []
         self._nodes: list[Node] = []
-        self._makers: list[Node] = []
+        self._makers: list[list[Node]] = []
         self._groups: dict[Any, list[int]] = {}
         self._is_complete = True
 
@@ -111,11 +111,11 @@ class Draft:
             and known_by is not None
             and (saved.is_output or (site.needs_mode and is_small))  # without the output it is computed anew
         ):
-            self._makers += known_by
             form = (site.family, site.axis, saved, y.shape, y.dtype, y.device) if is_small else len(self._seen)
             self._groups.setdefault(form, []).append(len(self._seen))
             self._seen.append(Seen(site, weakref.ref(module), saved))
             self._nodes.append(y.grad_fn)
+            self._makers.append(known_by)
         elif site.needs_mode:
             self._is_complete = False
         else:
@@ -123,8 +123,15 @@ class Draft:
 
     def plan(self, returned: Any) -> Plan | None:
         """How to see the next pass, by this one, which returned something; None where only close looks will do."""
-        way = Way.to(self._nodes, returned, self._makers) if self._is_complete else None
-        return None if way is None else Plan(self._hooked, way, self._seen, list(self._groups.values()))
+        if not self._is_complete:
+            return None
+        kept = [place for place, seen in enumerate(self._seen) if id(seen.module()) not in self._hooked]
+        checked = [node for place in kept for node in self._makers[place]]
+        way = Way.to([self._nodes[place] for place in kept], returned, checked)
+        if way is None:
+            return None
+        groups = [[kept.index(place) for place in places if place in kept] for places in self._groups.values()]
+        return Plan(self._hooked, way, [self._seen[place] for place in kept], list(filter(None, groups)))
 
 
 class Network:
