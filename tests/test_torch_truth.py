@@ -344,6 +344,17 @@ def test_each_use_of_a_module_is_a_layer() -> None:
     assert all(layer.histories["train"].total.samples == 24 for layer in health.layers.values())
 
 
+def test_modules_that_a_loop_calls_one_by_one_are_layers() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 5), nn.ReLU())
+    with watch() as health, torch.no_grad():
+        for _ in range(5):
+            x = torch.randn(2, 3)
+            for module in network:
+                x = module(x)
+    assert [layer.units for layer in health.layers.values()] == [4, 5]
+    assert sum(layer.histories["train"].total.samples for layer in health.layers.values()) == 20
+
+
 def test_a_module_that_each_pass_makes_for_itself_is_a_place() -> None:
     class Silent(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

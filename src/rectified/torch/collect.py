@@ -392,7 +392,7 @@ class Collector:
             if site.axis is None:
                 site.axis = axis
             self.origins.remember(y, Origin(axis, site))
-        owner = module or (stack[0] if stack else None)
+        owner = module if module is not None or not stack else stack[0]
         training = torch.is_grad_enabled() if owner is None else owner.training
         if self._see(site, x, y, training) and self._draft is not None and owner is not None:
             self._draft.add(site, owner, x, y)
@@ -429,7 +429,8 @@ class Collector:
         else:
             frame = caller()
             code, line = frame.f_code, frame.f_lineno
-            key = 0 if module is None else id(module), code, frame.f_lasti
+            owner = module if module is not None or not self._stack else self._stack[0]
+            key = id(owner), code, frame.f_lasti
             sites = self._sites.setdefault(key, [])
         use = 0
         if module is not None:
