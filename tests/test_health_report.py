@@ -15,11 +15,12 @@ from planted import ALWAYS_ON, BACK, DEAD, DIED, SATURATED, planted
 from rectified.cli import main
 from rectified.health import Evidence, Run
 from rectified.health.diff import changes
+from rectified.health.html import page
 from rectified.health.report import Report, percent, ranges
 from rectified.health.store import Writer, part, read
 from rectified.health.text import as_markdown, as_text
 
-NAME = "a|b <script>*x*</script>\n\x1b[31m"
+NAME = "a|b <script>*x*</script>\n\x1b[31m\u202e"
 
 
 @pytest.fixture(scope="module")
@@ -219,9 +220,15 @@ def test_names_do_nothing_to_a_terminal_or_a_page() -> None:
     run = Run(notes=[NAME])
     run.layer(NAME, "relu", 1).add(Evidence.of(rf.relu, [[-1.0]]))
     text = as_text(Report.of([run]))
-    assert not re.search(r"[\x00-\x09\x0b-\x1f]", text)
+    for shown in (text, page(Report.of([run]))):
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", shown)
     assert len([line for line in text.splitlines() if "a|b <script>*x*</script>" in line]) == 3
-    cells = r"| a\|b \<script\>\*x\*\</script\>" + "\N{REPLACEMENT CHARACTER}" * 2 + r"\[31m | relu | 1 |"
+    cells = (
+        r"| a\|b \<script\>\*x\*\</script\>"
+        + "\N{REPLACEMENT CHARACTER}" * 2
+        + r"\[31m"
+        + "\N{REPLACEMENT CHARACTER} | relu | 1 |"
+    )
     assert cells in as_markdown(Report.of([run]))
 
 
@@ -294,6 +301,13 @@ def test_layers_are_chosen_by_a_pattern(run: Callable[..., tuple[int, str, str]]
     assert [layer["name"] for layer in json.loads(out)["layers"]] == ["net.3"]
     assert json.loads(out)["totals"]["units"] == 40
     assert run("report", "--layer", "conv*") == (2, "", "rectified: no layer's name fits 'conv*'; there are net.1, net.3\n")
+    with_many = Run()
+    for number in range(300):
+        with_many.layer(f"{NAME}{number}", "relu", 1).add(Evidence.of(rf.relu, [[1.0]]))
+    Writer(Path(".rectified")).write([with_many])
+    _, _, said = run("report", "--layer", "conv*")
+    assert said.endswith(" and 290 others\n")
+    assert said[:-1].isprintable()
 
 
 @pytest.mark.usefixtures("data")

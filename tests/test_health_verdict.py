@@ -260,6 +260,15 @@ def test_train_and_eval_are_counted_apart() -> None:
     assert Report.of([run]).mode == "eval"
 
 
+def test_many_layers_that_did_not_run_are_one_note() -> None:
+    run = Run()
+    run.layer("other", "relu", 1).add(Evidence.of(rf.relu, [[-1.0]]), "eval")
+    for number in range(300):
+        run.layer(f"{number}", "relu", 1).add(Evidence.of(rf.relu, [[-1.0]]))
+    (note,) = Report.of([run], "eval").notes
+    assert note == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 290 others: they did not run in eval mode"
+
+
 def test_the_scores_are_those_of_the_last_quarter() -> None:
     batches = [np.array([[1.0, 3.0], [-1.0, -1.0]]) * (100 if step < 6 else 1) for step in range(8)]
     found = judge([layer(rf.relu, batches)], "train")

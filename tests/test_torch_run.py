@@ -34,7 +34,14 @@ ENDS = {
     "with a code": ("sys.exit(7)", 7, ""),
     "with a word": ("sys.exit('a word')", 1, "a word\n"),
     "with an error": ("def fails():\n    raise ValueError('no')\nfails()", 1, None),
+    "by a scheduler": ("os.kill(os.getpid(), 15); time.sleep(5)", -15, ""),
+    "by a scheduler, with a handler": (
+        "import signal; signal.signal(15, lambda *_: sys.exit(3)); os.kill(os.getpid(), 15)",
+        3,
+        "",
+    ),
     "by Ctrl-C": ("os.kill(os.getpid(), 2); time.sleep(5)", -2, None),
+    "with what python gives": ("print(type(__builtins__), type(__loader__), __cached__, __spec__)", 0, ""),
     "with a hook of its own": ("sys.excepthook = lambda *error: print('mine', file=sys.stderr)\n1 / 0", 1, "mine\n"),
 }
 
@@ -99,6 +106,14 @@ def test_options_and_mistakes(tmp_path: Path) -> None:
         ran = rectified("run", *arguments, folder=tmp_path)
         assert (ran.returncode, ran.stdout) == (code, "")
         assert ran.stderr.startswith(line)
+
+
+def test_a_program_that_goes_elsewhere_leaves_its_data_where_it_began(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "program.py").write_text(PROGRAM + "os.chdir('elsewhere')")
+    assert rectified("run", "program.py", folder=tmp_path).returncode == 0
+    assert read(tmp_path / ".rectified")[0].layers["1"].units == 8
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_a_program_that_does_not_compile(tmp_path: Path) -> None:

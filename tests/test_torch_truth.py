@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
+from torch.overrides import TorchFunctionMode  # noqa: E402
 
 import rectified as rf  # noqa: E402
 from rectified.health import Evidence  # noqa: E402
@@ -120,6 +121,64 @@ def test_a_compiled_function_is_compiled_once() -> None:
     ]
 
 
+class Blocks(nn.Module):
+    """Blocks of one class, which compiled by themselves share their code; a unit of each is dead."""
+
+    class Block(nn.Module):
+        def __init__(self, dead: int) -> None:
+            super().__init__()
+            self.first, self.act, self.second = nn.Linear(4, 8), nn.PReLU(8), nn.Linear(8, 4)
+            with torch.no_grad():
+                self.first.bias[dead] = self.second.bias[0] = -50.0
+                self.act.weight.fill_(dead / 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + F.relu(self.second(self.act(self.first(x))))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*map(Blocks.Block, range(3)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.blocks(x)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+@pytest.mark.parametrize("way", ["in place", "wrapped"])
+def test_blocks_that_share_compiled_code_are_counted_apart(way: str) -> None:
+    torch.manual_seed(0)
+    torch._dynamo.reset()
+    network, other = Blocks(), Blocks()
+    eager, inputs = copy.deepcopy(network), torch.randn(10, 16, 4)
+    for blocks in (network.blocks, other.blocks):
+        for number, block in enumerate(blocks):
+            if way == "in place":
+                block.compile(backend="aot_eager")
+            else:
+                blocks[number] = torch.compile(block, backend="aot_eager")
+    found = []
+    for watched, model in ((eager, eager), (network, network)):
+        with watch(watched) as health:
+            for x in inputs:
+                other(x)
+                model(x).sum().backward()
+        found.append(health)
+    assert sorted(found[0].layers) == sorted(found[1].layers)
+    for name, layer in found[0].layers.items():
+        compare([found[1].layers[name]], [layer.histories["train"].total])
+    assert found[1].report().notes == []
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+def test_what_runs_between_broken_graphs_is_said_to_be_unseen() -> None:
+    network = Blocks()
+    network.blocks.insert(1, nn.Identity())
+    network.blocks[1].register_forward_hook(lambda *_: torch._dynamo.graph_break())
+    with watch(network) as health:
+        torch.compile(network, backend="eager")(torch.randn(3, 4))
+    assert any("between the graphs" in note for note in health.report().notes)
+
+
 def test_steps_between_are_left_out_of_compiled_code() -> None:
     network = built(Convolutions)
     compiled = torch.compile(network, backend="aot_eager")
@@ -195,6 +254,8 @@ FUNCTIONS: list[tuple[str, Any, Any]] = [
     ("Tensor.sigmoid_", Tensor.sigmoid_, rf.sigmoid),
     ("torch.tanh", torch.tanh, rf.tanh),
     ("Tensor.tanh_", Tensor.tanh_, rf.tanh),
+    ("torch.tanh into another", lambda x: torch.tanh(x.detach(), out=torch.empty(0)), rf.tanh),
+    ("torch.tanh into its input", lambda x: torch.tanh(x.detach(), out=x.detach()), rf.tanh),
     ("F.hardshrink", F.hardshrink, rf.hardshrink),
     ("F.softshrink", lambda x: F.softshrink(x, 0.3), rf.softshrink.bind(lambd=0.3)),
     *(
@@ -303,6 +364,56 @@ def test_each_use_of_a_module_is_a_layer() -> None:
             network(torch.randn(2, 3))
     assert {name: layer.units for name, layer in health.layers.items()} == {"1": 4, "1 (use 2)": 5}
     assert all(layer.histories["train"].total.samples == 24 for layer in health.layers.values())
+
+
+def test_modules_that_a_loop_calls_one_by_one_are_layers() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 5), nn.ReLU())
+    with watch() as health, torch.no_grad():
+        for _ in range(5):
+            x = torch.randn(2, 3)
+            for module in network:
+                x = module(x)
+    assert [layer.units for layer in health.layers.values()] == [4, 5]
+    assert sum(layer.histories["train"].total.samples for layer in health.layers.values()) == 20
+
+
+def test_a_module_that_each_pass_makes_for_itself_is_a_place() -> None:
+    class Silent(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.silu(x)
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(3, 4), nn.Linear(4, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return Silent()(nn.Sequential(self.second, nn.GELU())(nn.ReLU()(self.first(x))))
+
+    network = Net()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with watch(network) as health:
+        for _ in range(12):
+            network(torch.randn(2, 3)).sum().backward()
+            optimizer.step()
+        network.eval()
+        with torch.no_grad():
+            network(torch.randn(2, 3))
+    assert [(layer.function, layer.units) for layer in health.layers.values()] == [("relu", 4), ("gelu", 5), ("silu", 5)]
+    assert all(" in " in name for name in health.layers)
+    for layer in health.layers.values():
+        assert {mode: history.total.samples for mode, history in layer.histories.items()} == {"train": 24, "eval": 2}
+
+
+def test_a_module_behind_frozen_and_behind_learning_layers_counts_once() -> None:
+    act = nn.ReLU()
+    network = nn.Sequential(nn.Linear(3, 4).requires_grad_(False), act, nn.Linear(4, 5), act, nn.Linear(5, 5), nn.ReLU())
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    with watch(network) as health:
+        for _ in range(20):
+            network(torch.randn(2, 3)).sum().backward()
+            optimizer.step()
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [40, 40, 40]
 
 
 def test_two_networks_and_a_function_outside_of_both() -> None:
@@ -448,6 +559,45 @@ def test_a_network_can_be_saved_and_copied_and_is_left_as_it_was(tmp_path: Any) 
     assert torch._C._len_torch_function_stack() == 0
 
 
+class Counting(TorchFunctionMode):
+    """Counts what it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        self.calls += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("already", [0, 10], ids=["from the start", "later"])
+@pytest.mark.parametrize("mode", [Counting, lambda: torch.device("meta")], ids=["of its own", "a device"])
+def test_modes_that_the_program_begins_stay_until_it_ends_them(mode: Any, already: int) -> None:
+    network, begun = built(Convolutions), mode()
+    with watch(network) as health:
+        train(network, steps=already)
+        with begun:
+            optimizer = torch.optim.SGD(network.parameters(), lr=1e-4)
+            for _ in range(10):
+                network(torch.ones(2, 3, 8, 8, device="cpu")).sum().backward()
+                optimizer.step()
+            if isinstance(begun, Counting):
+                begun.calls = 0
+                torch.ones(1)
+                assert begun.calls == 1
+            else:
+                assert torch.ones(1).is_meta
+        assert not torch.ones(1).is_meta
+    assert torch._C._len_torch_function_stack() == 0
+    samples = 16 * already + 2 * 10
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [
+        64 * samples,
+        4 * samples,
+        samples,
+    ]
+
+
 @pytest.mark.parametrize("error", [ArithmeticError, KeyboardInterrupt])
 def test_a_network_can_be_saved_after_an_error(error: type[BaseException]) -> None:
     network = built(Convolutions)
@@ -523,14 +673,26 @@ def test_what_can_not_be_seen_is_said() -> None:
     network = nn.Sequential(scripted, nn.Linear(2, 2))
     recurrent = nn.Sequential(nn.LSTM(2, 3))
     stacked = nn.RNN(2, 3, num_layers=2, nonlinearity="relu")
+    cell = nn.RNNCell(2, 3, nonlinearity="relu")
     with watch() as health:
         network(torch.ones(1, 2))
         recurrent(torch.ones(1, 2))
         stacked(torch.ones(1, 2))
+        cell(torch.ones(1, 2))
     notes = "; ".join(health.report().notes)
     assert "torch.jit" in notes
     assert "0: the functions inside LSTM are not seen" in notes
     assert "RNN: only the last of its layers is seen" in notes
+    assert "the functions inside RNNCell are not seen" in notes
+
+
+def test_data_parallel_without_devices_is_only_a_wrapper() -> None:
+    network = built(Convolutions)
+    with watch() as health:
+        train(network, nn.DataParallel(network))
+    assert told(health.report(), DEAD) == network.dead
+    assert next(iter(health.layers)) == "act"
+    assert health.report().notes == []
 
 
 def test_workers_that_load_data_do_no_harm() -> None:
@@ -540,6 +702,28 @@ def test_workers_that_load_data_do_no_harm() -> None:
         for x in data:
             network(x)
     assert health.layers["1"].histories["train"].total.samples == 32
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda x, weight: F.linear(torch.nested.nested_tensor([x, x[:2]]), weight),
+        lambda x, weight: F.linear(x.to_mkldnn(), weight.to_mkldnn()),
+    ],
+    ids=["nested", "mkldnn"],
+)
+def test_tensors_of_another_kind_are_left_alone(layer: Any) -> None:
+    class Net(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(layer(x, torch.ones(4, 3)))
+
+    with watch() as health:
+        for _ in range(3):
+            Net()(torch.randn(5, 3))
+    assert health.layers == {}
+    assert all("was not" in note for note in health.report().notes)
+    assert len(health.report().notes) == 3
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -654,6 +838,31 @@ def test_networks_that_train_in_a_thread_or_in_jit_are_left_alone() -> None:
     assert "torch.jit" in notes
 
 
+def test_parameters_that_make_their_steps_while_gradients_are_computed() -> None:
+    networks = [built(Convolutions), built(Convolutions)]
+
+    def learn(network: Network) -> list[Tensor]:
+        optimizers = {parameter: torch.optim.SGD([parameter], lr=1e-4) for parameter in network.parameters()}
+
+        def step(parameter: Tensor) -> None:
+            optimizers[parameter].step()
+            optimizers[parameter].zero_grad()
+
+        for parameter in optimizers:
+            parameter.register_post_accumulate_grad_hook(step)
+        torch.manual_seed(0)
+        for _ in range(10):
+            network(network.batch()).sum().backward()
+        return list(network.parameters())
+
+    without = learn(networks[0])
+    with watch(networks[1]) as health:
+        with_ = learn(networks[1])
+    assert all(map(torch.equal, without, with_))
+    assert told(health.report(), DEAD) == networks[1].dead
+    assert torch._C._len_torch_function_stack() == 0
+
+
 def test_functions_outside_of_any_network_train_on() -> None:
     weights = [torch.randn(4, 4, requires_grad=True) for _ in range(2)]
     optimizer = torch.optim.SGD(weights, lr=0.01)
@@ -716,3 +925,69 @@ def test_functions_are_seen_where_gradients_need_them(way: str, function: Any) -
     ends = 4 if way == "left out" else 6
     assert samples[:ends] == [2 * (80 - missed)] * ends
     assert samples[ends:] == {"left out": [2 * 40] * 2, "longer": [2 * 39]}.get(way, [])
+
+
+class Choosing(nn.Module):
+    """In each pass one of its parts runs: `choice` tells which."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.first, self.kind, self.choice = nn.Linear(4, 6, bias=False), kind, 0
+        self.parts = nn.ModuleList(nn.Linear(6, 8) for _ in range(4))
+        self.acts = nn.ModuleList(nn.GELU() if kind == "gelu" else nn.ReLU() for _ in range(4))
+        self.weights = nn.Parameter(torch.randn(4, 6, 8) / 2)
+        self.shifts = torch.zeros(4, 8)
+        for number in range(4):
+            self.shifts[number, number] = -50.0  # the dead unit
+        with torch.no_grad():
+            for part, shift in zip(self.parts, self.shifts, strict=True):
+                part.bias.copy_(shift)
+        self.parts.requires_grad_(kind != "frozen")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        if self.kind == "stacked":
+            return self.acts[self.choice](x @ self.weights[self.choice] + self.shifts[self.choice])
+        return self.acts[self.choice](self.parts[self.choice](x))
+
+
+@pytest.mark.parametrize("kind", ["relu", "gelu", "frozen", "stacked"])
+def test_each_pass_counts_for_the_part_that_ran(kind: str) -> None:
+    torch.manual_seed(0)
+    network = Choosing(kind)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    choices = [0] * 20 + [1, 0, 0, 2, 0, 3] * 20
+    with watch(network) as health:
+        for network.choice in choices:
+            network(torch.randn(64, 4)).sum().backward()
+            optimizer.step()
+    found = {
+        int(verdict.layer.name[-1]): (verdict.history.total.samples // 64, verdict.of(DEAD).tolist())
+        for verdict in health.report().layers
+    }
+    assert found[0] == (20 + 60, [0])
+    assert {number: dead for number, (_, dead) in found.items()} == {number: [number] for number in range(4)}
+    assert all(passes in (19, 20) for number, (passes, _) in found.items() if number)  # the first has to be noticed
+
+
+@pytest.mark.parametrize("function", [F.relu, F.gelu], ids=["relu", "gelu"])
+def test_what_runs_seldom_and_late_is_seen_and_no_note_says_otherwise(function: Any) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.runs = nn.Linear(4, 6), nn.Linear(6, 5), False
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = function(self.first(x))
+            return function(self.second(x)) if self.runs else x
+
+    network = Net()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    with watch(network) as health:
+        for step in range(100):
+            network.runs = step in (30, 60, 90)
+            network(torch.randn(2, 4)).sum().backward()
+            optimizer.step()
+    assert [layer.units for layer in health.layers.values()] == [6, 5]
+    assert list(health.layers.values())[1].histories["train"].total.samples in (4, 6)
+    assert health.report().notes == []

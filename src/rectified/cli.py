@@ -99,7 +99,9 @@ def _run_program(program: Callable[[], int]) -> int:
 
 
 def _refuse(message: str, code: int = 2) -> int:
-    print("rectified:", " ".join(message.split()), file=sys.stderr)
+    from rectified.health.text import printable
+
+    print("rectified:", printable(" ".join(message.split())), file=sys.stderr)
     return code
 
 

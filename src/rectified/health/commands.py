@@ -92,12 +92,12 @@ def report(
     vanishing: Vanishing = 1e-4,
 ) -> None:
     """Tell which units of a network can still learn, from what `rectified run` saw."""
-    from rectified.health.report import percent
+    from rectified.health.report import percent, some
     from rectified.health.text import as_markdown, as_text
 
     found = _report(data_file, mode, _rule(saturated=saturated, linear=linear, tau=tau, vanishing=vanishing))
     if layer is not None:
-        names = ", ".join(verdict.layer.name for verdict in found.layers)
+        names = some([verdict.layer.name for verdict in found.layers])
         found = found.only(layer)
         if not found.layers:
             raise Mistake(f"no layer's name fits {layer!r}; there are {names}")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rectified.health.report import Count, Report, count, percent
+from rectified.health.text import printable
 from rectified.health.verdict import STATES, Verdict
 
 _EXPLAINED = {
@@ -37,7 +38,7 @@ def page(report: Report) -> str:
     files_here = files("rectified.health")
     style, script = (files_here.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     data = {"states": STATES, "layers": [_layer(verdict) for verdict in report.layers]}
-    parts = "\n".join([*_head(report), *_list("Findings", _findings(report)), *_list("Notes", map(escape, report.notes))])
+    parts = "\n".join([*_head(report), *_list("Findings", _findings(report)), *_list("Notes", map(_shown, report.notes))])
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -96,7 +97,7 @@ def _head(report: Report) -> Iterator[str]:
 
 def _findings(report: Report) -> Iterator[str]:
     for found in report.findings:
-        yield f"<b>{escape(found.layer)}</b>: {escape(found.message)} <code>{escape(found.kind)}</code>"
+        yield f"<b>{_shown(found.layer)}</b>: {_shown(found.message)} <code>{_shown(found.kind)}</code>"
 
 
 def _list(title: str, items: Iterable[str]) -> Iterator[str]:
@@ -131,7 +132,7 @@ def _row(number: int, verdict: Verdict) -> str:
         (norm if np.isfinite(norm) else -1.0, f"{norm:.2g}" if np.isfinite(norm) else "–"),
     ]
     text = "".join(f'<td data-value="{value!r}">{shown}</td>' for value, shown in cells)
-    name, function = escape(layer.name), escape(_function(verdict))
+    name, function = _shown(layer.name), _shown(_function(verdict))
     return (
         f'<tr data-layer="{number}"><th scope="row" data-value="{number}"><a href="#layer={number}">{name}</a></th>'
         f'<td data-value="{function}">{function}</td>{text}</tr>'
@@ -159,9 +160,9 @@ def _layer(verdict: Verdict) -> dict[str, Any]:
         slope = slopes / (np.fmax.reduce(slopes, axis=None, initial=verdict.steepest) or 1.0)
     told = np.flatnonzero(verdict.came_back >= 0)
     return {
-        "name": verdict.layer.name,
+        "name": printable(verdict.layer.name),
         "function": _function(verdict),
-        "note": verdict.layer.note,
+        "note": printable(verdict.layer.note),
         "units": verdict.layer.units,
         "windows": [[*window.steps, window.samples] for window in windows],
         "state": _bytes(verdict.state),
@@ -176,6 +177,11 @@ def _layer(verdict: Verdict) -> dict[str, Any]:
         "mean": _short(verdict.mean_output),
         "score": _short(verdict.dormant_score),
     }
+
+
+def _shown(text: str) -> str:
+    """Text that is no markup, and that does not turn the line around."""
+    return escape(printable(text))
 
 
 def _coded(share: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ from rectified.health.record import Layer, Mode, Run
 from rectified.health.verdict import ALIVE, DEAD, LINEAR, RULE, SATURATED, UNSEEN, Rule, Verdict, judge
 
 FORMAT = 1
+_MOST_NAMES = 10
 
 
 class Count(NamedTuple):
@@ -96,7 +97,9 @@ class Report:
         verdicts = [judge(same, chosen, rule) for same in seen.values()]
         notes = list(dict.fromkeys(note for run in runs for note in run.notes))
         notes += [f"{verdict.layer.name}: {verdict.layer.note}" for verdict in verdicts if verdict.layer.note]
-        notes += [f"{name}: it did not run in {chosen} mode" for name in layers if name not in seen]
+        absent = [name for name in layers if name not in seen]
+        if absent:
+            notes.append(f"{some(absent)}: {'they' if absent[1:] else 'it'} did not run in {chosen} mode")
         return cls(chosen, rule, verdicts, find(verdicts, rule), notes)
 
     def sorted(self, order: str) -> Report:
@@ -191,6 +194,18 @@ def percent(share: float | None, decimals: int = 1) -> str:
         return f"{share:.0f}%"
     least = 10.0**-decimals
     return f"{min(max(share, least), 100 - least):.{decimals}f}%"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of many names, and how many others there are.
+
+    Examples
+    --------
+    >>> some(["a", "b"]), some([*"abcdefghijklm"])
+    ('a, b', 'a, b, c, d, e, f, g, h, i, j and 3 others')
+    """
+    others = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {others:,} others" if others > 0 else "")
 
 
 def ranges(units: Iterable[int]) -> str:

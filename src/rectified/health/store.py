@@ -120,7 +120,7 @@ class Writer:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = path.absolute()  # the working directory may change
         self._written: _Windows = {}
         if path.exists():
             _refuse_foreign(path)

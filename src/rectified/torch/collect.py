@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C import _len_torch_function_stack, _pop_torch_function_stack, _push_on_torch_function_stack
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.overrides import TorchFunctionMode
@@ -129,9 +130,11 @@ class Collector:
         with torch._C.DisableTorchFunction():  # what the counters call is no part of the program
             self._together.hand_out()
             for site in self._named.values():
+                unknown = f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted"
                 if site.axis is None:
-                    self.note(f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted")
+                    self.note(unknown)
                 else:
+                    self.run.notes[:] = [note for note in self.run.notes if note != unknown]  # it was told later
                     site.write(self.run, (self._window, max(self._window, self._step - 1)))
         return self.run
 
@@ -141,12 +144,8 @@ class Collector:
             self.run.notes.append(text)
 
     def _switch(self, on: bool) -> None:
-        if on is not self._mode_is_on:
+        if on is not self._mode_is_on and self._mode.switch(on):
             self._mode_is_on = on
-            if on:
-                self._mode.__enter__()  # type: ignore[no-untyped-call]
-            else:
-                self._mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     def _hook(self) -> None:
         """Hear of every module that runs."""
@@ -224,7 +223,7 @@ class Collector:
             kind = self._kinds[type(module)] = kind_of(module)
         if kind:
             self._special(kind, module)
-        if kind not in ("compiled", "wrapper", "script") and (stack or self._begin(module)):
+        if kind not in ("compiled", "wrapper", "threads", "script") and (stack or self._begin(module)):
             stack.append(module)
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -232,7 +231,7 @@ class Collector:
             return
         stack, plan = self._stack, self._plan
         if plan is not None:
-            if id(module) in plan.hooked:
+            if id(module) not in plan.found_later:
                 self._see_module(module, args, output)
             if module is stack[0]:
                 self._end(output)
@@ -242,6 +241,9 @@ class Collector:
                 pass
             if not self._mode_is_on:
                 self._see_module(module, args, output)
+            elif self._root is not None and is_activation(module) and id(module) not in self._modules:
+                self._modules[id(module)] = []  # its function is none that is counted
+                self._root.keys.append(id(module))
             if not stack:
                 self._end(output)
         if module is self._skipped:
@@ -266,6 +268,7 @@ class Collector:
         root = self._network(module)
         looks = root.looks[module.training]
         root.looks[module.training] += 1
+        root.passes += 1
         is_look = looks < _LOOKS or looks & (looks - 1) == 0 or looks % _LOOK_AGAIN == 0
         if self._forwards > _SETTLED and not self._step:
             self._settles_at = 0
@@ -317,7 +320,7 @@ class Collector:
         where = path or type(module).__name__
         if kind == "script":
             self.note(f"{where}: what runs in torch.jit was not seen")
-        elif kind == "threads":
+        elif kind == "threads" and len(getattr(module, "device_ids", ())) > 1:
             self.note(f"{where}: what DataParallel runs in threads was not seen; DistributedDataParallel is")
         elif kind == "recurrent":
             unseen = unseen_in(module)
@@ -342,12 +345,15 @@ class Collector:
         """Count a module that is known as an activation, where the mode is off."""
         key = id(module)
         sites = self._modules.get(key)
-        if sites is None or not args:
-            return
-        use = min(self._uses.get(key, 0), _MOST_USES - 1)
-        self._uses[key] = use + 1
-        if use < len(sites):
-            self._see(sites[use], args[0], output, module.training)
+        use = 0
+        if sites:
+            use = min(self._uses.get(key, 0), _MOST_USES - 1)
+            self._uses[key] = use + 1
+            if use < len(sites) and args:
+                self._see(sites[use], args[0], output, module.training)
+        is_new = is_activation(module) if sites is None else 0 < len(sites) <= use
+        if is_new and self._root is not None and self._hidden is None:
+            self._root.look_again()
 
     def _see_saved(self, root: Network, plan: Plan, output: Any) -> None:
         """Count what the graph keeps of the activations of a network that returned something."""
@@ -373,7 +379,8 @@ class Collector:
             or (not stack and (self._only is not None or self._leaves_out(torch.is_grad_enabled())))
         ):
             return function(*args, **kwargs)
-        site = self._site(function, name, x, args, kwargs)
+        module = self._owner()
+        site = self._site(function, name, x, module, args, kwargs)
         if site is None:
             return self.origins.follow(function, args, kwargs)
         if site.is_overwritten:
@@ -385,9 +392,10 @@ class Collector:
             if site.axis is None:
                 site.axis = axis
             self.origins.remember(y, Origin(axis, site))
-        training = stack[-1].training if stack else torch.is_grad_enabled()
-        if self._see(site, x, y, training) and self._draft is not None:
-            self._draft.add(site, stack[-1], x, y)
+        owner = module if module is not None or not stack else stack[0]
+        training = torch.is_grad_enabled() if owner is None else owner.training
+        if self._see(site, x, y, training) and self._draft is not None and owner is not None:
+            self._draft.add(site, owner, x, y)
         return result
 
     def _see(self, site: Site, x: Tensor, y: Tensor, training: bool) -> bool:
@@ -395,7 +403,7 @@ class Collector:
         counter = site.counter(training)
         if counter is None:
             return False
-        if type(y) is not Tensor or y.is_meta or _is_transformed():
+        if type(y) is not Tensor or y.is_meta or y.is_nested or y.layout is not torch.strided or _is_transformed():
             self.note(f"{site.name}: what ran on tensors of another kind, or under torch.func or a trace, was not seen")
             return False
         counter.see(x, y, self._step)
@@ -403,10 +411,17 @@ class Collector:
             y.register_hook(counter.see_gradient)  # type: ignore[no-untyped-call]
         return True
 
-    def _site(self, function: Any, name: str, x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site | None:
+    def _owner(self) -> nn.Module | None:
+        """The innermost module that runs and is a part of a network; None for an activation by itself."""
+        root, stack = self._root, self._stack
+        if root is None or not stack or is_activation(stack[0]):
+            return None
+        return next(module for module in reversed(stack) if root.has(module))
+
+    def _site(
+        self, function: Any, name: str, x: Tensor, module: nn.Module | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Site | None:
         """The site of a call, a new one where it was not seen before; None for a call that is no activation."""
-        stack = self._stack
-        module = stack[-1] if len(stack) > 1 or (stack and not is_activation(stack[0])) else None
         if module is not None and is_activation(module):
             code = None
             key: Any = id(module)
@@ -414,7 +429,8 @@ class Collector:
         else:
             frame = caller()
             code, line = frame.f_code, frame.f_lineno
-            key = id(stack[-1]) if stack else 0, code, frame.f_lasti
+            owner = module if module is not None or not self._stack else self._stack[0]
+            key = id(owner), code, frame.f_lasti
             sites = self._sites.setdefault(key, [])
         use = 0
         if module is not None:
@@ -429,7 +445,8 @@ class Collector:
             path = f"{path}: {place(code, line)}" if path else place(code, line)
         site = self.claim(path, name, args, kwargs)
         site.again = call_again(function, args, kwargs)
-        is_in_place = function.__name__.endswith("_") or bool(kwargs.get("inplace")) or any(each is True for each in args)
+        is_marked = bool(kwargs.get("inplace")) or kwargs.get("out") is not None or any(each is True for each in args)
+        is_in_place = is_marked or function.__name__.endswith("_")
         site.is_overwritten = is_in_place and not site.slopes.idempotent
         site.needs_mode = code is not None or site.is_overwritten or not args
         sites.append(site)
@@ -503,6 +520,22 @@ class _FunctionMode(TorchFunctionMode):
     def __init__(self, collector: Collector) -> None:
         super().__init__()
         self._collector = collector
+
+    def switch(self, on: bool) -> bool:
+        """Begin or end, whatever modes of its own the program has begun meanwhile: they stay, on top, where they end.
+
+        Whether that was possible: inside of a call that it handles, the mode is put aside, and comes back afterwards.
+        """
+        modes = [_pop_torch_function_stack() for _ in range(_len_torch_function_stack())]
+        found = self in modes
+        if found:
+            modes.remove(self)
+        if on:  # PyTorch looks for the mode of a default device below all others
+            default = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+            modes.insert(len(modes) - (default in modes), self)
+        for mode in reversed(modes):
+            _push_on_torch_function_stack(mode)
+        return on or found
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         if torch.compiler.is_compiling():

@@ -13,6 +13,8 @@ from __future__ import annotations
 import operator
 import re
 import sys
+import weakref
+from collections.abc import Callable
 from functools import wraps
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,7 @@ from rectified.torch.units import Call, Origin, origin_of
 
 if TYPE_CHECKING:
     from rectified.torch.collect import Collector
+    from rectified.torch.network import Network
 
 _library: Any = torch.library.Library("rectified", "DEF")  # type: ignore[no-untyped-call]
 _library.define("count(Tensor(a!) sums, Tensor(b!) low, Tensor(c!) high, Tensor x, Tensor y, int axis, int place) -> ()")
@@ -38,25 +41,77 @@ _is_seen = True
 _UNSEEN = "what torch.compile compiled was not seen, since this version of PyTorch compiles in a way that is not known here"
 
 
-class _Place:
-    """Where in compiled code is counted: the slopes of the function, and which passes are left out."""
+class _Code:
+    """What was compiled: for which module first, and how to find out which one runs, for modules of a class share it.
 
-    def __init__(self, slopes: Slopes, collector: Collector, mode: str) -> None:
+    It lasts as long as the process, so it keeps neither modules nor tensors.
+    """
+
+    def __init__(self, collector: Collector, translated: Any, network: Network | None, first: Any) -> None:
+        self.collector = collector
+        self.network = network
+        self.is_wanted = collector.wants(network)
+        is_training = first.training if isinstance(first, nn.Module) else torch.is_grad_enabled()
+        self.mode: Any = "train" if is_training else "eval"
+        self._frame = translated.f_code.co_name, translated.f_code.co_filename
+        self._variable = next((name for name, value in translated.f_locals.items() if value is first), "")
+        self._first = weakref.ref(first) if isinstance(first, nn.Module) else lambda: None
+
+    def another(self) -> nn.Module | None:
+        """The module that runs, if it is another than the first."""
+        frame: Any = sys._getframe(1)
+        while frame is not None and (frame.f_code.co_name, frame.f_code.co_filename) != self._frame:
+            frame = frame.f_back
+        module = None if frame is None else frame.f_locals.get(self._variable)
+        return module if isinstance(module, nn.Module) and module is not self._first() else None
+
+    def network_of(self, module: nn.Module) -> Network | None:
+        """The network of another module; None where it is not looked at."""
+        network = self.network
+        if network is None or not network.has(module):
+            network = self.collector.network_compiled(module)
+        return network if self.collector.wants(network) else None
+
+
+class _Place:
+    """Where in compiled code is counted: the slopes of the function, and which passes are left out.
+
+    The counters of the first module are in the graph. `among` gives the site in another; None where it is not looked at.
+    """
+
+    def __init__(self, code: _Code, slopes: Slopes, among: Callable[[nn.Module], Site | None]) -> None:
         self.slopes = slopes
-        self._collector = collector
-        self._mode = mode
+        self.tally: Tally | None = None
+        self._code = code
+        self._among = among
+        self._others: weakref.WeakKeyDictionary[nn.Module, _Place | None] = weakref.WeakKeyDictionary()
         self._passes = -1
 
     def is_left_out(self) -> bool:
         """Whether this pass is one of those between."""
         self._passes += 1
-        return self._collector.is_left_out(None if self._mode == "train" else self._passes)
+        return self._code.collector.is_left_out(None if self._code.mode == "train" else self._passes)
+
+    def running(self, y: Tensor, axis: int) -> _Place | None:
+        """The place in the module that runs."""
+        module = self._code.another()
+        if module is None:
+            return self if self._code.is_wanted else None
+        if module not in self._others:
+            site, other = self._among(module), _Place(self._code, self.slopes, self._among)
+            self._others[module] = None if site is None else other
+            if site is not None:
+                site.axis = axis
+                other.tally = Tally.new(y.shape[axis], self.slopes, y.dtype, y.device)
+                site.tallies.append((self._code.mode, other.tally))
+        return self._others[module]
 
 
 def _count(sums: Tensor, low: Tensor, high: Tensor, x: Tensor, y: Tensor, axis: int, place: int) -> None:
-    if not _places[place].is_left_out():
+    here = _places[place].running(y, axis)
+    if here is not None and not here.is_left_out():
         x, y = x.detach().unsqueeze(0), y.detach().unsqueeze(0)
-        Tally(sums, low, high).add(Measure.of(x, y, axis + 1, _places[place].slopes))
+        (here.tally or Tally(sums, low, high)).add(Measure.of(x, y, axis + 1, here.slopes))
 
 
 _library.impl("count", _count, "CompositeExplicitAutograd")
@@ -69,10 +124,13 @@ class _Watching:
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
         self._graphs = _graphs()
+        self._breaks = _breaks()
 
     def remove(self) -> None:
         if not _is_seen and _graphs() > self._graphs:
             self._collector.note(_UNSEEN)
+        if _breaks() > self._breaks:
+            self._collector.note("what ran between the graphs into which torch.compile broke a network was not seen")
         _collectors.remove(self._collector)
         _forget_graphs()
 
@@ -95,8 +153,16 @@ def _forget_graphs() -> None:
 
 def _graphs() -> int:
     """How many graphs have been compiled, as far as PyTorch tells."""
-    counters: Any = getattr(sys.modules.get("torch._dynamo.utils"), "counters", {})
-    return int(counters.get("stats", {}).get("unique_graphs", 0))
+    return int(_counters().get("stats", {}).get("unique_graphs", 0))
+
+
+def _breaks() -> int:
+    """How often a graph could not go on."""
+    return sum(_counters().get("graph_break", {}).values())
+
+
+def _counters() -> Any:
+    return getattr(sys.modules.get("torch._dynamo.utils"), "counters", {})
 
 
 def _patch(dynamo: ModuleType) -> None:
@@ -134,10 +200,9 @@ def instrument(collector: Collector, output: Any, module: Any, inputs: Any) -> N
         What the graph gets, parameters included.
     """
     graph = _Graph(collector, output, module, inputs)
-    if collector.wants(graph.network):
-        for node in list(module.graph.nodes):
-            graph.see(node)
-        module.recompile()
+    for node in list(module.graph.nodes):
+        graph.see(node)
+    module.recompile()
 
 
 class _Graph:
@@ -151,12 +216,10 @@ class _Graph:
         placeholders = [node for node in module.graph.nodes if node.op == "placeholder"]
         self._inputs = dict(zip(placeholders, inputs, strict=False))
         self._self = local.get("self", next((value for value in local.values() if isinstance(value, nn.Module)), None))
-        self.network = collector.network_compiled(self._self)
-        is_training = self._self.training if isinstance(self._self, nn.Module) else torch.is_grad_enabled()
-        self._mode: Any = "train" if is_training else "eval"
+        self._code = _Code(collector, output.root_tx, collector.network_compiled(self._self), self._self)
         self._origins: dict[Any, Origin] = {}
         self._weights = {node for node, value in self._inputs.items() if isinstance(value, nn.Parameter)}
-        self._uses: dict[str, int] = {}
+        self._uses: dict[tuple[str, str], int] = {}
 
     def see(self, node: Any) -> None:
         if node.op == "call_function" and "checkpoint" in str(node.target):
@@ -178,37 +241,54 @@ class _Graph:
             self._weights.add(node)
         is_activation_call = node.target in FUNCTIONS or (node.op == "call_method" and name in FUNCTIONS.values())
         if is_activation_call and isinstance(out, Tensor) and out.is_floating_point():
-            site = self._site(node, name, kwargs)
+            site, among = self._site(node, name, kwargs)
             if site is not None:
                 site.axis = origin.axis if site.axis is None and origin else site.axis
                 if site.axis is not None:
-                    self._insert(node, site, site.axis)
+                    self._insert(node, site, site.axis, among)
                 origin = Origin(site.axis, site)
         if origin is not None:
             self._origins[node] = origin
 
-    def _site(self, node: Any, name: str, kwargs: dict[str, Any]) -> Site | None:
+    def _site(self, node: Any, name: str, kwargs: dict[str, Any]) -> tuple[Site | None, Callable[[nn.Module], Site | None]]:
+        """The site of a call, and what gives that in another module of the same code."""
         args = tuple(self._inputs.get(each) if isinstance(each, torch.fx.Node) else each for each in node.args)
         kwargs = {key: self._inputs.get(each) if isinstance(each, torch.fx.Node) else each for key, each in kwargs.items()}
         if activation_of(name, args, kwargs) is None:
-            return None
-        owner = self._owner(node)
-        path = self._collector.path(owner, self.network) if owner is not None else ""
-        if owner is None or not is_activation(owner):
-            where = _place(node, owner or self._self)
-            path = f"{path}: {where}" if path else where
-        self._uses[path] = use = self._uses.get(path, 0) + 1
-        return self._collector.named(path if use == 1 else f"{path} (use {use})", name, args, kwargs)
+            return None, lambda module: None
+        owner, code, collector = self._owner(node), self._code, self._collector
+        where = _place(node, owner or self._self) if owner is None or not is_activation(owner) else ""
+        path = collector.path(owner, code.network) if owner is not None and code.is_wanted else ""
+        self._uses[path, where] = use = self._uses.get((path, where), 0) + 1
+        given, named = args[1:], {key: value for key, value in kwargs.items() if key != "input"}
 
-    def _insert(self, node: Any, site: Site, axis: int) -> None:
+        def site(path: str, given: tuple[Any, ...], known: Callable[..., Site]) -> Site:
+            found = f"{path}: {where}" if path and where else path or where
+            return known(found if use == 1 else f"{found} (use {use})", name, (None, *given), named)
+
+        parts = self._self.named_modules() if isinstance(self._self, nn.Module) else ()
+        inner = next((path for path, part in parts if part is owner), None)
+
+        def among(module: nn.Module) -> Site | None:
+            network = code.network_of(module)
+            if inner is None or network is None:
+                return None
+            part = module.get_submodule(inner)
+            return site(
+                collector.path(part, network), (part.weight,) if isinstance(part, nn.PReLU) else given, collector.named
+            )
+
+        return site(path, given, collector.named if code.is_wanted else Site), among
+
+    def _insert(self, node: Any, site: Site, axis: int, among: Callable[[nn.Module], Site | None]) -> None:
         from torch._dynamo.source import ConstantSource
 
         graph, module = self._module.graph, self._module
         like = _value(node)
         units = _sizes(like)[axis]
         tally = Tally.new(units, site.slopes, like.dtype, like.device)
-        site.tallies.append((self._mode, tally))
-        _places.append(_Place(site.slopes, self._collector, self._mode))
+        site.tallies.append((self._code.mode, tally))
+        _places.append(_Place(self._code, site.slopes, among))
         names = [f"rectified_{len(_places)}_{field}" for field in Tally._fields]
         x = node.args[0] if node.args else node.kwargs["input"]
         if not site.slopes.idempotent:  # the function may be about to overwrite it

@@ -110,6 +110,6 @@ def call_again(
 ) -> Callable[[Tensor], Tensor]:
     """The same call on another input, never in place."""
     rest = tuple(value.detach() if isinstance(value, Tensor) else value for value in args[1:])
-    kept = {key: value for key, value in kwargs.items() if key not in ("inplace", "input")}
+    kept = {key: value for key, value in kwargs.items() if key not in ("inplace", "input", "out")}
     plain = getattr(functional, plain_name(function), function)
     return lambda x: plain(x, *rest, **kept)

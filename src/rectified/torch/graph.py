@@ -15,6 +15,9 @@ from torch import Tensor
 
 Node = Any  # autograd's
 _HOOKS = {name: attrgetter(f"_raw{name}.unpack_hook") for name in ("_saved_result", "_saved_self")}
+_OF_PRODUCTS = "Addmm Mm Baddbmm Bmm Addmv Mv Convolution Embedding"
+_OF_FORMS = "T Transpose Permute View UnsafeView ReshapeAlias Unsqueeze Expand Clone ToCopy WeightNormInterface"
+_PRODUCTS, _FORMS = ({f"{name}Backward0" for name in names.split()} for names in (_OF_PRODUCTS, _OF_FORMS))
 
 
 class Saved(NamedTuple):
@@ -70,6 +73,51 @@ class Saved(NamedTuple):
             return None
 
 
+def makers(node: Node) -> list[Node] | None:
+    """The nodes with the learned parameters of the layers that made what a node got: these tell one layer from another.
+
+    None where a layer has none of its own: frozen layers look alike, and so do those that take a part of one tensor.
+
+    Examples
+    --------
+    >>> import torch
+    >>> layer = torch.nn.Linear(2, 3)
+    >>> y = torch.relu(layer(torch.ones(1, 2)) + 1)
+    >>> [node.name() for node in makers(y.grad_fn)]
+    ['AddmmBackward0']
+    >>> frozen = layer.requires_grad_(False)
+    >>> makers(torch.relu(frozen(torch.ones(1, 2, requires_grad=True) * 1)).grad_fn) is None
+    True
+    """
+    found, waiting, seen = [], [node], set()
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if any(map(_is_learned, node.next_functions)):
+            found.append(node)
+            continue
+        behind = [other for other, _ in node.next_functions if other is not None]
+        if node.name() in _PRODUCTS:
+            weights = [end for end in map(_in_another_form, behind) if end is not None]
+            if not weights:
+                return None
+            found += weights
+        else:
+            waiting += behind
+    return found or None
+
+
+def _in_another_form(node: Node) -> Node | None:
+    """The node with a learned parameter that another gives in another form; None where it is no such node."""
+    while node is not None and node.name() in _FORMS:
+        if any(map(_is_learned, node.next_functions)):
+            return node
+        node = node.next_functions[0][0]
+    return None
+
+
 class _Edge(NamedTuple):
     """From a node to one behind it: of which kind that is, the ``id`` of its parameter or 0, and whether to look at it."""
 
@@ -100,8 +148,8 @@ class Way:
     ends: list[int]
 
     @classmethod
-    def to(cls, wanted: Sequence[Node], returned: Any) -> Way | None:
-        """The way to some nodes; None where one of them leads nowhere.
+    def to(cls, wanted: Sequence[Node], returned: Any, checked: Sequence[Node] = ()) -> Way | None:
+        """The way to some nodes, by others whose parameters are checked too; None where one of them leads nowhere.
 
         Examples
         --------
@@ -126,7 +174,7 @@ class Way:
         if any(node not in places for node in wanted):
             return None
         along = set(range(len(starts)))
-        for node in wanted:
+        for node in (*wanted, *checked):
             place = places[node]
             while place not in along:
                 along.add(place)

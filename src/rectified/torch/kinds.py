@@ -17,6 +17,7 @@ _KINDS = {
     "RNN": "recurrent",
     "LSTM": "recurrent",
     "GRU": "recurrent",
+    "RNNCellBase": "recurrent",
 }
 
 
@@ -45,6 +46,6 @@ def unwrapped(module: nn.Module) -> nn.Module:
 
 def unseen_in(module: Any) -> str:
     """What of a recurrent layer is not seen; nothing where all of it is."""
-    if module.mode != "RNN_RELU":
+    if getattr(module, "mode", "") != "RNN_RELU":
         return f"the functions inside {type(module).__name__} are not seen"
     return "only the last of its layers is seen" if module.num_layers > 1 else ""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
 from rectified.torch.counter import Counter
-from rectified.torch.graph import Node, Saved, Way
+from rectified.torch.graph import Node, Saved, Way, makers
 from rectified.torch.site import Site
 
 _MOST_CHANGES = 4
+_MORE_LOOKS = 64
 _SMALL = 2**15  # elements, of a batch that is worth a copy
 
 
@@ -54,6 +56,11 @@ class Plan:
     seen: list[Seen]
     groups: list[list[int]] = field(compare=False)
 
+    @cached_property
+    def found_later(self) -> frozenset[int]:
+        """By ``id``, the modules whose activations are fetched when the network has returned."""
+        return frozenset(id(seen.module()) for seen in self.seen)
+
     def found(self, returned: Any) -> list[Found] | None:
         """The activations in another pass; None where that did something else."""
         nodes = self.way.nodes(returned)
@@ -89,6 +96,7 @@ class Draft:
         self._hooked: set[int] = set()
         self._seen: list[Seen] = []
         self._nodes: list[Node] = []
+        self._makers: list[list[Node]] = []
         self._groups: dict[Any, list[int]] = {}
         self._is_complete = True
 
@@ -97,13 +105,17 @@ class Draft:
         in_place = site.is_overwritten or y is x
         saved = Saved.of(x, y, in_place=in_place, is_told_by_output=site.slopes.idempotent)
         is_small = y.numel() <= _SMALL
-        if saved is not None and (
-            saved.is_output or (site.needs_mode and is_small)
-        ):  # without the output it is computed anew
+        known_by = None if saved is None else makers(y.grad_fn)
+        if (
+            saved is not None
+            and known_by is not None
+            and (saved.is_output or (site.needs_mode and is_small))  # without the output it is computed anew
+        ):
             form = (site.family, site.axis, saved, y.shape, y.dtype, y.device) if is_small else len(self._seen)
             self._groups.setdefault(form, []).append(len(self._seen))
             self._seen.append(Seen(site, weakref.ref(module), saved))
             self._nodes.append(y.grad_fn)
+            self._makers.append(known_by)
         elif site.needs_mode:
             self._is_complete = False
         else:
@@ -111,8 +123,15 @@ class Draft:
 
     def plan(self, returned: Any) -> Plan | None:
         """How to see the next pass, by this one, which returned something; None where only close looks will do."""
-        way = Way.to(self._nodes, returned) if self._is_complete else None
-        return None if way is None else Plan(self._hooked, way, self._seen, list(self._groups.values()))
+        if not self._is_complete:
+            return None
+        kept = [place for place, seen in enumerate(self._seen) if id(seen.module()) not in self._hooked]
+        checked = [node for place in kept for node in self._makers[place]]
+        way = Way.to([self._nodes[place] for place in kept], returned, checked)
+        if way is None:
+            return None
+        groups = [[kept.index(place) for place in places if place in kept] for places in self._groups.values()]
+        return Plan(self._hooked, way, [self._seen[place] for place in kept], list(filter(None, groups)))
 
 
 class Network:
@@ -125,13 +144,15 @@ class Network:
     prefix : str or None
         With what its names begin, once that is known.
     looks : dict
-        How many forward passes there were, in training and in evaluation.
+        How many forward passes there were, in training and in evaluation; while more of them are looked at, below 0.
     needs_mode : bool
         Whether hooks see less than all of it.
     plans : dict
         How to see a pass in training and in evaluation, while there are gradients; None where that is not known.
     keys : list
         Under which the collector knows its sites.
+    passes : int
+        How many forward passes there were at all.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -141,8 +162,10 @@ class Network:
         self.needs_mode = False
         self.plans: dict[bool, Plan | None] = {True: None, False: None}
         self.keys: list[Any] = []
+        self.passes = 0
         self._changes = 0
         self._paths: dict[int, str] = {}
+        self._listed_at = -1  # the pass
 
     def learn(self, plan: Plan | None, *, training: bool) -> None:
         """Remember the plan of a forward pass, unless it differs from the one before."""
@@ -159,12 +182,22 @@ class Network:
         self.look_again()
 
     def look_again(self) -> None:
-        """Look closely at the next forward passes."""
-        self.looks = {True: 0, False: 0}
+        """Look closely at the next forward passes: at so many that what runs seldom will be among them."""
+        self.looks = {True: -_MORE_LOOKS, False: -_MORE_LOOKS}
+
+    def has(self, module: nn.Module) -> bool:
+        """Whether a module is a part of it. Others, such as those that a pass makes for itself, may be gone after it."""
+        root = self.module()
+        if id(module) not in self._paths and self._listed_at != self.passes and root is not None:
+            self._listed_at = self.passes
+            self._paths = {id(part): _without_wrappers(path) for path, part in root.named_modules()}
+        return id(module) in self._paths
 
     def path(self, module: nn.Module) -> str:
         """Where a module is in the network; its class, where it is not a part of it."""
-        root = self.module()
-        if id(module) not in self._paths and root is not None:
-            self._paths = {id(part): path for path, part in root.named_modules()}
-        return self._paths.get(id(module), type(module).__name__)
+        return self._paths[id(module)] if self.has(module) else type(module).__name__
+
+
+def _without_wrappers(path: str) -> str:
+    """A path without what torch.compile puts around a module."""
+    return ".".join(name for name in path.split(".") if name != "_orig_mod")

@@ -42,7 +42,7 @@ class Origins:
 
     def of_result(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> Origin:
         """The origin of what a call returned."""
-        return origin_of(Call(name, args, kwargs, tuple(out.shape), self.of, _shape, _is_weight))
+        return origin_of(Call(name, args, kwargs, _shape(out) or (), self.of, _shape, _is_weight))
 
     def remember(self, tensor: Tensor, origin: Origin) -> None:
         """Know the origin of a tensor from now on."""
@@ -58,7 +58,7 @@ class Origins:
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:
-    return tuple(value.shape) if isinstance(value, Tensor) else None
+    return tuple(value.shape) if isinstance(value, Tensor) and not value.is_nested else None
 
 
 def _is_weight(value: Any) -> bool:

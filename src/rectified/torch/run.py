@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib.util
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from time import monotonic
 from types import CodeType, ModuleType
@@ -70,6 +73,9 @@ class _Record:
         self._process = os.getpid()
         self._written = monotonic()
         self._collector: Any = None
+        self._is_writing = False
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, self._terminate)
 
     def start(self, torch: ModuleType) -> None:
         from rectified.torch.collect import Collector
@@ -80,15 +86,25 @@ class _Record:
     def finish(self) -> None:
         if os.getpid() != self._process:  # a fork of the program, which is not what was to be looked at
             return
+        self._is_writing = True
         if self._collector is not None:
             self._collector.stop()
         if not self._run.layers:
             print("rectified: no activation was seen", file=sys.stderr)
         self._write()
 
+    def _terminate(self, number: int, _: Any) -> None:
+        """Finish when a scheduler or `timeout` ends the program, which then ends as without."""
+        if not self._is_writing:
+            self.finish()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
     def _write_at_times(self) -> None:
         if monotonic() - self._written >= _SECONDS_BETWEEN_WRITES and os.getpid() == self._process:
+            self._is_writing = True  # what is half written is not written twice
             self._write()
+            self._is_writing = False
 
     def _write(self) -> None:
         try:
@@ -118,7 +134,9 @@ class _Program:
             raise Mistake(f"cannot run {path}: {error.strerror}") from None
         with _without_own_frames():
             code = compile(source, path.absolute(), "exec", dont_inherit=True)
-        return cls(code, arguments, str(path.resolve().parent), {"__file__": str(path.absolute())})
+        file = str(path.absolute())
+        names = {"__file__": file, "__cached__": None, "__loader__": SourceFileLoader("__main__", file)}
+        return cls(code, arguments, str(path.resolve().parent), names)
 
     @classmethod
     def of_module(cls, arguments: Sequence[str]) -> _Program:
@@ -134,12 +152,13 @@ class _Program:
         code = loader.get_code(spec.name) if spec and hasattr(loader, "get_code") else None
         if spec is None or code is None:
             raise Mistake(f"no module named {name} can be run")
-        names = {"__file__": spec.origin, "__spec__": spec, "__loader__": loader, "__package__": spec.parent}
+        names = {"__file__": spec.origin, "__cached__": spec.cached, "__loader__": loader}
+        names |= {"__spec__": spec, "__package__": spec.parent}
         return cls(code, [str(spec.origin), *arguments[1:]], os.getcwd(), names)
 
     def execute(self) -> None:
         main = ModuleType("__main__")
-        main.__dict__.update({"__builtins__": __builtins__, **self._names})
+        main.__dict__.update({"__builtins__": builtins, **self._names})
         sys.modules["__main__"] = main
         sys.argv = self._arguments
         if not sys.flags.safe_path:

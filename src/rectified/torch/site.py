@@ -135,9 +135,11 @@ def is_learned(activation: Ridge) -> bool:
 
 
 def caller() -> FrameType:
-    """The frame of the code that called one of PyTorch's functions."""
+    """The frame of the code that called one of PyTorch's functions, perhaps through modes of the program."""
     frame = sys._getframe(4)  # nearer ones are the collector's
-    while frame.f_code.co_filename in _PASSED_THROUGH and frame.f_back is not None:
+    while frame.f_back is not None and (
+        frame.f_code.co_filename in _PASSED_THROUGH or frame.f_code.co_name == "__torch_function__"
+    ):
         frame = frame.f_back
     return frame
 
@@ -148,8 +150,8 @@ def is_passed_through(file: str) -> bool:
 
 
 def is_activation(module: nn.Module) -> bool:
-    """Whether a module is one of PyTorch's activations."""
-    return type(module).__module__ == "torch.nn.modules.activation"
+    """Whether a module is one of PyTorch's activations; the file has attention, too."""
+    return type(module).__module__ == "torch.nn.modules.activation" and not isinstance(module, nn.MultiheadAttention)
 
 
 def place(code: CodeType, line: int) -> str:
