@@ -43,22 +43,29 @@ struct types<Op, bfloat16> {
                                      typename types<Op, half>::taken>;
 };
 
-// A backward pass is a kernel of its own where it is short; else a loop multiplies what a kernel gives, block by block.
+// What a kernel computes of an operation: of a backward pass the slope, which a loop multiplies, block by block.
+template <class Op>
+struct slope_of_pass {
+    using computed = Op;
+};
+template <class D>
+struct slope_of_pass<backward<D>> {
+    using computed = D;
+};
+
+// A backward pass is a kernel of its own where it is short.
 template <class Op>
 struct plan {
     using computed = Op;
-    static constexpr bool multiplied = false;
 };
 template <class D>
     requires(!D::is_short || D::rare)
-struct plan<backward<D>> {
-    using computed = D;
-    static constexpr bool multiplied = true;
-};
+struct plan<backward<D>> : slope_of_pass<backward<D>> {};
 
-template <class Op, class S, class C>
+template <class Op, class S, class C, class Plan = plan<Op>>
 struct work_of {
-    using computed = typename plan<Op>::computed;
+    using computed = typename Plan::computed;
+    static constexpr bool multiplied = !std::is_same_v<computed, Op>;
 
     template <bool FixedParameters>
     static constexpr typename work<S>::kernel kernel_for() {
@@ -68,15 +75,17 @@ struct work_of {
             return nullptr;
     }
 
-    static constexpr work<S> value = {kernel_for<true>(),   kernel_for<false>(),  computed::data,
-                                      computed::parameters, plan<Op>::multiplied, Op::cheap ? 1 << 19 : 1 << 18};
+    static constexpr work<S> value = {kernel_for<true>(),   kernel_for<false>(), computed::data,
+                                      computed::parameters, multiplied,          Op::cheap ? 1 << 19 : 1 << 18};
 };
 
 template <class Op, class S>
 using work_for = work_of<Op, typename types<Op, S>::taken, typename types<Op, S>::computed>;
 
+// A slope that is too small for all of float32's digits has to be seen before it is multiplied.
 template <class Op>
-constexpr settled_work settled_work_of = {&work_for<Op, float>::value, &work_for<Op, double>::value};
+constexpr settled_work settled_work_of = {&work_of<Op, float, float, slope_of_pass<Op>>::value,
+                                          &work_for<Op, double>::value};
 
 template <class Op, class S>
 constexpr typed_loop loop_of(char type = type_number<S>) {
