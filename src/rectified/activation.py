@@ -201,6 +201,8 @@ class Activation:
 
     def _array(self, x: Any) -> Any:
         """`x` as an array of any number of dimensions, all of whose numbers count."""
+        if type(x) is np.ndarray:
+            return x
         ma = _loaded.get("numpy.ma")
         if ma and isinstance(x, ma.MaskedArray):
             raise TypeError(f"{self.name}: numbers behind a mask would count; put others there, as x.filled(0) does")
