@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
+#include "count_positive.hpp"
 #include "families.hpp"
 #include "instruction_sets.hpp"
 #include "plain_call.hpp"
 #include "registry.hpp"
-#include "tally.hpp"
 #include "threads.hpp"
 
 namespace rectified {
@@ -184,8 +184,8 @@ PyMethodDef methods[] = {
     {"add_bfloat16", add_bfloat16, METH_O, "add_bfloat16(dtype): give the ufuncs their loops for this dtype of ml_dtypes."},
     {"call_plainly", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_plainly)), METH_FASTCALL,
      "call_plainly(ufunc, operands, given, defaults, keywords): the result; None where it takes NumPy to call it."},
-    {"tally", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(tally_of)), METH_FASTCALL,
-     "tally(y, total, fired): sums over all but the first and the third of the four axes of y, and counts of what fired."},
+    {"count_positive", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(count_positive)), METH_FASTCALL,
+     "count_positive(y, total, fired): sums over the second and the fourth axis of y, and counts of what is positive."},
     {"get_num_threads", get_num_threads, METH_NOARGS, "How many threads a large array is split over."},
     {"set_num_threads", set_num_threads, METH_O, "Set how many threads a large array is split over."},
     {"stop_threads", stop_workers, METH_NOARGS, "End the worker threads; a later call starts new ones."},

@@ -22,7 +22,7 @@ struct operation {
     static constexpr int data = Data, parameters = Parameters, inputs = Data + Parameters;
     static constexpr const char *detail = "";
     static constexpr bool cheap = requires { F::piecewise_linear; };            // takes less time than its memory does
-    static constexpr bool is_short = cheap || requires { F::is_short; };        // and has no chains of steps that wait
+    static constexpr bool is_short = cheap || requires { F::is_short; };        // takes few steps, with no long chains
     static constexpr bool through_double = requires { F::ample_for_shorter; };  // computes float32 in float64
     static constexpr bool rare = false;                                         // not worth code of its own for each case
 };

@@ -119,7 +119,10 @@ class plain_call {
 
 // call_plainly(ufunc, operands, given, defaults, keywords): the result; None where it takes NumPy to call it. To the
 // operands come the parameters that are given, and the defaults of the others.
-inline PyObject *call_plainly(PyObject *, PyObject *const *arguments, Py_ssize_t) {
+inline PyObject *call_plainly(PyObject *, PyObject *const *arguments, Py_ssize_t count) {
+    if (count != 5 || !PyObject_TypeCheck(arguments[0], &PyUFunc_Type) || !PyTuple_Check(arguments[1]) ||
+        !PyTuple_Check(arguments[2]) || !PyTuple_Check(arguments[3]) || !PyDict_Check(arguments[4]))
+        return PyErr_Format(PyExc_TypeError, "call_plainly takes a ufunc, three tuples and a dict");
     PyObject *const operands = arguments[1], *const given = arguments[2], *const defaults = arguments[3];
     PyObject *out = nullptr;
     const Py_ssize_t keywords = PyDict_GET_SIZE(arguments[4]);

@@ -140,9 +140,12 @@ def test_an_array_that_warns_when_it_is_written() -> None:
     assert outcome(rf.relu, x, out=out) == outcome(rf.ufuncs.named("relu"), x, out=out)
 
 
-def test_an_overflow_in_a_call_stays_silent() -> None:
-    with np.errstate(all="raise"):
-        assert rf.squared_relu(np.full(3, 1e200))[0] == np.inf
+@pytest.mark.parametrize(
+    "arguments", [(), (HARDTANH,), (HARDTANH, [X], (), (), {}), (np.sin, (X,), (), (), ()), (1, (), (), (), {})]
+)
+def test_other_arguments_are_refused(arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(TypeError, match="a ufunc, three tuples and a dict"):
+        call_plainly(*arguments)
 
 
 def test_what_a_call_holds_it_lets_go() -> None:

@@ -17,6 +17,7 @@ from torch.nn import functional as F  # noqa: E402, N812
 from torch.overrides import TorchFunctionMode  # noqa: E402
 
 import rectified as rf  # noqa: E402
+from rectified._native import count_positive  # noqa: E402
 from rectified.health import Evidence  # noqa: E402
 from rectified.health.report import Report  # noqa: E402
 from rectified.health.verdict import DEAD, LINEAR, SATURATED  # noqa: E402
@@ -330,6 +331,16 @@ def test_what_is_positive_is_added_up(shape: tuple[int, ...], is_contiguous: boo
     expected, count = y.numpy().sum(others, np.float64), (y > 0).numpy().sum(others)
     np.testing.assert_allclose(total, expected, rtol=1e-6)
     np.testing.assert_array_equal(np.where(np.isnan(expected), 0, fired), np.where(np.isnan(expected), 0, count))
+
+
+def test_counting_refuses_other_arrays() -> None:
+    y, out = np.zeros((1, 2, 3, 4), np.float32), np.zeros((1, 3), np.float32)
+    for arguments in ((), (y, out), (y, out, out.astype(float)), (y[..., ::2], out, out), (y, out.T, out)):
+        with pytest.raises((TypeError, ValueError), match="count_positive"):
+            count_positive(*arguments)
+    out.flags.writeable = False
+    with pytest.raises(TypeError, match="count_positive takes C-contiguous"):
+        count_positive(y, out, out)
 
 
 def test_a_clamp_that_is_no_activation() -> None:

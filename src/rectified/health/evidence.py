@@ -120,7 +120,26 @@ class Evidence:
         return len(self.fired)
 
     def part(self, units: slice, gradient_squares: float = 0.0, gradients: int = 0) -> Evidence:
-        """That of some of the units, whose gradient is another one."""
+        """The evidence of some of the units.
+
+        Parameters
+        ----------
+        units : slice
+            Which of them.
+        gradient_squares, gradients
+            Those of these units; what is known of all of them can not be divided.
+
+        Returns
+        -------
+        Evidence
+            Of the same steps and samples.
+
+        Examples
+        --------
+        >>> import rectified as rf
+        >>> Evidence.of(rf.relu, [[-1.0, 2.0, 3.0]]).part(slice(1, 3)).fired
+        array([1, 1])
+        """
         return Evidence(
             self.samples,
             self.steps,

@@ -134,7 +134,8 @@ class Collector:
                 if site.axis is None:
                     self.note(unknown)
                 else:
-                    self.run.notes[:] = [note for note in self.run.notes if note != unknown]  # it was told later
+                    if unknown in self.run.notes:  # it was told later
+                        self.run.notes.remove(unknown)
                     site.write(self.run, (self._window, max(self._window, self._step - 1)))
         return self.run
 

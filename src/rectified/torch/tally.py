@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import threshold
 
-from rectified._native import tally
+from rectified._native import count_positive
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence, steepness
 from rectified.torch.slopes import Slopes
@@ -27,7 +27,7 @@ from rectified.torch.slopes import Slopes
 _ALL = ((-inf, inf),)
 _MOST_MEASURES = 64  # that wait
 _MOST_ROOMS = 64  # and views of them
-_PASSES = 3
+_PASSES = 3  # over memory, by all of PyTorch's threads, that one pass by one thread is worth
 _rooms = local()
 
 
@@ -336,7 +336,7 @@ def _positive(y: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     batches, *others = y.shape
     numbers = y.detach().numpy().reshape(batches, prod(others[: axis - 1]), others[axis - 1], prod(others[axis:]))
     total, fired = np.empty((2, batches, others[axis - 1]), np.float32)
-    tally(numbers, total, fired)
+    count_positive(numbers, total, fired)
     return torch.from_numpy(total), torch.from_numpy(fired)
 
 

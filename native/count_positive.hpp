@@ -8,9 +8,9 @@ namespace rectified {
 
 // Sums over the second and the last axis of y, of (batches, before, units, after) numbers: of the numbers, and of ones
 // where they are positive.
-class tally {
+class positive_counter {
   public:
-    tally(const npy_intp *shape, const float *y, float *total, float *fired)
+    positive_counter(const npy_intp *shape, const float *y, float *total, float *fired)
         : batches_(shape[0]), before_(shape[1]), units_(shape[2]), after_(shape[3]), y_(y), total_(total), fired_(fired) {}
 
     void run() const {
@@ -91,22 +91,25 @@ class tally {
     float *const total_, *const fired_;
 };
 
-// tally(y, total, fired): y is C-contiguous float32 of (batches, before, units, after), the others of (batches, units).
-inline PyObject *tally_of(PyObject *, PyObject *const *arguments, Py_ssize_t) {
+// count_positive(y, total, fired): y is C-contiguous float32 of (batches, before, units, after), the others of (batches,
+// units).
+inline PyObject *count_positive(PyObject *, PyObject *const *arguments, Py_ssize_t count) {
+    if (count != 3) return PyErr_Format(PyExc_TypeError, "count_positive takes 3 arguments, not %zd", count);
     PyArrayObject *arrays[3];
     for (int k = 0; k < 3; ++k) {
         arrays[k] = reinterpret_cast<PyArrayObject *>(arguments[k]);
-        if (!PyArray_Check(arguments[k]) || PyArray_TYPE(arrays[k]) != NPY_FLOAT || !PyArray_ISCARRAY_RO(arrays[k]) ||
+        if (!PyArray_Check(arguments[k]) || PyArray_TYPE(arrays[k]) != NPY_FLOAT ||
+            !PyArray_CHKFLAGS(arrays[k], k ? NPY_ARRAY_CARRAY : NPY_ARRAY_CARRAY_RO) || !PyArray_ISNOTSWAPPED(arrays[k]) ||
             PyArray_NDIM(arrays[k]) != (k ? 2 : 4))
-            return PyErr_Format(PyExc_TypeError, "tally takes C-contiguous float32 of 4, 2 and 2 axes");
+            return PyErr_Format(PyExc_TypeError, "count_positive takes C-contiguous float32 of 4, 2 and 2 axes");
     }
     const npy_intp *const shape = PyArray_DIMS(arrays[0]);
     for (int k = 1; k < 3; ++k)
         if (PyArray_DIM(arrays[k], 0) != shape[0] || PyArray_DIM(arrays[k], 1) != shape[2])
-            return PyErr_Format(PyExc_ValueError, "tally puts out one number for each unit of each batch");
+            return PyErr_Format(PyExc_ValueError, "count_positive puts out one number for each unit of each batch");
     const auto data = [&](int k) { return static_cast<float *>(PyArray_DATA(arrays[k])); };
     Py_BEGIN_ALLOW_THREADS;
-    tally(shape, data(0), data(1), data(2)).run();
+    positive_counter(shape, data(0), data(1), data(2)).run();
     Py_END_ALLOW_THREADS;
     Py_RETURN_NONE;
 }
