@@ -182,8 +182,6 @@ PyMethodDef methods[] = {
     {"ufuncs_of", ufuncs_of, METH_O, "ufuncs_of(isa): the ufuncs by name, compiled for one instruction set."},
     {"instruction_sets", instruction_sets_present, METH_NOARGS, "The instruction sets that this machine has, worst first."},
     {"add_bfloat16", add_bfloat16, METH_O, "add_bfloat16(dtype): give the ufuncs their loops for this dtype of ml_dtypes."},
-    {"call_plainly", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_plainly)), METH_FASTCALL,
-     "call_plainly(ufunc, operands, given, defaults, keywords): the result; None where it takes NumPy to call it."},
     {"count_positive", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(count_positive)), METH_FASTCALL,
      "count_positive(y, total, fired): sums over the second and the fourth axis of y, and counts of what is positive."},
     {"get_num_threads", get_num_threads, METH_NOARGS, "How many threads a large array is split over."},
@@ -198,5 +196,15 @@ PyModuleDef module = {PyModuleDef_HEAD_INIT, "_native", nullptr, -1, methods, nu
 
 PyMODINIT_FUNC PyInit__native() {
     if (PyArray_ImportNumPyAPI() < 0 || PyUFunc_ImportUFuncAPI() < 0) return nullptr;
-    return PyModule_Create(&rectified::module);
+    PyObject *const made = PyModule_Create(&rectified::module);
+    for (PyObject *(*const make_type)() : {rectified::plain_method::make_type, rectified::called_plainly::make_type}) {
+        PyObject *const type = made ? make_type() : nullptr;
+        const bool added = type && PyModule_AddType(made, reinterpret_cast<PyTypeObject *>(type)) == 0;
+        Py_XDECREF(type);
+        if (!added) {
+            Py_XDECREF(made);
+            return nullptr;
+        }
+    }
+    return made;
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 import re
 import sys
@@ -351,7 +352,7 @@ def test_an_array_of_negative_slopes_gives_nan_from_output() -> None:
 
 
 def test_a_missing_backward_from_output_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rf.tanh, "_backward_from_output", None)
+    monkeypatch.setattr(rf.tanh, "_plain_backward_from_output", None)
     assert not hasattr(rf.tanh, "backward_from_output")
     with pytest.raises(AttributeError, match=re.escape("tanh has no backward_from_output: use backward(dy, x)")):
         rf.tanh.backward_from_output  # noqa: B018
@@ -477,3 +478,9 @@ def test_maxout_of_nothing() -> None:
     for dtype in (np.float16, np.float32, np.float64):
         assert np.isnan(rf.ufuncs.maxout(np.zeros((700, 0), dtype))).all()
         assert rf.ufuncs.maxout_derivative(np.zeros((3, 0), dtype)).shape == (3, 0)
+
+
+def test_signature() -> None:
+    assert str(inspect.signature(rf.leaky_relu.bind(slope=0.2))) == "(x, /, slope=0.2, **keywords)"
+    assert str(inspect.signature(rf.maxout)) == "(x, /, pieces=2, axis=-1, **keywords)"
+    assert "name" in inspect.signature(type(rf.relu)).parameters

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import inspect
+import pickle
 import sys
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -11,11 +15,38 @@ import numpy as np
 import pytest
 
 import rectified as rf
-from rectified._native import call_plainly
+from rectified._native import called_plainly, plain_method
 
 HARDTANH: Any = rf.ufuncs.named("hardtanh")
+SOFTMAX: Any = rf.ufuncs.named("softmax")
 NUMBERS = (-1.0, 1.0)
 X = np.linspace(-2, 2, 24, dtype=np.float32).reshape(4, 6)
+
+
+class Held:
+    """Something that can be referred to."""
+
+
+class Road(called_plainly):
+    """An activation as the native part sees it: what is not plain comes to its method."""
+
+    def __init__(self, ufunc: Any, parameters: Any) -> None:
+        self._plain_value = self.road = ufunc, parameters
+
+    def _evaluate(self, *operands: Any, **keywords: Any) -> Any:
+        return "not plain"
+
+    method = plain_method("road", _evaluate)
+
+    def is_plain(self, *operands: Any, **keywords: Any) -> bool:
+        called = [self(*operands, **keywords), self.method(*operands, **keywords)]
+        if any(isinstance(each, str) for each in called):
+            assert called == ["not plain"] * 2
+            return False
+        return True
+
+
+BARE = Road(HARDTANH, ())
 
 
 class Subclass(np.ndarray[Any, Any]):
@@ -104,7 +135,7 @@ def test_operands(name: str) -> None:
     with np.errstate(over="ignore"):
         expected = outcome(HARDTANH, *operands)
     assert outcome(rf.hardtanh, *operands) == expected
-    assert (call_plainly(HARDTANH, operands, (), (), {}) is not None) is (name in PLAIN)
+    assert BARE.is_plain(*operands) is (name in PLAIN)
 
 
 @pytest.mark.parametrize("name", OUTS)
@@ -115,37 +146,124 @@ def test_out(name: str) -> None:
 
     assert called(rf.hardtanh) == called(HARDTANH)
     x, out = OUTS[name](X.copy())
-    found = call_plainly(HARDTANH, (x, *NUMBERS), (), (), {} if out is None else {"out": out})
-    assert (found is not None) is (name in ("new", "beside", "in place"))
-    if name in ("beside", "in place"):
-        assert found is out
+    is_plain = name in ("new", "beside", "in place")
+    assert BARE.is_plain(x, *NUMBERS, **({} if out is None else {"out": out})) is is_plain
+    if is_plain and out is not None:
+        assert BARE(x, *NUMBERS, out=out) is out
 
 
 @pytest.mark.parametrize("keywords", [{"where": X > 0}, {"dtype": np.float64}, {"casting": "no"}, {"nonsense": 1}])
 def test_other_keywords_are_for_numpy(keywords: dict[str, Any]) -> None:
-    assert call_plainly(HARDTANH, (X, *NUMBERS), (), (), keywords) is None
-    out = np.zeros_like(X)
-    assert call_plainly(HARDTANH, (X, *NUMBERS), (), (), {"out": out} | keywords) is None
+    assert not BARE.is_plain(X, *NUMBERS, **keywords)
+    assert not BARE.is_plain(X, *NUMBERS, out=np.zeros_like(X), **keywords)
 
 
-def test_defaults_follow_what_is_given() -> None:
-    want = HARDTANH(X, -0.5, 1.0)
-    np.testing.assert_array_equal(call_plainly(HARDTANH, (X,), (-0.5,), (-1.0, 1.0), {}), want)
-    assert call_plainly(HARDTANH, (X,), (-0.5,), (), {}) is None
+@pytest.mark.parametrize(
+    ("given", "keywords", "numbers"),
+    [
+        ((), {}, (-1.0, 1.0)),
+        ((-0.5,), {}, (-0.5, 1.0)),
+        ((-0.5, 0.25), {}, (-0.5, 0.25)),
+        ((), {"min": -0.5}, (-0.5, 1.0)),
+        ((), {"max": 0.25}, (-1.0, 0.25)),
+        ((), {"max": 0.25, "min": -0.5}, (-0.5, 0.25)),
+        ((-0.5,), {"max": 0.25}, (-0.5, 0.25)),
+        ((-0.5,), {"min": -0.5}, None),
+        ((-0.5, 0.25, 1.0), {}, None),
+        ((), {"slope": 1.0}, None),
+    ],
+)
+def test_parameters(given: tuple[float, ...], keywords: dict[str, float], numbers: tuple[float, ...] | None) -> None:
+    road, out = Road(HARDTANH, {"min": -1.0, "max": 1.0}), np.empty_like(X)
+    assert road.is_plain(X, *given, **keywords) is (numbers is not None)
+    if numbers:
+        np.testing.assert_array_equal(road(X, *given, **keywords), HARDTANH(X, *numbers))
+        np.testing.assert_array_equal(road.method(X, *given, out=out, **keywords), HARDTANH(X, *numbers))
+
+
+def test_parameters_that_stay() -> None:
+    road = Road(HARDTANH, (-0.5, 0.25))
+    np.testing.assert_array_equal(road(X), HARDTANH(X, -0.5, 0.25))
+    assert not road.is_plain(X, -0.5, 0.25)
+    assert not road.is_plain(X, min=-0.5)
+
+
+@pytest.mark.parametrize("parameters", [None, (), {}, {"min": -1.0}])
+def test_too_few_parameters(parameters: Any) -> None:
+    assert not Road(HARDTANH, parameters).is_plain(X)
+
+
+@pytest.mark.parametrize("road", [None, (), (HARDTANH,), (np.sum, ()), [HARDTANH, ()], 1])
+def test_what_is_no_road(road: Any) -> None:
+    broken = Road(HARDTANH, NUMBERS)
+    broken._plain_value = broken.road = road
+    assert broken(X) == "not plain"
+    assert Road.method(broken, X) == "not plain"
+
+
+def test_a_method_without_its_activation() -> None:
+    with pytest.raises(AttributeError, match="road"):
+        Road.method(1.0, X)
+    with pytest.raises(TypeError, match="str"):
+        plain_method(1, print)  # type: ignore[arg-type]
+
+
+ROWS: dict[str, tuple[bool, Callable[[], tuple[Any, ...]]]] = {
+    "rows": (True, lambda: (X.copy(),)),
+    "one row": (True, lambda: (X.ravel(),)),
+    "three axes": (True, lambda: (X.reshape(2, 3, 4),)),
+    "float64": (True, lambda: (X.astype(float),)),
+    "float16": (True, lambda: (X.astype(np.float16),)),
+    "the last axis": (True, lambda: (X.copy(), 1)),
+    "the last axis from the end": (True, lambda: (X.copy(), -1)),
+    "another axis": (False, lambda: (X.copy(), 0)),
+    "the first axis from the end": (False, lambda: (X.copy(), -2)),
+    "no such axis": (False, lambda: (X.copy(), 2)),
+    "a very large axis": (False, lambda: (X.copy(), 2**70)),
+    "fraction of an axis": (False, lambda: (X.copy(), 1.0)),
+    "no axis": (False, lambda: (np.array(1.0, np.float32),)),
+    "a number": (False, lambda: (1.0,)),
+    "empty rows": (False, lambda: (X[:, :0],)),
+    "order F": (False, lambda: (np.asfortranarray(X),)),
+    "strided": (False, lambda: (X[:, ::2],)),
+    "list": (False, lambda: (X.tolist(),)),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows(name: str) -> None:
+    is_plain, operands = ROWS[name]
+    x, *axis = operands()
+    if is_plain:
+        assert outcome(rf.softmax, x, *axis) == outcome(SOFTMAX, x)
+    assert Road(SOFTMAX, {"axis": -1}).is_plain(x, *axis) is is_plain
+    assert Road(SOFTMAX, {"axis": 0}).is_plain(x) is (is_plain and np.ndim(x) == 1)
+    if axis:
+        assert Road(SOFTMAX, {"axis": -1}).is_plain(x, axis=axis[0]) is is_plain
+
+
+@pytest.mark.parametrize("name", OUTS)
+def test_out_of_rows(name: str) -> None:
+    def called(function: Any) -> Any:
+        x, out = OUTS[name](X.copy())
+        return outcome(function, x, out=out)
+
+    assert called(rf.softmax) == called(SOFTMAX)
+    x, out = OUTS[name](X.copy())
+    keywords = {} if out is None else {"out": out}
+    assert Road(SOFTMAX, {"axis": -1}).is_plain(x, **keywords) is (name in ("new", "beside"))
+
+
+def test_ufuncs_that_are_no_plain_ones() -> None:
+    assert not Road(rf.ufuncs.named("maxout"), {"axis": -1}).is_plain(X)
+    assert not Road(np.matmul, {"axis": -1}).is_plain(X, X)
+    assert not Road(np.modf, {}).is_plain(X)
 
 
 def test_an_array_that_warns_when_it_is_written() -> None:
     out, _ = np.broadcast_arrays(np.zeros((1, 3)), np.zeros((1, 3)))
     x = np.ones((1, 3))
     assert outcome(rf.relu, x, out=out) == outcome(rf.ufuncs.named("relu"), x, out=out)
-
-
-@pytest.mark.parametrize(
-    "arguments", [(), (HARDTANH,), (HARDTANH, [X], (), (), {}), (np.sin, (X,), (), (), ()), (1, (), (), (), {})]
-)
-def test_other_arguments_are_refused(arguments: tuple[Any, ...]) -> None:
-    with pytest.raises(TypeError, match="a ufunc, three tuples and a dict"):
-        call_plainly(*arguments)
 
 
 def test_what_a_call_holds_it_lets_go() -> None:
@@ -156,3 +274,20 @@ def test_what_a_call_holds_it_lets_go() -> None:
         rf.relu(x)
     assert (sys.getrefcount(x), sys.getrefcount(out)) == before
     assert sys.getrefcount(rf.relu(x)) == 1 + (sys.version_info < (3, 14))
+
+
+def test_what_a_method_says_of_itself() -> None:
+    assert inspect.signature(rf.relu.backward) == inspect.signature(type(rf.relu).backward.__wrapped__.__get__(rf.relu))  # type: ignore[attr-defined]
+    assert pickle.loads(pickle.dumps(rf.relu.backward))(X, X) is not None
+    assert rf.relu.backward.__doc__ == type(rf.relu).backward.__doc__
+
+
+def test_objects_are_collected() -> None:
+    road = Road(HARDTANH, NUMBERS)
+    road.itself = road  # type: ignore[attr-defined]
+    gone = weakref.ref(road)
+    method = plain_method("road", lambda _: method)  # noqa: F821
+    function = weakref.ref(method.__dict__.setdefault("held", Held()))
+    del road, method
+    gc.collect()
+    assert (gone(), function()) == (None, None)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import update_wrapper
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self, TypeVar, cast
 
 import numpy as np
 
 from rectified import ufuncs
-from rectified._native import call_plainly
+from rectified._native import called_plainly, plain_method
 from rectified.formula import evaluate, mathml
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 _loaded = sys.modules
 _UFUNC_KEYWORDS = ("out", "where", "casting", "order", "dtype", "subok", "signature", "axes", "axis", "keepdims")
 
@@ -26,6 +29,20 @@ class Parameter(NamedTuple):
 
     default: float
     meaning: str
+
+
+class _Signature:
+    """What `inspect.signature` tells of an activation; it is missing from the class, which has the usual one."""
+
+    def __get__(self, activation: Activation | None, _: type) -> inspect.Signature:
+        if activation is None:
+            raise AttributeError
+        x, keywords = inspect.Parameter("x", _BY_POSITION), inspect.Parameter("keywords", inspect.Parameter.VAR_KEYWORD)
+        named = (inspect.Parameter(key, _BY_BOTH, default=value) for key, value in activation._defaults.items())
+        return inspect.Signature([x, *named, keywords])
+
+
+_BY_POSITION, _BY_BOTH = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
 class Activation:
@@ -62,6 +79,7 @@ class Activation:
     """
 
     category: str
+    __signature__ = _Signature()
 
     def __init__(
         self,
@@ -142,7 +160,7 @@ class Activation:
         np.float64(-0.2)
         """
         self._refuse_unknown(parameters)
-        bound = object.__new__(type(self))
+        bound = self.__new__(type(self))
         bound.__dict__.update(self.__dict__)
         bound.parameters = MappingProxyType(
             {key: old._replace(default=parameters.get(key, old.default)) for key, old in self.parameters.items()}
@@ -285,7 +303,16 @@ def _restored(name: str, defaults: dict[str, Any]) -> Activation:
     return found.bind(**defaults) if defaults else found
 
 
-class Ridge(Activation):
+def _plainly(attribute: str) -> Callable[[_Method], _Method]:
+    """Lets plain calls of a method go to the ufunc in this attribute, past the method and NumPy's machinery."""
+
+    def wrapped(method: _Method) -> _Method:
+        return cast(_Method, update_wrapper(plain_method(attribute, method), method))
+
+    return wrapped
+
+
+class Ridge(called_plainly, Activation):
     """A function of one number, applied to each element of an array.
 
     Calling it gives the value: ``f(x, *parameters, **keywords)`` with the keywords of a NumPy ufunc (``out``, ``where``,
@@ -298,16 +325,19 @@ class Ridge(Activation):
 
     category = "ridge"
 
-    def __init__(self, name: str, **row: Any) -> None:
-        super().__init__(name, **row)
-        self._value = self._ufunc("")
-        self._derivative = self._ufunc("_derivative")
-        self._backward = self._ufunc("_backward")
-        self._backward_from_output = ufuncs.named(f"{name}_backward_from_output")
+    def _take_defaults(self) -> None:
+        super()._take_defaults()
+        self._plain_value = self._ufunc(""), self._defaults
+        self._plain_derivative = self._ufunc("_derivative"), self._defaults
+        self._plain_backward = self._ufunc("_backward"), self._defaults
+        told = ufuncs.named(f"{self.name}_backward_from_output")
+        fixed = self._default_values if self._output_tells else None
+        self._plain_backward_from_output = told and (told, fixed if self.output_condition else self._defaults)
 
-    def __call__(self, x: Any, /, *parameters: Any, **keywords: Any) -> Any:
-        return self._run(self._value, (x,), parameters, keywords)
+    def _evaluate(self, x: Any, /, *parameters: Any, **keywords: Any) -> Any:
+        return self._run(self._ufunc(""), (x,), parameters, keywords)
 
+    @_plainly("_plain_derivative")
     def derivative(
         self,
         x: Any,
@@ -365,9 +395,10 @@ class Ridge(Activation):
         elif order != 1:
             return self._run(self._second(order, wrt, at_kink), (x,), parameters, keywords)
         if wrt == "x" and at_kink is None:
-            return self._run(self._derivative, (x,), parameters, keywords)
+            return self._run(self._ufunc("_derivative"), (x,), parameters, keywords)
         return self._run(*self._special("derivative", (x,), wrt, at_kink), parameters, keywords)
 
+    @_plainly("_plain_backward")
     def backward(
         self, dy: Any, x: Any, /, *parameters: Any, wrt: str = "x", at_kink: float | None = None, **keywords: Any
     ) -> Any:
@@ -395,14 +426,28 @@ class Ridge(Activation):
         array([0., 5.])
         """
         if wrt == "x" and at_kink is None:
-            return self._run(self._backward, (dy, x), parameters, keywords)
+            return self._run(self._ufunc("_backward"), (dy, x), parameters, keywords)
         return self._run(*self._special("backward", (dy, x), wrt, at_kink), parameters, keywords)
 
-    @property
-    def backward_from_output(self) -> Callable[..., Any]:
-        """``dy * f'(x)`` from the output y = f(x) alone: ``backward_from_output(dy, y, *parameters, **keywords)``.
+    @_plainly("_plain_backward_from_output")
+    def backward_from_output(self, dy: Any, y: Any, /, *parameters: Any, **keywords: Any) -> Any:
+        """``dy * f'(x)`` from the output y = f(x) alone.
 
         The attribute is absent where the output does not tell the derivative.
+
+        Parameters
+        ----------
+        dy : array_like
+            The gradient by the output.
+        y : array_like
+            The output.
+        *parameters, **keywords
+            As for the value.
+
+        Returns
+        -------
+        ndarray or scalar
+            The gradient by the input.
 
         Raises
         ------
@@ -415,19 +460,16 @@ class Ridge(Activation):
         >>> rf.sigmoid.backward_from_output(1.0, 0.5)
         np.float64(0.25)
         """
-        if self._backward_from_output is None:
-            raise AttributeError(f"{self.name} has no backward_from_output: use backward(dy, x)")
-        return self._run_from_output
-
-    def _run_from_output(self, dy: Any, y: Any, /, *parameters: Any, **keywords: Any) -> Any:
-        assert self._backward_from_output is not None
-        if self.output_condition and (
-            parameters or not self._output_tells or not self._defaults.keys().isdisjoint(keywords)
-        ):
+        if self._plain_backward_from_output is None:
+            self._lacks("backward_from_output")
+        if self.output_condition:
             numbers = self._defaults | dict(zip(self._defaults, parameters, strict=False)) | keywords
             if not self._told_by_output(numbers):
                 raise ValueError(f"{self.name}: the output tells the derivative only for {self.output_condition}")
-        return self._run(self._backward_from_output, (dy, y), parameters, keywords)
+        return self._run(self._ufunc("_backward_from_output"), (dy, y), parameters, keywords)
+
+    def _lacks(self, method: str) -> NoReturn:
+        raise AttributeError(f"{self.name} has no {method}: use backward(dy, x)")
 
     @property
     def forward_packed(self) -> Callable[..., Any]:
@@ -564,9 +606,6 @@ class Ridge(Activation):
         return self._ufunc(f"_{kind}_at_kink"), (*operands, at_kink)
 
     def _run(self, ufunc: np.ufunc, operands: tuple[Any, ...], given: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        done = call_plainly(ufunc, operands, given, self._default_values, keywords)
-        if done is not None:
-            return done
         if keywords and not self._defaults.keys().isdisjoint(keywords):
             names = tuple(self._defaults)
             for name in names[: len(given)]:

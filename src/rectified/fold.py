@@ -11,7 +11,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from rectified import ufuncs
-from rectified.activation import Activation, Parameter, Ridge, _beside_bfloat16, _casting
+from rectified._native import called_plainly
+from rectified.activation import Activation, Parameter, Ridge, _beside_bfloat16, _casting, _plainly
 
 _KEYWORDS = ("out", "casting", "order", "dtype", "subok", "signature")
 _AXIS = Parameter(-1, "The axis along which the group's members stand.")
@@ -107,7 +108,7 @@ class Fold(Activation):
         return ufunc(*operands, axes=axes, **keywords)
 
 
-class Normalizer(Fold):
+class Normalizer(called_plainly, Fold):
     """A fold that gives as many numbers as it takes: what each member of a group is worth beside the others.
 
     The group is all of an axis.
@@ -115,11 +116,20 @@ class Normalizer(Fold):
 
     def __init__(self, name: str, **row: Any) -> None:
         super().__init__(name, parameters={"axis": _AXIS}, **row)
-        self._jvp = ufuncs.named(f"{name}_jvp") or self._ufunc("_backward")  # the same where the Jacobian is symmetric
 
-    def __call__(self, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+    def _take_defaults(self) -> None:
+        super()._take_defaults()
+        backward = self._ufunc("_backward")
+        self._jvp = ufuncs.named(f"{self.name}_jvp") or backward  # the same where the Jacobian is symmetric
+        self._plain_value = self._ufunc(""), self._defaults
+        self._plain_backward = backward, self._defaults
+        self._plain_backward_from_output = self._ufunc("_backward_from_output"), self._defaults
+        self._plain_jvp = self._jvp, self._defaults
+
+    def _evaluate(self, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
         return self._along(self._ufunc(""), (x,), axis, keywords)
 
+    @_plainly("_plain_backward")
     def backward(self, dy: Any, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
         """The gradient by `x`, from the gradient `dy` by the output.
 
@@ -145,6 +155,7 @@ class Normalizer(Fold):
         """
         return self._along(self._ufunc("_backward"), (dy, x), axis, keywords)
 
+    @_plainly("_plain_backward_from_output")
     def backward_from_output(self, dy: Any, y: Any, /, axis: int | None = None, **keywords: Any) -> Any:
         """The gradient by the input, from the gradient `dy` by the output y = f(x) and from that output alone.
 
@@ -156,6 +167,7 @@ class Normalizer(Fold):
         """
         return self._along(self._ufunc("_backward_from_output"), (dy, y), axis, keywords)
 
+    @_plainly("_plain_jvp")
     def jvp(self, v: Any, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
         return self._along(self._jvp, (v, x), axis, keywords)
 
