@@ -156,8 +156,13 @@ class plain_call {
     npy_intp steps_[2 * (most + 1)];
 };
 
+inline bool are_same(PyObject *one, PyObject *other) {
+    return PyFloat_CheckExact(one) && PyFloat_CheckExact(other) && PyFloat_AS_DOUBLE(one) == PyFloat_AS_DOUBLE(other);
+}
+
 // Calls what an activation has in an attribute, a ufunc and the parameters that follow its operands: a dict of defaults, in
-// whose place others may be given, or a tuple of numbers. Null where the call is not plain, or with an exception set.
+// whose place others may be given, or a tuple of numbers, in whose place only the same may. Null where the call is not
+// plain, or with an exception set.
 inline PyObject *call_plainly(PyObject *activation, PyObject *attribute, PyObject *const *arguments, Py_ssize_t count,
                               PyObject *names) {
     static PyObject *const out_name = PyUnicode_InternFromString("out");
@@ -180,8 +185,11 @@ inline PyObject *call_plainly(PyObject *activation, PyObject *attribute, PyObjec
     for (Py_ssize_t i = 0; i < count; ++i)
         if (!call.add(arguments[i])) return nullptr;
     if (PyTuple_Check(parameters)) {
-        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(parameters); ++i)
-            if (!call.add(PyTuple_GET_ITEM(parameters, i))) return nullptr;
+        const Py_ssize_t size = PyTuple_GET_SIZE(parameters), given = size - call.missing();
+        for (Py_ssize_t i = 0; i < size; ++i) {
+            PyObject *const fixed = PyTuple_GET_ITEM(parameters, i);
+            if (i < given ? !are_same(fixed, arguments[count - given + i]) : !call.add(fixed)) return nullptr;
+        }
     } else if (PyDict_Check(parameters)) {
         Py_ssize_t given = PyDict_GET_SIZE(parameters) - call.missing();
         PyObject *name, *value;

@@ -184,7 +184,10 @@ def test_parameters(given: tuple[float, ...], keywords: dict[str, float], number
 def test_parameters_that_stay() -> None:
     road = Road(HARDTANH, (-0.5, 0.25))
     np.testing.assert_array_equal(road(X), HARDTANH(X, -0.5, 0.25))
-    assert not road.is_plain(X, -0.5, 0.25)
+    assert road.is_plain(X, -0.5)
+    assert road.is_plain(X, -0.5, 0.25)
+    for others in [(-0.25,), (-0.5, 0.5), (np.nan, 0.25), (-1, 0.25), (-0.5, 0.25, 1.0)]:
+        assert not road.is_plain(X, *others)
     assert not road.is_plain(X, min=-0.5)
 
 
