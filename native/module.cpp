@@ -14,7 +14,7 @@
 #include "count_positive.hpp"
 #include "families.hpp"
 #include "instruction_sets.hpp"
-#include "plain_call.hpp"
+#include "plain_method.hpp"
 #include "registry.hpp"
 #include "threads.hpp"
 

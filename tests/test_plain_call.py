@@ -30,8 +30,8 @@ class Held:
 class Road(called_plainly):
     """An activation as the native part sees it: what is not plain comes to its method."""
 
-    def __init__(self, ufunc: Any, parameters: Any) -> None:
-        self._plain_value = self.road = ufunc, parameters
+    def __init__(self, ufunc: Any, parameters: Any, *layout: Any) -> None:
+        self._plain_value = self.road = ufunc, parameters, *layout
 
     def _evaluate(self, *operands: Any, **keywords: Any) -> Any:
         return "not plain"
@@ -196,7 +196,7 @@ def test_too_few_parameters(parameters: Any) -> None:
     assert not Road(HARDTANH, parameters).is_plain(X)
 
 
-@pytest.mark.parametrize("road", [None, (), (HARDTANH,), (np.sum, ()), [HARDTANH, ()], 1])
+@pytest.mark.parametrize("road", [None, (), (HARDTANH,), (np.sum, ()), [HARDTANH, ()], 1, (HARDTANH, NUMBERS, "w", [])])
 def test_what_is_no_road(road: Any) -> None:
     broken = Road(HARDTANH, NUMBERS)
     broken._plain_value = broken.road = road
@@ -255,6 +255,46 @@ def test_out_of_rows(name: str) -> None:
     x, out = OUTS[name](X.copy())
     keywords = {} if out is None else {"out": out}
     assert Road(SOFTMAX, {"axis": -1}).is_plain(x, **keywords) is (name in ("new", "beside"))
+
+
+UNITS = [rf.glu, rf.swiglu, rf.gated(rf.leaky_relu.bind(slope=0.3)), rf.gated(rf.hardtanh, gate="second"), rf.crelu]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+@pytest.mark.parametrize("shape", [(4, 6), (2, 3, 8), (10,), (3, 2)])
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_halves(unit: Any, shape: tuple[int, ...], dtype: Any) -> None:
+    rng = np.random.default_rng(1)
+    x, v = (rng.normal(size=shape).astype(dtype) for _ in "xv")
+    dy = rng.normal(size=unit(x).shape).astype(dtype)
+    spread = [np.repeat(each, 2, -1)[..., ::2] for each in (x, v, dy)]  # not side by side, so not plain
+    for called, like in (
+        (lambda x, v, dy, out=None: unit(x, out=out), dy),
+        (lambda x, v, dy, out=None: unit.backward(dy, x, axis=x.ndim - 1, out=out), x),
+        (lambda x, v, dy, out=None: unit.jvp(v, x, -1, out=out), dy),
+    ):
+        expected, out = called(*spread), np.empty_like(like)
+        assert outcome(called, x, v, dy) == outcome(lambda value: value.copy(), expected)
+        assert called(x, v, dy, out=out) is out
+        np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("name", ["glu", "crelu"])
+def test_which_halves_are_plain(name: str) -> None:
+    unit, x = getattr(rf, name), np.ones((4, 6), np.float32)
+    y = unit(x)
+    road = Road(*unit._plain_value)
+    assert road.is_plain(x)
+    assert road.is_plain(x, axis=1)
+    assert road.is_plain(x, out=np.empty_like(y))
+    for keywords in ({"axis": 0}, {"out": x}, {"out": np.empty_like(y, float)}, {"dtype": np.float64}):
+        assert not road.is_plain(x, **keywords)
+    assert not road.is_plain(x[:, ::2])
+    backward = Road(*unit._plain_backward)
+    assert backward.is_plain(y, x)
+    for other in (y[:2], y[:, :2].copy(), np.ones((4, 1, y.shape[1]), y.dtype), y.astype(float), 1.0):
+        assert not backward.is_plain(other, x)
+    assert not Road(*rf.glu._plain_value).is_plain(np.ones((4, 5), np.float32))
 
 
 def test_ufuncs_that_are_no_plain_ones() -> None:

@@ -397,13 +397,17 @@ class Maxout(Fold):
         return out
 
 
-class _OfHalves(Fold):
+class _OfHalves(called_plainly, Fold):
     """A fold with two halves of its axis on one side, and a function of one number between its sides."""
 
     def __init__(self, name: str, function: Ridge, **row: Any) -> None:
-        super().__init__(name, **row)
         self.function = function
         self._has_numbers = all(np.ndim(number) == 0 for number in function._default_values)
+        super().__init__(name, **row)
+
+    def _road(self, ufunc: np.ufunc, layout: str) -> Any:
+        """For plain calls: of each array and of the result, whether it is a whole or halves, which may be reversed."""
+        return ufunc, self._defaults, layout, self.function._default_values
 
     def _made(self, ufunc: np.ufunc, operands: tuple[Any, ...], place: int, /, **keywords: Any) -> Any:
         """What a ufunc makes of rows; where the axis is another one, or broadcast, of numbers that are rows of one."""
@@ -486,11 +490,19 @@ class Gated(_OfHalves):
             **row,
         )
 
-    def __call__(self, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+    def _take_defaults(self) -> None:
+        super()._take_defaults()
+        halves = "h" if self.gate == "second" else "r"
+        self._plain_value = self._road(self._value, f"{halves}w")
+        self._plain_backward = self._road(self._backward, f"w{halves}{halves}")
+        self._plain_jvp = self._road(self._jvp, f"{halves}{halves}w")
+
+    def _evaluate(self, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
         self._refuse_unknown(keywords, _KEYWORDS)
         x, place = self._with_axis(x, axis)
         return self._made(self._value, self._in_order(self._halves(x, place)), place, **keywords)
 
+    @_plainly("_plain_backward")
     def backward(self, dy: Any, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
         """The gradient by `x`, from the gradient `dy` by the output.
 
@@ -534,6 +546,7 @@ class Gated(_OfHalves):
         )  # a product with 0 would be NaN beside an infinity
         return np.concatenate(tuple(blocks), -1)
 
+    @_plainly("_plain_jvp")
     def jvp(self, v: Any, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
         self._refuse_unknown(keywords, _KEYWORDS)
         x, place = self._with_axis(x, axis)
@@ -556,15 +569,21 @@ class Doubled(_OfHalves):
     """A fold that gives twice as many numbers along its axis: a rectifier's output for x, then that for -x."""
 
     def __init__(self, name: str, function: Ridge, **row: Any) -> None:
-        super().__init__(name, function, parameters={"axis": Parameter(-1, "The axis that becomes twice as long.")}, **row)
         self._value, self._backward = (function._ufunc(f"_doubled{kind}") for kind in ("", "_backward"))
+        super().__init__(name, function, parameters={"axis": Parameter(-1, "The axis that becomes twice as long.")}, **row)
 
-    def __call__(self, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+    def _take_defaults(self) -> None:
+        super()._take_defaults()
+        self._plain_value = self._road(self._value, "wh")
+        self._plain_backward = self._road(self._backward, "hww")
+
+    def _evaluate(self, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
         x, place = self._with_axis(x, axis)
         before = x.ndim + place
         shape = (*x.shape[:before], 2 * x.shape[place], *x.shape[before + 1 :])
         return self._both(self._value, (x,), place, shape, keywords)
 
+    @_plainly("_plain_backward")
     def backward(self, dy: Any, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
         """The gradient by `x`, from the gradient `dy` by the output.
 
