@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import inspect
 import pickle
@@ -9,10 +10,14 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import rectified as rf
 from rectified._native import called_plainly, plain_method
@@ -334,3 +339,73 @@ def test_objects_are_collected() -> None:
     del road, method
     gc.collect()
     assert (gone(), function()) == (None, None)
+
+
+FUNCTIONS = [
+    *rf.catalogue.values(),
+    rf.gated(rf.elu.bind(alpha=0.5), gate="second"),
+    rf.leaky_relu.bind(slope=np.array([0.1, 0.2, 0.3, 0.4])),
+    rf.elu.bind(alpha=-1.0),
+    rf.softmax.bind(axis=0),
+]
+SHAPES = [(4,), (2, 4), (3, 2, 4), (0,), (2, 0), (5,), (1,), (4, 1), ()]
+KINDS: dict[str, Callable[[Any], Any]] = {
+    "plain": lambda x: x,
+    "order F": np.asfortranarray,
+    "strided": lambda x: np.repeat(x, 2, -1)[..., ::2] if x.ndim else x,
+    "backwards": lambda x: x[..., ::-1] if x.ndim else x,
+    "integers": lambda x: x.astype(np.int32),
+    "bytes swapped": lambda x: x.astype(x.dtype.newbyteorder()),
+    "wider": lambda x: x.astype(float),
+    "list": lambda x: x.tolist(),
+    "number": lambda x: float(x.sum()),
+    "broadcast": lambda x: x[:1] if x.ndim else x,
+}
+PARAMETERS = [0.5, 1.0, 0.0, -1.0, 2, 1e300, np.inf, np.nan, np.float32(0.3), True, -1, None, 2**70, "1"]
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> tuple[Any, str, list[Any], list[Any], dict[str, Any]]:
+    """A function, a method, its operands, parameters by position, and keywords; mostly plain ones."""
+    function = draw(st.sampled_from(FUNCTIONS))
+    names = ["derivative", "backward", "backward_from_output", "jvp"]
+    method = draw(st.sampled_from(["value", *(name for name in names if hasattr(function, name))]))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    shape, dtype = draw(st.sampled_from(SHAPES)), draw(st.sampled_from([np.float32, np.float32, np.float64, np.float16]))
+
+    def operand(shape: tuple[int, ...]) -> Any:
+        kind = draw(st.sampled_from(["plain"] * len(KINDS) + [*KINDS]))
+        return KINDS[kind](np.asarray(rng.normal(size=shape) * 3).astype(dtype))
+
+    operands = [operand(shape)]
+    if method in ("backward", "backward_from_output", "jvp"):
+        with suppress(ValueError, TypeError):
+            shape = shape if method == "jvp" else function(np.ones(shape)).shape
+        operands.insert(0, operand(shape))
+    count = draw(st.integers(0, len(function.parameters)))
+    given = [draw(st.sampled_from(PARAMETERS)) for _ in range(count)]
+    named = draw(st.lists(st.sampled_from([*function.parameters, "nonsense"]), max_size=2))
+    keywords = {name: draw(st.sampled_from(PARAMETERS)) for name in named}
+    if draw(st.booleans()):
+        out = np.full(draw(st.sampled_from([shape, shape, (*shape, 2)])), 7, dtype)
+        keywords["out"] = draw(st.sampled_from([out, out, out.astype(float), (out,), operands[-1]]))
+    return function, method, operands, given, keywords
+
+
+@settings(max_examples=1000)
+@given(calls())
+def test_whatever_the_call_it_is_the_methods(call: tuple[Any, str, list[Any], list[Any], dict[str, Any]]) -> None:
+    function, method, *_ = call
+    name = "_evaluate" if method == "value" and hasattr(function, "_evaluate") else method
+    plainly = getattr(function, method, function)
+    by_method = getattr(type(function), name, type(function).__call__)
+    by_method = partial(getattr(by_method, "__wrapped__", by_method), function)
+
+    def result(called: Callable[..., Any]) -> Any:
+        _, _, operands, parameters, keywords = copy.deepcopy(call)
+        try:
+            return *outcome(called, *operands, *parameters, **keywords), operands, keywords
+        except (OverflowError, AttributeError) as error:
+            return type(error)
+
+    assert repr(result(plainly)) == repr(result(by_method))
