@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 NATIVE := CMakeLists.txt pyproject.toml $(shell find native -type f)
 
-.PHONY: demo test lint bench docs sanitize clean
+.PHONY: demo test lint bench docs figures sanitize clean
 
 demo: .venv/tour
 	$(BIN)/rectified tour --out build/tour
@@ -20,6 +20,12 @@ lint: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/rectified bench
+
+figures: .venv/dev
+	$(BIN)/rectified bench --quick --json --overhead --sizes 10_000,1_000_000 > docs/benchmark/in_cache.json
+	$(BIN)/rectified bench --quick --json --sizes 30_000_000 --peers numpy,torch,onnxruntime \
+	  relu leaky_relu elu softplus gelu silu mish sigmoid tanh maxout > docs/benchmark/in_memory.json
+	$(BIN)/python tools/figures.py
 
 sanitize: .venv/dev
 	tools/sanitize.sh address,undefined tests -n auto --hypothesis-profile=campaign --ignore=tests/test_tour.py

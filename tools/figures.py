@@ -1,4 +1,4 @@
-"""Bring README up to date: its tables from accuracy.json and docs/benchmark.json, its pictures from the library.
+"""Bring README up to date: its tables from accuracy.json and docs/benchmark, its pictures from the library.
 
     python tools/figures.py
 
@@ -18,6 +18,7 @@ from rectified import benchmark
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+RUNS = tuple(ROOT / "docs" / "benchmark" / f"{name}.json" for name in ("in_cache", "in_memory"))
 KNOWN = ("relu", "leaky_relu", "elu", "softplus", "gelu", "gelu_tanh", "silu", "mish", "sigmoid", "tanh")
 KNOWN_OPERATIONS = ("value", "derivative", "backward")
 STYLES = {"light": "default", "dark": "dark_background"}
@@ -25,8 +26,9 @@ STYLES = {"light": "default", "dark": "dark_background"}
 
 
 def measured() -> benchmark.Run:
-    """The run that the documentation shows."""
-    return benchmark.Run.from_json((ROOT / "docs" / "benchmark.json").read_text(encoding="utf-8"))
+    """The runs that the documentation shows, as one."""
+    first, *others = (benchmark.Run.from_json(path.read_text(encoding="utf-8")) for path in RUNS)
+    return replace(first, results=[result for run in (first, *others) for result in run.results])
 
 
 def text(name: str) -> str:

@@ -23,8 +23,8 @@ class Measured(Directive):
     final_argument_whitespace = True
 
     def run(self) -> list[nodes.Node]:
-        self.state.document.settings.env.note_dependency(str(figures.ROOT / "accuracy.json"))
-        self.state.document.settings.env.note_dependency(str(figures.ROOT / "docs" / "benchmark.json"))
+        for source in (figures.ROOT / "accuracy.json", *figures.RUNS):
+            self.state.document.settings.env.note_dependency(str(source))
         self.state_machine.insert_input(translated(figures.text(self.arguments[0])), __file__)
         return []
 
