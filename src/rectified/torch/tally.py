@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import threshold
 
-from rectified._native import count_positive
+from rectified._native import count_positive, count_positive_each
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence, steepness
 from rectified.torch.slopes import Slopes
@@ -73,7 +73,7 @@ class Measure(NamedTuple):
         others = [other for other in range(1, x.ndim) if other != axis]
         firing = slopes.firing_in_double if x.dtype == torch.float64 else slopes.firing
         fired: Tensor | None
-        if slopes.idempotent and slopes.nonnegative and firing == ((0.0, inf),):  # the input is the output
+        if _is_rectifier(slopes, firing):  # the input is the output
             total, fired = _positive(y, axis)
             magnitude = total
         else:
@@ -92,6 +92,12 @@ class Measure(NamedTuple):
             high.append(_extreme(x, others, torch.amax))
         values, examples = prod(x.shape[other] for other in others), x.shape[others[0]] if others else 1
         return cls(values, examples, total, magnitude, fired, low, high)
+
+    @classmethod
+    def of_positive(cls, shape: Sequence[int], axis: int, total: Tensor, fired: Tensor) -> Measure:
+        """What was counted of batches of a rectifier's outputs, each of one shape, with the units on one axis."""
+        others = [size for other, size in enumerate(shape) if other != axis]
+        return cls(prod(others), others[0] if others else 1, total, total, fired, (), ())
 
     @classmethod
     def joined(cls, parts: Sequence[Measure]) -> Measure:
@@ -338,6 +344,21 @@ def _positive(y: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     total, fired = np.empty((2, batches, others[axis - 1]), np.float32)
     count_positive(numbers, total, fired)
     return torch.from_numpy(total), torch.from_numpy(fired)
+
+
+def can_count_each(y: Tensor, slopes: Slopes) -> bool:
+    """Whether `counted_each` can read outputs like these."""
+    on_cpu = y.device.type == "cpu" and y.dtype == torch.float32 and y.is_contiguous()
+    return on_cpu and _is_rectifier(slopes, slopes.firing) and hasattr(Tensor, "__dlpack_c_exchange_api__")
+
+
+def counted_each(ys: list[Tensor], axis: int, total: NDArray[np.float32], fired: NDArray[np.float32]) -> bool:
+    """Put out the sums and the counts of a rectifier's outputs, a row for each tensor; whether all could be read."""
+    return count_positive_each(Tensor, ys, axis, total, fired)
+
+
+def _is_rectifier(slopes: Slopes, firing: Sequence[tuple[float, float]]) -> bool:
+    return slopes.idempotent and slopes.nonnegative and firing == ((0.0, inf),)
 
 
 def _fired(x: Tensor, axis: int, firing: Sequence[tuple[float, float]]) -> Tensor:
