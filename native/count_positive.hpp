@@ -27,6 +27,7 @@ class positive_counter {
     }
 
   private:
+    static constexpr npy_intp ahead = 1024;          // numbers, beyond the page that the processor fetches by itself
     static constexpr npy_intp lanes = 16, few = 64;  // so few are added up in float32 that its rounding does not add up
 
     // Several lanes of numbers, each on its own.
@@ -38,6 +39,7 @@ class positive_counter {
         integers fired[parts] = {};
 
         void add(const float *numbers) {
+            __builtin_prefetch(numbers + ahead);
             for (int k = 0; k < parts; ++k) {
                 floats some;
                 __builtin_memcpy(&some, numbers + 4 * k, sizeof(some));
@@ -140,6 +142,7 @@ inline PyObject *count_positive_each(PyObject *, PyObject *const *arguments, Py_
                fired = reinterpret_cast<PyArrayObject *>(arguments[4]);
     const npy_intp batches = PyList_GET_SIZE(arguments[1]), units = PyArray_DIM(total, 1);
     const long axis = PyLong_AsLong(arguments[2]);
+    if (axis == -1 && PyErr_Occurred()) return nullptr;
     if (PyArray_DIM(total, 0) != batches || PyArray_DIM(fired, 0) != batches || PyArray_DIM(fired, 1) != units)
         return PyErr_Format(PyExc_ValueError, "count_positive_each puts out one number for each unit of each batch");
     std::vector<tensor> found(batches);

@@ -4,6 +4,7 @@
 
 #include <Python.h>
 
+#include <algorithm>
 #include <cstdint>
 
 namespace rectified {
@@ -26,9 +27,7 @@ struct tensor {
     }
 
     bool has_shape_of(const tensor &other) const {
-        for (std::int32_t axis = 0; axis < axes; ++axis)
-            if (axes != other.axes || shape[axis] != other.shape[axis]) return false;
-        return axes == other.axes;
+        return axes == other.axes && std::equal(shape, shape + axes, other.shape);
     }
 
     const float *floats() const { return reinterpret_cast<const float *>(static_cast<const char *>(data) + offset); }

@@ -27,6 +27,7 @@ from rectified.torch.slopes import Slopes
 _ALL = ((-inf, inf),)
 _MOST_MEASURES = 64  # that wait
 _MOST_ROOMS = 64  # and views of them
+_SMALL = 2**15  # elements, for which PyTorch takes one thread
 _PASSES = 3  # over memory, by all of PyTorch's threads, that one pass by one thread is worth
 _rooms = local()
 
@@ -336,8 +337,7 @@ def _extreme(values: Tensor, others: list[int], extreme: Callable[..., Tensor]) 
 
 def _positive(y: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """The sum of what is never negative, and how many of it are not 0. PyTorch goes over memory three times for that."""
-    on_cpu = y.device.type == "cpu" and y.dtype == torch.float32 and y.is_contiguous()
-    if not on_cpu or torch.get_num_threads() > _PASSES:
+    if not _is_read_fast(y):
         return _sum(y, axis), _sum(torch.sign(y, out=_scratch(y)), axis)
     batches, *others = y.shape
     numbers = y.detach().numpy().reshape(batches, prod(others[: axis - 1]), others[axis - 1], prod(others[axis:]))
@@ -346,10 +346,15 @@ def _positive(y: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(total), torch.from_numpy(fired)
 
 
+def _is_read_fast(y: Tensor) -> bool:
+    """Whether one pass over memory here costs less than PyTorch's."""
+    on_cpu = y.device.type == "cpu" and y.dtype == torch.float32 and y.is_contiguous()
+    return on_cpu and (y.numel() <= _SMALL or torch.get_num_threads() <= _PASSES)
+
+
 def can_count_each(y: Tensor, slopes: Slopes) -> bool:
     """Whether `counted_each` can read outputs like these."""
-    on_cpu = y.device.type == "cpu" and y.dtype == torch.float32 and y.is_contiguous()
-    return on_cpu and _is_rectifier(slopes, slopes.firing) and hasattr(Tensor, "__dlpack_c_exchange_api__")
+    return _is_read_fast(y) and _is_rectifier(slopes, slopes.firing) and hasattr(Tensor, "__dlpack_c_exchange_api__")
 
 
 def counted_each(ys: list[Tensor], axis: int, total: NDArray[np.float32], fired: NDArray[np.float32]) -> bool:

@@ -103,7 +103,7 @@ class _Group:
     def _make_room(self, like: Tensor) -> None:
         layers = len(self._counters)
         self._rows, self._room, self._places = None, None, ()
-        if layers > 1 and self._is_output and can_count_each(like, self._site.slopes):
+        if self._is_output and can_count_each(like, self._site.slopes):
             self._rows = np.empty((2, _MOST_STEPS, layers, self._units), np.float32)
             self._places = list(zip(*self._rows, strict=True))
         elif layers > 1:
