@@ -140,19 +140,19 @@ class Evidence:
         >>> Evidence.of(rf.relu, [[-1.0, 2.0, 3.0]]).part(slice(1, 3)).fired
         array([1, 1])
         """
-        part = object.__new__(Evidence)  # a call would set all, one by one
-        vars(part).update(
-            vars(self),
-            max_slope=self.max_slope[units],
-            min_slope=self.min_slope[units],
-            fired=self.fired[units],
-            nans=self.nans[units],
-            sum_output=self.sum_output[units],
-            sum_abs_output=self.sum_abs_output[units],
-            gradient_squares=gradient_squares,
-            gradients=gradients,
+        return Evidence(
+            self.samples,
+            self.steps,
+            self.max_slope[units],
+            self.min_slope[units],
+            self.fired[units],
+            self.nans[units],
+            self.sum_output[units],
+            self.sum_abs_output[units],
+            gradient_squares,
+            gradients,
+            self.examples,
         )
-        return part
 
     def __add__(self, other: Evidence) -> Evidence:
         if self.units != other.units:
