@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from statistics import median
+from statistics import fmean, quantiles
 from time import process_time
 
 import torch
@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from rectified.torch.collect import Collector
+
+_WINDOW = 32  # steps, after 1024 to 2048 of them
 
 
 class Calls(nn.Module):
@@ -67,37 +69,39 @@ def stepping(model: nn.Module, x: Tensor) -> Callable[[], None]:
     return step
 
 
-def compare(model: nn.Module, x: Tensor, rounds: int, steps: int) -> tuple[float, dict[str, float]]:
-    """The seconds of a step, and its ratio in each way to that: medians over rounds of short runs that take turns.
+def compare(model: nn.Module, x: Tensor, rounds: int, parts: int) -> tuple[float, dict[str, float]]:
+    """The seconds of a step, and its ratio in each way to that.
 
-    Each way first runs for 300 steps, in which the units are found and the windows are short.
+    The ways take turns. Each time they train for two windows, and the second is timed in parts. Of each part the lower
+    quartile of the rounds counts, since what other programs do can only add to it. Before that each way runs for 256 steps,
+    in which the units are found.
     """
     step = stepping(model, x)
     ways: dict[str, Collector | None] = {"without": None, "with": Collector(model), "every 10": Collector(model, every=10)}
-    times: dict[str, list[float]] = {way: [] for way in ways}
-    for number in range(1 + rounds):
+    times: dict[str, list[list[float]]] = {way: [[] for _ in range(parts)] for way in ways}
+    for number in range(-4, rounds):
         for way, collector in ways.items():
             if collector is not None:
                 collector.start()
-            for _ in range(2 if number else 300):
+            for _ in range(_WINDOW):
                 step()
-            start = process_time()
-            for _ in range(steps):
-                step()
-            seconds = (process_time() - start) / steps
-            if number:
-                times[way].append(seconds)
+            for part in times[way]:
+                start = process_time()
+                for _ in range(_WINDOW // parts):
+                    step()
+                if number >= 0:
+                    part.append((process_time() - start) / (_WINDOW // parts))
             if collector is not None:
                 collector.stop()
-    without = times.pop("without")
-    ratios = {way: median(a / b for a, b in zip(found, without, strict=True)) for way, found in times.items()}
-    return median(without), ratios
+    seconds = {way: fmean(quantiles(part, n=4)[0] for part in found) for way, found in times.items()}
+    without = seconds.pop("without")
+    return without, {way: found / without for way, found in seconds.items()}
 
 
 def main() -> None:
     """Print a table."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--rounds", type=int, default=40)
+    arguments.add_argument("--rounds", type=int, default=24)
     arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument("--only", default="")
     given = arguments.parse_args()
@@ -106,15 +110,15 @@ def main() -> None:
     image, numbers = torch.randn(32, 3, 32, 32), torch.randn(64, 32)
     tiny = [layer for _ in range(25) for layer in (nn.Linear(32, 32), nn.ReLU())]
     networks = {
-        "CNN, modules": (convolutions(), image, 8),
-        "CNN, functions": (ConvolutionCalls(), image, 8),
-        "25 tiny layers, modules": (nn.Sequential(*tiny), numbers, 40),
-        "25 tiny layers, functions": (Calls(25, 32), numbers, 40),
+        "CNN, modules": (convolutions(), image, 16),
+        "CNN, functions": (ConvolutionCalls(), image, 16),
+        "25 tiny layers, modules": (nn.Sequential(*tiny), numbers, 4),
+        "25 tiny layers, functions": (Calls(25, 32), numbers, 4),
     }
     print(f"{'network':28}{'step':>10}{'with':>10}{'every 10':>10}")
-    for name, (model, x, steps) in networks.items():
+    for name, (model, x, parts) in networks.items():
         if given.only in name:
-            seconds, ratios = compare(model, x, given.rounds, steps)
+            seconds, ratios = compare(model, x, given.rounds, parts)
             columns = "".join(f"{'×' + format(ratios[way], '.3f'):>10}" for way in ("with", "every 10"))
             print(f"{name:28}{seconds * 1e3:7.2f} ms{columns}", flush=True)
 

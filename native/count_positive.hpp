@@ -4,6 +4,10 @@
 #include <Python.h>
 #include <numpy/arrayobject.h>
 
+#include <vector>
+
+#include "tensor.hpp"
+
 namespace rectified {
 
 // Sums over the second and the last axis of y, of (batches, before, units, after) numbers: of the numbers, and of ones
@@ -23,6 +27,7 @@ class positive_counter {
     }
 
   private:
+    static constexpr npy_intp ahead = 1024;          // numbers, beyond the page that the processor fetches by itself
     static constexpr npy_intp lanes = 16, few = 64;  // so few are added up in float32 that its rounding does not add up
 
     // Several lanes of numbers, each on its own.
@@ -34,6 +39,7 @@ class positive_counter {
         integers fired[parts] = {};
 
         void add(const float *numbers) {
+            __builtin_prefetch(numbers + ahead);
             for (int k = 0; k < parts; ++k) {
                 floats some;
                 __builtin_memcpy(&some, numbers + 4 * k, sizeof(some));
@@ -91,6 +97,13 @@ class positive_counter {
     float *const total_, *const fired_;
 };
 
+// What is C-contiguous and of float32, and may be written if it is an output.
+inline bool is_of_floats(PyObject *object, int axes, int flags) {
+    const auto array = reinterpret_cast<PyArrayObject *>(object);
+    return PyArray_Check(object) && PyArray_TYPE(array) == NPY_FLOAT && PyArray_CHKFLAGS(array, flags) &&
+           PyArray_ISNOTSWAPPED(array) && PyArray_NDIM(array) == axes;
+}
+
 // count_positive(y, total, fired): y is C-contiguous float32 of (batches, before, units, after), the others of (batches,
 // units).
 inline PyObject *count_positive(PyObject *, PyObject *const *arguments, Py_ssize_t count) {
@@ -98,9 +111,7 @@ inline PyObject *count_positive(PyObject *, PyObject *const *arguments, Py_ssize
     PyArrayObject *arrays[3];
     for (int k = 0; k < 3; ++k) {
         arrays[k] = reinterpret_cast<PyArrayObject *>(arguments[k]);
-        if (!PyArray_Check(arguments[k]) || PyArray_TYPE(arrays[k]) != NPY_FLOAT ||
-            !PyArray_CHKFLAGS(arrays[k], k ? NPY_ARRAY_CARRAY : NPY_ARRAY_CARRAY_RO) || !PyArray_ISNOTSWAPPED(arrays[k]) ||
-            PyArray_NDIM(arrays[k]) != (k ? 2 : 4))
+        if (!is_of_floats(arguments[k], k ? 2 : 4, k ? NPY_ARRAY_CARRAY : NPY_ARRAY_CARRAY_RO))
             return PyErr_Format(PyExc_TypeError, "count_positive takes C-contiguous float32 of 4, 2 and 2 axes");
     }
     const npy_intp *const shape = PyArray_DIMS(arrays[0]);
@@ -112,6 +123,53 @@ inline PyObject *count_positive(PyObject *, PyObject *const *arguments, Py_ssize
     positive_counter(shape, data(0), data(1), data(2)).run();
     Py_END_ALLOW_THREADS;
     Py_RETURN_NONE;
+}
+
+// count_positive_each(library, batches, axis, total, fired): the same for the tensors in a list, each a batch, of a class
+// whose units are on an axis. Whether they could be read as they are: contiguous float32 on the CPU, all of one shape, with
+// these units.
+inline PyObject *count_positive_each(PyObject *, PyObject *const *arguments, Py_ssize_t count) {
+    if (count != 5 || !PyType_Check(arguments[0]) || !PyList_Check(arguments[1]) || !PyLong_Check(arguments[2]) ||
+        !is_of_floats(arguments[3], 2, NPY_ARRAY_CARRAY) || !is_of_floats(arguments[4], 2, NPY_ARRAY_CARRAY))
+        return PyErr_Format(PyExc_TypeError,
+                            "count_positive_each takes a class, a list, an axis, and C-contiguous float32 of 2 axes");
+    PyObject *const capsule = PyObject_GetAttrString(arguments[0], "__dlpack_c_exchange_api__");
+    if (!capsule) return nullptr;
+    const tensor_exchange *const exchange = tensor_exchange::of(capsule);
+    Py_DECREF(capsule);  // the class keeps it
+    if (!exchange) return nullptr;
+    const auto total = reinterpret_cast<PyArrayObject *>(arguments[3]),
+               fired = reinterpret_cast<PyArrayObject *>(arguments[4]);
+    const npy_intp batches = PyList_GET_SIZE(arguments[1]), units = PyArray_DIM(total, 1);
+    const long axis = PyLong_AsLong(arguments[2]);
+    if (axis == -1 && PyErr_Occurred()) return nullptr;
+    if (PyArray_DIM(total, 0) != batches || PyArray_DIM(fired, 0) != batches || PyArray_DIM(fired, 1) != units)
+        return PyErr_Format(PyExc_ValueError, "count_positive_each puts out one number for each unit of each batch");
+    std::vector<tensor> found(batches);
+    for (npy_intp k = 0; k < batches; ++k) {
+        PyObject *const object = PyList_GET_ITEM(arguments[1], k);
+        if (!PyObject_TypeCheck(object, reinterpret_cast<PyTypeObject *>(arguments[0])))
+            return PyErr_Format(PyExc_TypeError, "count_positive_each takes tensors of the class, not %R", object);
+        if (exchange->borrow(object, &found[k])) {  // one of no memory, for instance
+            PyErr_Clear();
+            Py_RETURN_FALSE;
+        }
+        const tensor &one = found[k];
+        if (!one.is_of_floats_on_cpu() || !one.is_contiguous() || !one.has_shape_of(found[0]) || axis < 0 ||
+            axis >= one.axes || one.shape[axis] != units)
+            Py_RETURN_FALSE;
+    }
+    if (!batches) Py_RETURN_TRUE;
+    npy_intp shape[4] = {1, 1, units, 1};
+    for (long k = 0; k < found[0].axes; ++k)
+        if (k != axis) shape[k < axis ? 1 : 3] *= found[0].shape[k];
+    const auto row = [&](PyArrayObject *array, npy_intp k) {
+        return static_cast<float *>(PyArray_DATA(array)) + k * units;
+    };
+    Py_BEGIN_ALLOW_THREADS;
+    for (npy_intp k = 0; k < batches; ++k) positive_counter(shape, found[k].floats(), row(total, k), row(fired, k)).run();
+    Py_END_ALLOW_THREADS;
+    Py_RETURN_TRUE;
 }
 
 }  // namespace rectified

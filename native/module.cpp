@@ -13,6 +13,7 @@
 
 #include "count_positive.hpp"
 #include "families.hpp"
+#include "follow.hpp"
 #include "instruction_sets.hpp"
 #include "plain_method.hpp"
 #include "registry.hpp"
@@ -184,6 +185,10 @@ PyMethodDef methods[] = {
     {"add_bfloat16", add_bfloat16, METH_O, "add_bfloat16(dtype): give the ufuncs their loops for this dtype of ml_dtypes."},
     {"count_positive", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(count_positive)), METH_FASTCALL,
      "count_positive(y, total, fired): sums over the second and the fourth axis of y, and counts of what is positive."},
+    {"count_positive_each", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(count_positive_each)), METH_FASTCALL,
+     "count_positive_each(library, batches, axis, total, fired): the same for tensors; whether they could be read."},
+    {"follow", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(follow)), METH_FASTCALL,
+     "follow(nodes, looks): add to the nodes what is behind them; whether it is what the looks say."},
     {"get_num_threads", get_num_threads, METH_NOARGS, "How many threads a large array is split over."},
     {"set_num_threads", set_num_threads, METH_O, "Set how many threads a large array is split over."},
     {"stop_threads", stop_workers, METH_NOARGS, "End the worker threads; a later call starts new ones."},

@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: E402, N812
 from torch.overrides import TorchFunctionMode  # noqa: E402
 
 import rectified as rf  # noqa: E402
-from rectified._native import count_positive  # noqa: E402
+from rectified._native import count_positive, count_positive_each, follow  # noqa: E402
 from rectified.health import Evidence  # noqa: E402
 from rectified.health.report import Report  # noqa: E402
 from rectified.health.verdict import DEAD, LINEAR, SATURATED  # noqa: E402
@@ -341,6 +341,85 @@ def test_counting_refuses_other_arrays() -> None:
     out.flags.writeable = False
     with pytest.raises(TypeError, match="count_positive takes C-contiguous"):
         count_positive(y, out, out)
+
+
+needs_exchange = pytest.mark.skipif(
+    not hasattr(Tensor, "__dlpack_c_exchange_api__"), reason="this PyTorch has no such table"
+)
+
+
+@needs_exchange
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_tensors_are_counted_where_they_are(axis: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    batches = [torch.randn(7, 33, 5, generator=generator, requires_grad=True).relu() for _ in range(3)]
+    units = batches[0].shape[axis]
+    total, fired = np.empty((2, 3, units), np.float32)
+    assert count_positive_each(Tensor, batches, axis, total, fired)
+    y = torch.stack(batches).detach().numpy()
+    others = tuple(other for other in (1, 2, 3) if other != axis + 1)
+    np.testing.assert_allclose(total, y.sum(others, np.float64), rtol=1e-6)
+    np.testing.assert_array_equal(fired, (y > 0).sum(others))
+    one = batches[0]
+    for other in (one[:6], one.double(), one.transpose(0, 2).contiguous().transpose(0, 2), one[None], one.to("meta")):
+        assert not count_positive_each(Tensor, [one, one, other], axis, total, fired)
+    assert not count_positive_each(Tensor, batches, 3, total, fired)
+
+
+@needs_exchange
+def test_counting_tensors_refuses_what_is_none() -> None:
+    y, out = torch.zeros(2, 3), np.zeros((1, 3), np.float32)
+    for arguments in (
+        (),
+        (int, [y], 1, out, out),
+        (Tensor, [3], 1, out, out),
+        (Tensor, [y], 1, out, out.T),
+        (Tensor, [], 1, out, out),
+    ):
+        with pytest.raises((TypeError, ValueError, AttributeError), match=r"count_positive_each|__dlpack_c_exchange_api__"):
+            count_positive_each(*arguments)
+
+
+def test_layers_are_counted_alike_without_reading_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    for can_count in (None, lambda *_: False):
+        if can_count is not None:
+            monkeypatch.setattr("rectified.torch.together.can_count_each", can_count)
+        torch.manual_seed(0)
+        network = nn.Sequential(*(layer for _ in range(4) for layer in (nn.Linear(6, 6), nn.ReLU())))
+        optimizer = torch.optim.SGD(network.parameters(), 0.1)
+        with watch(network) as health:
+            for step in range(40):
+                network(torch.randn(5 if step % 3 else 2, 6)).square().sum().backward()
+                optimizer.step()
+        seen.append([layer.histories["train"].total for layer in health.layers.values()])
+    for one, other in zip(*seen, strict=True):
+        assert (one.samples, one.examples, one.steps) == (other.samples, other.examples, other.steps)
+        np.testing.assert_array_equal(one.fired, other.fired)
+        np.testing.assert_allclose(one.sum_output, other.sum_output, rtol=1e-5)
+
+
+def test_following_refuses_what_has_no_edges() -> None:
+    behind = SimpleNamespace(next_functions=())
+    node = SimpleNamespace(next_functions=((behind, 0),))
+    look = (SimpleNamespace, 0, True)
+    nodes = [node]
+    assert follow(nodes, ((look,), ()))
+    assert nodes == [node, behind]
+    assert not follow([node], ((look,), (look,)))
+    assert not follow([node], (((int, 0, True),),))
+    assert not follow([node], ((look,), (), ()))
+    for arguments in (
+        (),
+        ([node], [look]),
+        ([node], (3,)),
+        ([node], ((3,),)),
+        ([SimpleNamespace(next_functions=(3,))], ((look,),)),
+    ):
+        with pytest.raises(TypeError, match="follow takes"):
+            follow(*arguments)
+    with pytest.raises(AttributeError, match="variable"):
+        follow([node], (((SimpleNamespace, 1, True),),))
 
 
 def test_a_clamp_that_is_no_activation() -> None:

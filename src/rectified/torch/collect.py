@@ -20,7 +20,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._C import _len_torch_function_stack, _pop_torch_function_stack, _push_on_torch_function_stack
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.nn.modules.module import (
+    _global_forward_hooks,
+    _global_forward_pre_hooks,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.overrides import TorchFunctionMode
 
@@ -68,7 +73,9 @@ class Collector:
         self._every = every
         self._after_window = after_window
         self._handles: list[Any] = []
-        self._hooks: list[Any] = []
+        self._entering = self._leaving = -1
+        self._at_end = _AtEnd(self._leave)
+        self._unhooked: nn.Module | None = None
         self._thread = get_ident()
         self._step = 0
         self._window = 0
@@ -109,18 +116,20 @@ class Collector:
         from rectified.torch.compiled import watch_compiler
 
         warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are global hooks")
-        self._hook()
         self._handles = [
+            register_module_forward_pre_hook(self._enter),
+            register_module_forward_hook(self._leave, always_call=True),
             register_optimizer_step_pre_hook(self._before_step),
             register_optimizer_step_post_hook(self._after_step),
             watch_compiler(self),
         ]
+        self._entering, self._leaving = (handle.id for handle in self._handles[:2])
         self._switch(True)
 
     def stop(self) -> None:
         """Look no longer, and bring the record up to date."""
         self._switch(False)
-        self._unhook()
+        self._rehook()
         while self._handles:
             self._handles.pop().remove()
         self.update()
@@ -130,12 +139,11 @@ class Collector:
         with torch._C.DisableTorchFunction():  # what the counters call is no part of the program
             self._together.hand_out()
             for site in self._named.values():
-                unknown = f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted"
                 if site.axis is None:
-                    self.note(unknown)
+                    self.note(_unknown(site))
                 else:
-                    if unknown in self.run.notes:  # it was told later
-                        self.run.notes.remove(unknown)
+                    if self.run.notes and _unknown(site) in self.run.notes:  # it was told later
+                        self.run.notes.remove(_unknown(site))
                     site.write(self.run, (self._window, max(self._window, self._step - 1)))
         return self.run
 
@@ -148,29 +156,27 @@ class Collector:
         if on is not self._mode_is_on and self._mode.switch(on):
             self._mode_is_on = on
 
-    def _hook(self) -> None:
-        """Hear of every module that runs."""
-        self._hooks = [
-            register_module_forward_pre_hook(self._enter),
-            register_module_forward_hook(self._leave, always_call=True),
-        ]
-
-    def _unhook(self, network: nn.Module | None = None) -> None:
-        """Hear of none, except for the end of a network. With hooks of any kind a module takes a path that is slower."""
-        while self._hooks:
-            self._hooks.pop().remove()
-        if network is not None:
-            self._hooks.append(network.register_forward_hook(_AtEnd(self._leave)))
+    def _unhook(self, network: nn.Module) -> None:
+        """Hear of no module until a network ends: with hooks of any kind a module takes a path that is slower."""
+        _global_forward_pre_hooks.pop(self._entering, None)
+        _global_forward_hooks.pop(self._leaving, None)
+        network._forward_hooks[self._leaving] = self._at_end
+        self._unhooked = network
 
     def _rehook(self) -> None:
-        if len(self._hooks) == 1:
-            self._unhook()
-            self._hook()
+        """Hear of every module again."""
+        network = self._unhooked
+        if network is not None:
+            _global_forward_pre_hooks[self._entering], _global_forward_hooks[self._leaving] = self._enter, self._leave
+            network._forward_hooks.pop(self._leaving, None)
+            self._unhooked = None
 
     # ---- steps -----------------------------------------------------------------------------------------------------------
 
     def _before_step(self, *_: Any) -> None:
-        if not torch.compiler.is_compiling() and not self._stays_everywhere and get_ident() == self._thread:
+        if torch.compiler.is_compiling() or not self._mode_is_on or self._stays_everywhere:
+            return
+        if get_ident() == self._thread:
             self._switch(False)
 
     def _after_step(self, *_: Any) -> None:
@@ -257,7 +263,9 @@ class Collector:
 
     def _begin(self, module: nn.Module) -> bool:
         """Whether to look at a network that begins to run."""
-        if self._skipped is not None or gradients_are_computed() or self._only not in (None, module):
+        if self._skipped is not None or gradients_are_computed():
+            return False
+        if self._only is not None and self._only is not module:
             return False
         self._forwards += 1
         if self._leaves_out(module.training):
@@ -358,12 +366,11 @@ class Collector:
 
     def _see_saved(self, root: Network, plan: Plan, output: Any) -> None:
         """Count what the graph keeps of the activations of a network that returned something."""
-        with torch.no_grad():
-            found = plan.found(output)
-            if found is None:
-                root.forget_plans()
-                return
-            self._together.see(found, self._step)
+        found = plan.found(output)
+        if found is None:
+            root.forget_plans()
+            return
+        self._together.see(found, self._step)
         if self._measures_gradients:
             for _, counters, nodes, _ in found:
                 for counter, node in zip(counters, nodes, strict=True):
@@ -547,6 +554,10 @@ class _FunctionMode(TorchFunctionMode):
         if self._collector.is_tracking:
             return self._collector.origins.follow(func, args, kwargs or {})
         return func(*args, **kwargs) if kwargs else func(*args)
+
+
+def _unknown(site: Site) -> str:
+    return f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted"
 
 
 def gradients_are_computed(task: Callable[[], int] = torch._C._current_graph_task_id) -> bool:

@@ -88,7 +88,7 @@ class Counter:
     def see_gradient(self, gradient: Tensor | None) -> None:
         """Count the gradient of the loss by the output."""
         if gradient is not None:
-            self._gradients.append(gradient.detach().float().square().sum())
+            self._gradients.append(torch.linalg.vector_norm(gradient.detach().float()))
 
     def see_gradients(self, gradients: Sequence[Tensor | None]) -> None:
         """The same, for a node of autograd's graph."""
@@ -109,7 +109,7 @@ class Counter:
     def _taken_gradients(self) -> tuple[float, int]:
         """The sum of the squares that were seen, and how many they are; they are seen once."""
         gradients, self._gradients = self._gradients, []
-        squares = [square for square in map(float, gradients) if isfinite(square)]
+        squares = [norm**2 for norm in map(float, gradients) if isfinite(norm)]
         return sum(squares), len(squares)
 
     def _has_room(self, like: Tensor) -> bool:

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from rectified._native import follow
+
 Node = Any  # autograd's
-_HOOKS = {name: attrgetter(f"_raw{name}.unpack_hook") for name in ("_saved_result", "_saved_self")}
+_GETTERS = {name: (attrgetter(f"_raw{name}.unpack_hook"), attrgetter(name)) for name in ("_saved_result", "_saved_self")}
 _OF_PRODUCTS = "Addmm Mm Baddbmm Bmm Addmv Mv Convolution Embedding"
 _OF_FORMS = "T Transpose Permute View UnsafeView ReshapeAlias Unsqueeze Expand Clone ToCopy WeightNormInterface"
 _PRODUCTS, _FORMS = ({f"{name}Backward0" for name in names.split()} for names in (_OF_PRODUCTS, _OF_FORMS))
@@ -65,10 +67,11 @@ class Saved(NamedTuple):
 
     def tensors(self, nodes: Sequence[Node]) -> list[Tensor] | None:
         """What nodes keep; None where it was overwritten, or hooks of the program keep it, which may compute it anew."""
-        if any(hook is not None for hook in map(_HOOKS[self.name], nodes)):
+        hook_of, tensor_of = _GETTERS[self.name]
+        if list(map(hook_of, nodes)).count(None) < len(nodes):
             return None
         try:
-            return list(map(attrgetter(self.name), nodes))
+            return list(map(tensor_of, nodes))
         except RuntimeError:
             return None
 
@@ -137,14 +140,14 @@ class Way:
     ----------
     starts : list of type
         The kinds of the nodes of what is returned.
-    looks : list of list
+    looks : tuple of tuple
         For each node that is looked at, in order, what is behind it.
     ends : list of int
         Which of them are wanted.
     """
 
     starts: list[type]
-    looks: list[list[_Edge]]
+    looks: tuple[tuple[_Edge, ...], ...]
     ends: list[int]
 
     @classmethod
@@ -188,27 +191,20 @@ class Way:
             first = {places[node]: number for number, (node, _) in reversed(list(enumerate(edges))) if node is not None}
             followed = {number for child, number in first.items() if child in order and before[child] == place}
             looks.append(
-                [
+                tuple(
                     _Edge(type(edge[0]), id(edge[0].variable) if _is_learned(edge) else 0, number in followed)
                     for number, edge in enumerate(edges)
-                ]
+                )
             )
-        return cls(starts, looks, [order[places[node]] for node in wanted])
+        return cls(starts, tuple(looks), [order[places[node]] for node in wanted])
 
     def nodes(self, returned: Any) -> list[Node] | None:
         """The nodes at its ends in another forward pass; None where that did something else."""
         found = list(_roots(returned))
         if list(map(type, found)) != self.starts:
             return None
-        for place, look in enumerate(self.looks):
-            edges: Any = found[place].next_functions
-            if len(edges) != len(look):
-                return None
-            for (node, _), (kind, parameter, is_followed) in zip(edges, look, strict=True):
-                if type(node) is not kind or (parameter and id(node.variable) != parameter):
-                    return None
-                if is_followed:
-                    found.append(node)
+        if not follow(found, self.looks):
+            return None
         return [found[place] for place in self.ends]
 
 

@@ -61,25 +61,43 @@ class Plan:
         """By ``id``, the modules whose activations are fetched when the network has returned."""
         return frozenset(id(seen.module()) for seen in self.seen)
 
+    @cached_property
+    def _owners(self) -> list[weakref.ref[nn.Module]]:
+        return [seen.module for seen in self.seen]
+
+    @cached_property
+    def _counters(self) -> dict[tuple[bool, ...], list[list[Counter]]]:
+        """Those of each group, by the modes of all modules."""
+        return {}
+
     def found(self, returned: Any) -> list[Found] | None:
         """The activations in another pass; None where that did something else."""
-        nodes = self.way.nodes(returned)
-        if nodes is None:
+        nodes, counters = self.way.nodes(returned), self._counters_now()
+        if nodes is None or counters is None:
             return None
         found = []
-        for places in self.groups:
+        for places, theirs in zip(self.groups, counters, strict=True):
             first, own = self.seen[places[0]], [nodes[place] for place in places]
-            counters = [counter for place in places if (counter := _counter(self.seen[place])) is not None]
             kept = first.saved.tensors(own)
-            if kept is None or len(counters) < len(places):
+            if kept is None:
                 return None
-            found.append(Found(first, counters, own, kept))
+            found.append(Found(first, theirs, own, kept))
         return found
 
-
-def _counter(seen: Seen) -> Counter | None:
-    owner = seen.module()
-    return None if owner is None else seen.site.counter(owner.training)
+    def _counters_now(self) -> list[list[Counter]] | None:
+        """The counters of each group: the same list each time, as long as no module changes its mode."""
+        try:
+            modes = tuple([owner().training for owner in self._owners])  # type: ignore[union-attr]
+        except AttributeError:  # one is gone
+            return None
+        found = self._counters.get(modes)
+        if found is None:
+            sites = zip(self.seen, modes, strict=True)
+            counters = [counter for seen, mode in sites if (counter := seen.site.counter(mode)) is not None]
+            if len(counters) < len(modes):
+                return None
+            found = self._counters[modes] = [[counters[place] for place in places] for places in self.groups]
+        return found
 
 
 class Draft:

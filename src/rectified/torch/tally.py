@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import threshold
 
-from rectified._native import count_positive
+from rectified._native import count_positive, count_positive_each
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence, steepness
 from rectified.torch.slopes import Slopes
@@ -27,6 +27,7 @@ from rectified.torch.slopes import Slopes
 _ALL = ((-inf, inf),)
 _MOST_MEASURES = 64  # that wait
 _MOST_ROOMS = 64  # and views of them
+_SMALL = 2**15  # elements, for which PyTorch takes one thread
 _PASSES = 3  # over memory, by all of PyTorch's threads, that one pass by one thread is worth
 _rooms = local()
 
@@ -73,7 +74,7 @@ class Measure(NamedTuple):
         others = [other for other in range(1, x.ndim) if other != axis]
         firing = slopes.firing_in_double if x.dtype == torch.float64 else slopes.firing
         fired: Tensor | None
-        if slopes.idempotent and slopes.nonnegative and firing == ((0.0, inf),):  # the input is the output
+        if _is_rectifier(slopes, firing):  # the input is the output
             total, fired = _positive(y, axis)
             magnitude = total
         else:
@@ -92,6 +93,12 @@ class Measure(NamedTuple):
             high.append(_extreme(x, others, torch.amax))
         values, examples = prod(x.shape[other] for other in others), x.shape[others[0]] if others else 1
         return cls(values, examples, total, magnitude, fired, low, high)
+
+    @classmethod
+    def of_positive(cls, shape: Sequence[int], axis: int, total: Tensor, fired: Tensor) -> Measure:
+        """What was counted of batches of a rectifier's outputs, each of one shape, with the units on one axis."""
+        others = [size for other, size in enumerate(shape) if other != axis]
+        return cls(prod(others), others[0] if others else 1, total, total, fired, (), ())
 
     @classmethod
     def joined(cls, parts: Sequence[Measure]) -> Measure:
@@ -330,14 +337,33 @@ def _extreme(values: Tensor, others: list[int], extreme: Callable[..., Tensor]) 
 
 def _positive(y: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """The sum of what is never negative, and how many of it are not 0. PyTorch goes over memory three times for that."""
-    on_cpu = y.device.type == "cpu" and y.dtype == torch.float32 and y.is_contiguous()
-    if not on_cpu or torch.get_num_threads() > _PASSES:
+    if not _is_read_fast(y):
         return _sum(y, axis), _sum(torch.sign(y, out=_scratch(y)), axis)
     batches, *others = y.shape
     numbers = y.detach().numpy().reshape(batches, prod(others[: axis - 1]), others[axis - 1], prod(others[axis:]))
     total, fired = np.empty((2, batches, others[axis - 1]), np.float32)
     count_positive(numbers, total, fired)
     return torch.from_numpy(total), torch.from_numpy(fired)
+
+
+def _is_read_fast(y: Tensor) -> bool:
+    """Whether one pass over memory here costs less than PyTorch's."""
+    on_cpu = y.device.type == "cpu" and y.dtype == torch.float32 and y.is_contiguous()
+    return on_cpu and (y.numel() <= _SMALL or torch.get_num_threads() <= _PASSES)
+
+
+def can_count_each(y: Tensor, slopes: Slopes) -> bool:
+    """Whether `counted_each` can read outputs like these."""
+    return _is_read_fast(y) and _is_rectifier(slopes, slopes.firing) and hasattr(Tensor, "__dlpack_c_exchange_api__")
+
+
+def counted_each(ys: list[Tensor], axis: int, total: NDArray[np.float32], fired: NDArray[np.float32]) -> bool:
+    """Put out the sums and the counts of a rectifier's outputs, a row for each tensor; whether all could be read."""
+    return count_positive_each(Tensor, ys, axis, total, fired)
+
+
+def _is_rectifier(slopes: Slopes, firing: Sequence[tuple[float, float]]) -> bool:
+    return slopes.idempotent and slopes.nonnegative and firing == ((0.0, inf),)
 
 
 def _fired(x: Tensor, axis: int, firing: Sequence[tuple[float, float]]) -> Tensor:

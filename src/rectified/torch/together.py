@@ -3,48 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rectified.torch.counter import Counter
 from rectified.torch.network import Found
 from rectified.torch.site import Site
-from rectified.torch.tally import Measure, Measures
+from rectified.torch.tally import Measure, Measures, can_count_each, counted_each
+
+_MOST_STEPS = 16  # whose counts wait
+_MOST_ELEMENTS = 2**17  # of batches that wait
 
 
 class Together:
     """Counts what the graph keeps of the activations of a network."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[int, ...], _Group] = {}
+        self._groups: dict[int, _Group] = {}
 
     def see(self, found: Sequence[Found], step: int) -> None:
         """Count the activations of a forward pass."""
         for (site, _, saved), counters, _, kept in found:
-            shape = kept[0].shape
-            if all(batch.shape == shape for batch in kept):
-                self._see(site, counters, kept, step, is_output=saved.is_output)
-            else:
-                for counter, batch in zip(counters, kept, strict=True):
-                    self._see(site, [counter], [batch], step, is_output=saved.is_output)
-
-    def _see(self, site: Site, counters: list[Counter], batches: list[Tensor], step: int, *, is_output: bool) -> None:
-        shape, axis = batches[0].shape, site.axis or 0
-        if 0 in shape:
-            return
-        units = shape[axis] if axis < len(shape) else -1
-        key = (units, *map(id, counters))
-        group = self._groups.get(key)
-        if group is None:
-            fitting = [counter.fits(units) for counter in counters]
-            if not all(fitting):
-                for counter, batch, fits in zip(counters, batches, fitting, strict=True):
-                    if fits:
-                        self._see(site, [counter], [batch], step, is_output=is_output)
-                return
-            group = self._groups[key] = _Group(site, units, counters)
-        group.see(batches, step, is_output=is_output)
+            group = self._groups.get(id(counters))
+            if group is None:
+                group = self._groups[id(counters)] = _Group(site, counters, is_output=saved.is_output)
+            if not group.see(kept, step):
+                with torch.no_grad():
+                    for counter, batch in zip(counters, kept, strict=True):
+                        counter.see(batch, batch if saved.is_output else site.again(batch), step)
 
     def hand_out(self) -> None:
         """Give each layer what was counted of it."""
@@ -54,36 +44,95 @@ class Together:
 
 
 class _Group:
-    def __init__(self, site: Site, units: int, counters: list[Counter]) -> None:
-        self._site, self._axis, self._units = site, site.axis or 0, units
+    """Layers whose batches have one shape. What was counted of each, or else the batches, wait for those of other steps."""
+
+    def __init__(self, site: Site, counters: list[Counter], *, is_output: bool) -> None:
+        self._site, self._axis, self._is_output = site, site.axis or 0, is_output
         self._counters = counters
         self._measures = Measures(site.slopes, len(counters))
+        self._form: tuple[torch.Size, torch.dtype] | None = None
+        self._units = 0
+        self._rows: NDArray[np.float32] | None = None
         self._room: Tensor | None = None
+        self._places: Sequence[Any] = ()
+        self._waiting = 0
         self._first = self._last = -1
 
-    def see(self, batches: list[Tensor], step: int, *, is_output: bool) -> None:
+    def see(self, batches: list[Tensor], step: int) -> bool:
+        """Count a batch of each layer. Whether all have one shape, and the units of those before."""
+        first = batches[0]
+        if (first.shape, first.dtype) != self._form and not self._has_room(first):
+            return False
+        if self._places:
+            place = self._places[self._waiting]
+            if not (_stacked(batches, place) if self._rows is None else counted_each(batches, self._axis, *place)):
+                return False
+            self._waiting += 1
+            if self._waiting == len(self._places):
+                self._measure_waiting()
+        else:
+            self._measure(first.detach().unsqueeze(0))
         if self._first < 0:
             self._first = step
         self._last = step
-        x = self._stacked(batches)
-        y = x if is_output else self._site.again(x.flatten(0, 1)).view_as(x)
-        self._measures.add(Measure.of(x, y, self._axis + 1, self._site.slopes))
-
-    def _stacked(self, batches: list[Tensor]) -> Tensor:
-        """All in one, in the room of those before: new room each time costs more than the copy."""
-        first = batches[0]
-        if len(batches) == 1:
-            return first.unsqueeze(0)
-        shape = len(batches), *first.shape
-        if self._room is None or self._room.shape != shape:
-            with torch.inference_mode(False):  # or it could not change outside of it
-                self._room = torch.empty(shape, dtype=first.dtype, device=first.device)
-        return torch.stack(batches, out=self._room)
+        return True
 
     def hand_out(self) -> None:
+        """Give each layer what was counted of it."""
+        self._measure_waiting()
         counted = self._measures.take()
         if counted is None:
             return
         evidence = counted.evidence(self._site.activation, self._site.slopes, (self._first, self._last))
         for number, counter in enumerate(self._counters):
             counter.add(evidence, slice(number * self._units, (number + 1) * self._units))
+
+    def _has_room(self, like: Tensor) -> bool:
+        """Make room for batches like this one. Whether they have the units of those before."""
+        self._measure_waiting()
+        self._form = None
+        if like.numel() == 0 or like.dim() <= self._axis or self._units not in (0, like.shape[self._axis]):
+            return False
+        fitting = [counter.fits(like.shape[self._axis]) for counter in self._counters]
+        if not all(fitting):
+            return False
+        self._form, self._units = (like.shape, like.dtype), like.shape[self._axis]
+        self._make_room(like)
+        return True
+
+    def _make_room(self, like: Tensor) -> None:
+        layers = len(self._counters)
+        self._rows, self._room, self._places = None, None, ()
+        if self._is_output and can_count_each(like, self._site.slopes):
+            self._rows = np.empty((2, _MOST_STEPS, layers, self._units), np.float32)
+            self._places = list(zip(*self._rows, strict=True))
+        elif layers > 1:
+            steps = max(1, _MOST_ELEMENTS // (layers * like.numel()))
+            with torch.inference_mode(False):  # or it could not change outside of it
+                self._room = torch.empty((steps * layers, *like.shape), dtype=like.dtype, device=like.device)
+                self._places = [self._room[step * layers : (step + 1) * layers] for step in range(steps)]
+
+    def _measure_waiting(self) -> None:
+        if self._waiting and self._form is not None:
+            rows = self._waiting * len(self._counters)
+            self._waiting = 0
+            if self._rows is not None:
+                total, fired = map(torch.from_numpy, self._rows.reshape(2, -1, self._units)[:, :rows].copy())
+                self._measures.add(Measure.of_positive(self._form[0], self._axis, total, fired))
+            elif self._room is not None:
+                self._measure(self._room[:rows])
+
+    def _measure(self, x: Tensor) -> None:
+        with torch.no_grad():
+            y = x if self._is_output else self._site.again(x.flatten(0, 1)).view_as(x)
+            self._measures.add(Measure.of(x, y, self._axis + 1, self._site.slopes))
+
+
+def _stacked(batches: list[Tensor], place: Tensor) -> bool:
+    """Copy batches to a place, which costs less than new room each time. Whether they have its shape."""
+    try:
+        with torch.no_grad():
+            torch.stack(batches, out=place)
+    except RuntimeError:
+        return False
+    return True
