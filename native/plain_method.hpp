@@ -7,22 +7,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
-#include <memory>
 #include <vector>
 
+#include "owned.hpp"
 #include "plain_call.hpp"
 
 namespace rectified {
-
-// A reference that is let go at the end of its block.
-struct letting_go {
-    void operator()(PyObject *object) const { Py_DECREF(object); }
-};
-class owned : public std::unique_ptr<PyObject, letting_go> {
-  public:
-    using unique_ptr::unique_ptr;
-    operator PyObject *() const { return get(); }
-};
 
 inline bool are_same(PyObject *one, PyObject *other) {
     return PyFloat_CheckExact(one) && PyFloat_CheckExact(other) && PyFloat_AS_DOUBLE(one) == PyFloat_AS_DOUBLE(other);
@@ -35,14 +25,15 @@ inline bool are_same(PyObject *one, PyObject *other) {
 inline PyObject *call_plainly(PyObject *activation, PyObject *attribute, PyObject *const *arguments, Py_ssize_t count,
                               PyObject *names) {
     static PyObject *const out_name = PyUnicode_InternFromString("out");
-    const owned road(PyObject_GetAttr(activation, attribute));
+    const owned found(PyObject_GetAttr(activation, attribute));
+    PyObject *const road = found;
     if (!road || !PyTuple_Check(road)) return nullptr;
-    const Py_ssize_t pieces = PyTuple_GET_SIZE(road.get());
-    PyObject *const ufunc = pieces >= 2 ? PyTuple_GET_ITEM(road.get(), 0) : nullptr;
+    const Py_ssize_t pieces = PyTuple_GET_SIZE(road);
+    PyObject *const ufunc = pieces >= 2 ? PyTuple_GET_ITEM(road, 0) : nullptr;
     if (!ufunc || !PyObject_TypeCheck(ufunc, &PyUFunc_Type)) return nullptr;
-    PyObject *const parameters = PyTuple_GET_ITEM(road.get(), 1);
-    PyObject *const numbers = pieces == 4 ? PyTuple_GET_ITEM(road.get(), 3) : nullptr;
-    const char *const layout = numbers ? PyUnicode_AsUTF8(PyTuple_GET_ITEM(road.get(), 2)) : "";
+    PyObject *const parameters = PyTuple_GET_ITEM(road, 1);
+    PyObject *const numbers = pieces == 4 ? PyTuple_GET_ITEM(road, 3) : nullptr;
+    const char *const layout = numbers ? PyUnicode_AsUTF8(PyTuple_GET_ITEM(road, 2)) : "";
     if (!layout || (numbers && !PyTuple_Check(numbers))) return nullptr;
 
     Py_ssize_t named = names ? PyTuple_GET_SIZE(names) : 0;
@@ -116,9 +107,9 @@ struct plain_method {
         if (!object) return Py_NewRef(self);
         const owned road(PyObject_GetAttr(object, of(self)->attribute));
         if (!road) return nullptr;
-        if (road.get() != Py_None) return PyMethod_New(self, object);
+        if (road != Py_None) return PyMethod_New(self, object);
         const owned name(PyObject_GetAttrString(self, "__name__"));
-        return name ? PyObject_CallMethod(object, "_lacks", "O", name.get()) : nullptr;
+        return name ? PyObject_CallMethod(object, "_lacks", "O", static_cast<PyObject *>(name)) : nullptr;
     }
 
     static int traverse(PyObject *self, visitproc visit, void *arg) {
