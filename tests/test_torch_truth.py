@@ -1,8 +1,10 @@
 """What is seen of networks in PyTorch, against what they wrote down themselves."""
 
 import copy
+import gc
 import io
 import sys
+import weakref
 from contextlib import nullcontext, suppress
 from types import SimpleNamespace
 from typing import Any
@@ -170,6 +172,17 @@ def test_blocks_that_share_compiled_code_are_counted_apart(way: str) -> None:
     assert found[1].report().notes == []
 
 
+def test_a_compiled_network_is_not_kept() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.PReLU(4))
+    weight = weakref.ref(network[1].weight)
+    with watch(network) as health:
+        torch.compile(network, backend="aot_eager")(torch.randn(5, 3))
+    assert [layer.units for layer in health.layers.values()] == [4]
+    del network, health
+    gc.collect()
+    assert weight() is None
+
+
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
 def test_what_runs_between_broken_graphs_is_said_to_be_unseen() -> None:
     network = Blocks()
@@ -193,6 +206,27 @@ def test_steps_between_are_left_out_of_compiled_code() -> None:
         totals = [layer.histories[mode].total for layer in health.layers.values()]
         assert [total.samples for total in totals] == [16 * 64 * passes, 16 * 4 * passes, 16 * passes]
     assert health.report().notes == []
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("kind", [Convolutions, Residual, Sigmoidal], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("way", ["as it is", "decomposed"])
+def test_an_exported_network_is_seen_by_its_names(kind: type[Network], way: str) -> None:
+    network = built(kind).eval()
+    inputs = [network.batch() for _ in range(10)]
+    exported = torch.export.export(network, (inputs[0],))
+    module = exported.module() if way == "as it is" else exported.run_decompositions().module()
+    found = []
+    for model in (network, module):
+        with watch(model) as health:
+            for x in inputs:
+                model(x)
+        found.append(health)
+    assert list(found[0].layers) == list(found[1].layers)
+    for layer in found[0].layers.values():
+        compare([found[1].layers[layer.name]], [layer.histories["eval"].total], *found[1].layers[layer.name].histories)
+    assert told(found[0].report(), DEAD) == told(found[1].report(), DEAD) == planted(network, "dead", len(found[0].layers))
+    assert found[1].report().notes == []
 
 
 @pytest.mark.parametrize("differs", ["name", "behaviour"])

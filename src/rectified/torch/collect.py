@@ -20,12 +20,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._C import _len_torch_function_stack, _pop_torch_function_stack, _push_on_torch_function_stack
+from torch._ops import OpOverload
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.overrides import TorchFunctionMode
 
 from rectified.health.record import Run
-from rectified.torch.functions import FUNCTIONS, activation_of, call_again, output_of
+from rectified.torch.exported import is_exported, name_in_graph
+from rectified.torch.functions import FUNCTIONS, activation_of, call_again, is_in_place, output_of
 from rectified.torch.kinds import kind_of, unseen_in, unwrapped
 from rectified.torch.network import Draft, Network, Plan
 from rectified.torch.origins import Origins
@@ -441,14 +443,20 @@ class Collector:
             return sites[use]
         if not x.is_floating_point() or activation_of(name, args, kwargs) is None:
             return None
+        if isinstance(function, OpOverload) and not is_exported(module):  # compiled code, which counts for itself
+            return None
         path = self.path(module)
         if code is not None:
-            path = f"{path}: {place(code, line)}" if path else place(code, line)
+            exported = name_in_graph(module, code, line)
+            if exported is None:
+                path = f"{path}: {place(code, line)}" if path else place(code, line)
+            else:
+                path = f"{path}.{exported}".strip(".")
         site = self.claim(path, name, args, kwargs)
         site.again = call_again(function, args, kwargs)
         is_marked = bool(kwargs.get("inplace")) or kwargs.get("out") is not None or any(each is True for each in args)
-        is_in_place = is_marked or function.__name__.endswith("_")
-        site.is_overwritten = is_in_place and not site.slopes.idempotent
+        overwrites = is_marked or is_in_place(function)
+        site.is_overwritten = overwrites and not site.slopes.idempotent
         site.needs_mode = code is not None or site.is_overwritten or not args
         sites.append(site)
         if module is None:

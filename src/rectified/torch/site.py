@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ _TORCH = Path(torch.__file__).parent
 _PASSED_THROUGH = {
     str(_TORCH / file)
     for file in (
+        "_ops.py",
         "_tensor.py",
         "overrides.py",
         "nn/functional.py",
@@ -144,9 +146,10 @@ def caller() -> FrameType:
     return frame
 
 
-def is_passed_through(file: str) -> bool:
-    """Whether a file of code is only on the way from a network to its functions."""
-    return file in _PASSED_THROUGH
+def traced_caller(trace: str | None) -> tuple[str, str, str] | None:
+    """The same in a trace that is text, as graphs keep it: the file, the line and the function, if there is any."""
+    frames = re.findall(r'File "([^"]+)", line (\d+), in (\S+)', trace or "")
+    return next((frame for frame in reversed(frames) if frame[0] not in _PASSED_THROUGH), None)
 
 
 def is_activation(module: nn.Module) -> bool:
