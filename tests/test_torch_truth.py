@@ -1015,6 +1015,82 @@ def test_each_pass_counts_for_the_part_that_ran(kind: str) -> None:
     assert all(passes in (19, 20) for number, (passes, _) in found.items() if number)  # the first has to be noticed
 
 
+class Experts(nn.Module):
+    """Each row goes to one expert; an expert without rows does not run. What a pass does is written down."""
+
+    class Expert(nn.Module):
+        def __init__(self, act: nn.Module, after: str) -> None:
+            super().__init__()
+            self.up, self.act, self.down, self.after = nn.Linear(4, 8), act, nn.Linear(8, 4), after
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.up(x)
+            return x if self.after == "outside" else self.down(F.relu(x) if self.after == "function" else self.act(x))
+
+    def __init__(self, act: nn.Module, after: str, count: int = 4) -> None:
+        super().__init__()
+        self.act, self.after = act, after
+        self.experts = nn.ModuleList(Experts.Expert(act, after) for _ in range(count))
+        for number, expert in enumerate(self.experts):
+            with torch.no_grad():
+                expert.up.bias[number] = -50.0  # the dead unit
+        self.chosen = torch.zeros(0, dtype=torch.long)
+        self.seen: list[list[Tensor]] = [[] for _ in range(count)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = x
+        for number, expert in enumerate(self.experts):
+            rows = (self.chosen == number).nonzero().flatten()
+            if len(rows):
+                y = x[rows] if self.after == "weights" else expert(x[rows])
+                if self.after == "outside":
+                    y = expert.down(self.act(y))
+                if self.after == "weights":
+                    y = expert.down(F.relu(F.linear(y, expert.up.weight, expert.up.bias)))
+                out = out.index_add(0, rows, y)
+                self.seen[number].append(expert.up.weight.detach() @ x[rows].detach().T + expert.up.bias.detach()[:, None])
+        return out
+
+
+@pytest.mark.parametrize("learns", [True, False])
+@pytest.mark.parametrize(
+    ("act", "after"), [(nn.ReLU, "inside"), (nn.ReLU, "function"), (nn.GELU, "inside"), (nn.ReLU, "outside")]
+)
+def test_experts_that_share_an_activation_are_counted_apart(act: type[nn.Module], after: str, learns: bool) -> None:
+    torch.manual_seed(3)
+    network = nn.Sequential(nn.Linear(4, 4), Experts(act(), after))
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-5)
+    with watch(network) as health:
+        for step in range(150):
+            network[1].chosen = torch.randperm(4)[: 1 + step % 3][torch.randint(1 + step % 3, (12,))] % (
+                2 if step < 20 else 4
+            )
+            with torch.set_grad_enabled(learns):
+                loss = network(torch.randn(12, 4)).square().sum()
+            if learns:
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+    truth = [torch.cat(seen, 1) for seen in network[1].seen]
+    found = list(health.report().layers)
+    if after in ("inside", "function"):
+        assert [verdict.layer.name[:11] for verdict in found] == [f"1.experts.{number}" for number in range(4)]
+    assert [verdict.of(DEAD).tolist() for verdict in found] == [[number] for number in range(4)]
+    for verdict, x in zip(found, truth, strict=True):
+        assert x.shape[1] - 12 * 5 <= verdict.history.total.samples <= x.shape[1]  # a new way has to be noticed
+    assert health.report().notes == []
+
+
+def test_experts_that_are_told_apart_by_their_order_alone_have_a_note() -> None:
+    torch.manual_seed(3)
+    network = Experts(nn.ReLU(), "weights")
+    with watch(network) as health:
+        for _ in range(40):
+            network.chosen = torch.randint(4, (3,))
+            network(torch.randn(3, 4)).sum().backward()
+    assert any("inputs come from different layers" in note for note in health.report().notes)
+
+
 @pytest.mark.parametrize("function", [F.relu, F.gelu], ids=["relu", "gelu"])
 def test_what_runs_seldom_and_late_is_seen_and_no_note_says_otherwise(function: Any) -> None:
     class Net(nn.Module):

@@ -267,7 +267,8 @@ class _Graph:
             return None, lambda module: None
         owner, code, collector = self._owner(node), self._code, self._collector
         where = _place(node, owner or self._self) if owner is None or not is_activation(owner) else ""
-        path = collector.path(owner, code.network) if owner is not None and code.is_wanted else ""
+        outer = self._owner(node, 2)
+        path = collector.path(owner, code.network, outer) if owner is not None and code.is_wanted else ""
         self._uses[path, where] = use = self._uses.get((path, where), 0) + 1
         given, named = args[1:], {key: value for key, value in kwargs.items() if key != "input"}
 
@@ -276,16 +277,16 @@ class _Graph:
             return known(found if use == 1 else f"{found} (use {use})", name, (None, *given), named)
 
         parts = self._self.named_modules() if isinstance(self._self, nn.Module) else ()
-        inner = next((path for path, part in parts if part is owner), None)
+        paths = {part: path for path, part in parts}
 
         def among(module: nn.Module) -> Site | None:
             network = code.network_of(module)
-            if inner is None or network is None:
+            if network is None or owner not in paths or outer not in (None, *paths):
                 return None
-            part = module.get_submodule(inner)
-            return site(
-                collector.path(part, network), (part.weight,) if isinstance(part, nn.PReLU) else given, collector.named
-            )
+            part = module.get_submodule(paths[owner])
+            other = None if outer is None else module.get_submodule(paths[outer])
+            learned = (part.weight,) if isinstance(part, nn.PReLU) else given
+            return site(collector.path(part, network, other), learned, collector.named)
 
         return site(path, given, collector.named if code.is_wanted else Site), among
 
@@ -320,12 +321,12 @@ class _Graph:
         found = _value(value)
         return _sizes(found) if isinstance(found, Tensor) else None
 
-    def _owner(self, node: Any) -> nn.Module | None:
-        """The module in whose forward pass a node is."""
+    def _owner(self, node: Any, depth: int = 1) -> nn.Module | None:
+        """The module in whose forward pass a node is; of depth 2 the one that called it."""
         stack = list((node.meta.get("nn_module_stack") or {}).values())
-        if not stack:
-            return self._self if isinstance(self._self, nn.Module) else None
-        first, *names = re.findall(r"\w+", stack[-1][0].removeprefix("L"))
+        if len(stack) < depth:
+            return self._self if isinstance(self._self, nn.Module) and len(stack) == depth - 1 else None
+        first, *names = re.findall(r"\w+", stack[-depth][0].removeprefix("L"))
         found: Any = self._local.get(first)
         for name in names:
             if name not in ("_modules", "modules"):

@@ -71,6 +71,8 @@ class Site:
         self.name = name
         self.axis: int | None = None
         self.feeds_loss = ""
+        self._sources: set[int] = set()
+        self._is_mixed = False
         self.is_overwritten = False
         self.needs_mode = False
         self.again: Callable[[Tensor], Tensor] = torch.clone
@@ -101,6 +103,11 @@ class Site:
             found = self._counters[training] = Counter(self.slopes, self.axis, self.again)
         return found
 
+    def see_source(self, parameters: set[int]) -> None:
+        """Know, by ``id``, which parameters made the input. If these have nothing in common, it has several sources."""
+        self._is_mixed |= bool(self._sources) and self._sources.isdisjoint(parameters)
+        self._sources |= parameters
+
     def write(self, run: Run, steps: tuple[int, int]) -> None:
         """Put what was counted since the last time into a run's record; `steps` are those of compiled code."""
         activation = self.activation
@@ -115,6 +122,8 @@ class Site:
             counters = self._counters.values()
             if layer.units != evidence.units or any(counter.units_changed for counter in counters):
                 layer.note = "its number of units changed, and only the first number was counted"
+            elif self._is_mixed:
+                layer.note = "its inputs come from different layers at different times, whose units were counted as one"
             if layer.units == evidence.units:
                 layer.add(evidence, mode)
 
@@ -157,7 +166,7 @@ def is_activation(module: nn.Module) -> bool:
     return type(module).__module__ == "torch.nn.modules.activation" and not isinstance(module, nn.MultiheadAttention)
 
 
-def place(code: CodeType, line: int) -> str:
+def place_of(code: CodeType, line: int) -> str:
     """A place in a program: ``net.py:42 in Net.forward``."""
     return f"{Path(code.co_filename).name}:{line} in {code.co_qualname}"
 
