@@ -968,8 +968,9 @@ def test_functions_are_seen_where_gradients_need_them(way: str, function: Any) -
     samples = [sum(history.total.samples for history in layer.histories.values()) for layer in health.layers.values()]
     missed = 0 if way in ("", "without gradients", "evaluated") else 1  # the pass in which it is noticed
     ends = 4 if way == "left out" else 6
-    assert samples[:ends] == [2 * (80 - missed)] * ends
-    assert samples[ends:] == {"left out": [2 * 40] * 2, "longer": [2 * 39]}.get(way, [])
+    whole = 2 * (80 - missed)
+    assert samples[:ends] == ([2 * 40, whole] * 3 if way == "other" else [whole] * ends)
+    assert samples[ends:] == {"left out": [2 * 40] * 2, "longer": [2 * 39], "other": [2 * 39] * 3}.get(way, [])
 
 
 class Choosing(nn.Module):
