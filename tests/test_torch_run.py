@@ -139,6 +139,35 @@ def test_an_error_looks_as_with_python(place: str, step: str, tmp_path: Path) ->
     assert ran.stderr == plain.stderr
 
 
+WARNINGS = """
+import warnings
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+network = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+warnings.filterwarnings("ignore", "Using a target size", module="__main__")
+for step in range(30):
+    y = network(torch.ones(5, 4))
+    F.softmax(y)
+    F.mse_loss(torch.ones(3, 1), torch.ones(3))
+    torch.ones(2, 3, 4).T
+    F.softmax(y + 1).sum().backward()
+    optimizer.step()
+warnings.warn("the last")
+"""
+
+
+def test_a_warning_looks_as_with_python(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(WARNINGS)
+    plain = python("program.py", folder=tmp_path)
+    ran = rectified("run", "program.py", folder=tmp_path)
+    assert plain.stderr.count("Implicit dimension") == 2
+    assert "target size" not in plain.stderr
+    assert ran.stderr == plain.stderr
+
+
 def test_a_module_runs_as_with_python(tmp_path: Path) -> None:
     package = tmp_path / "package"
     package.mkdir()

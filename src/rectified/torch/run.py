@@ -23,7 +23,7 @@ from rectified.health.record import Run
 from rectified.health.store import DataError, Writer, part
 from rectified.mistake import Mistake
 from rectified.torch.imports import after_import
-from rectified.torch.tracebacks import without_own_frames
+from rectified.torch.own_frames import show_warnings_in_place, without_own_frames
 
 _SECONDS_BETWEEN_WRITES = 60
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
@@ -58,6 +58,7 @@ def run(arguments: Sequence[str], *, module: bool = False, every: int = 1, data_
     program = _Program.of_module(arguments) if module else _Program.of_script(arguments)
     record = _Record(_own(data_file, parallel), every, shlex.join([*(["-m"] if module else []), *arguments]))
     after_import("torch", record.start)
+    show_warnings_in_place()
     try:
         program.execute()
     finally:

@@ -1,11 +1,13 @@
-"""An error's traceback as it would be if nothing had looked at the program's networks."""
+"""Errors and warnings of a program as they would be if nothing had looked at its networks: without frames of ours."""
 
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
+from typing import Any
 
 _OWN = {str(Path(__file__).with_name(f"{name}.py")) for name in ("run", "imports", "collect", "origins", "compiled")}
 _WITH_HOOKS = "Module._call_impl.<locals>.inner"
@@ -27,6 +29,29 @@ def without_own_frames(error: BaseException) -> BaseException:
             waiting += [found.__cause__, found.__context__]
             waiting += found.exceptions if isinstance(found, BaseExceptionGroup) else ()
     return error
+
+
+def show_warnings_in_place() -> None:
+    """Let a warning that names a line of the collector, which made the call, name the line of the program."""
+    show = warnings.showwarning
+
+    def show_in_place(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:
+        frame: FrameType | None = sys._getframe(1)
+        while filename in _OWN and frame is not None and frame.f_code.co_filename not in _OWN:
+            frame = frame.f_back
+        if filename not in _OWN or frame is None:
+            show(message, category, filename, lineno, file, line)
+            return
+        while frame.f_back is not None and frame.f_code.co_filename in _OWN:
+            frame.f_globals.get("__warningregistry__", {}).clear()  # where a warning is known that was shown here once
+            frame = frame.f_back
+        if frame.f_code.co_name == "handle_torch_function" and frame.f_back is not None and frame.f_back.f_back is not None:
+            frame = frame.f_back.f_back
+        names = frame.f_globals
+        registry = names.setdefault("__warningregistry__", {})
+        warnings.warn_explicit(message, category, frame.f_code.co_filename, frame.f_lineno, names.get("__name__"), registry)
+
+    warnings.showwarning = show_in_place
 
 
 def _cleaned(trace: TracebackType | None) -> TracebackType | None:
