@@ -249,6 +249,14 @@ def test_what_was_written_before_a_kill_stays(tmp_path: Path) -> None:
         assert run.layers["1"].histories["train"].total.samples == 5 * steps
 
 
+def test_a_network_without_steps_is_written_too(tmp_path: Path) -> None:
+    used = "\nwith torch.no_grad():\n    for _ in range(300):\n        network(torch.randn(5, 4))\nos.kill(os.getpid(), 9)"
+    (tmp_path / "program.py").write_text(PROGRAM.replace("range(20)", "range(0)") + used)
+    assert rectified("run", "program.py", folder=tmp_path).returncode == -9
+    (run,) = read(tmp_path / ".rectified")
+    assert run.layers["1"].histories["train"].total.samples == 5 * 255
+
+
 def test_a_second_interrupt_waits_for_what_is_being_written(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM + "\nos.kill(os.getpid(), 2); time.sleep(5)")
     program = (

@@ -276,6 +276,8 @@ class Collector:
         if self._skipped is not None or gradients_are_computed() or self._only not in (None, module):
             return False
         self._forwards += 1
+        if not self._step and self._forwards % _LOOK_AGAIN == 0:  # no step ends a window
+            self._close_window()
         if self._leaves_out(module.training):
             self._skipped = module
             self._switch(self._stays_everywhere)
