@@ -357,6 +357,13 @@ def test_a_reader_who_leaves_early_is_no_error(options: list[str]) -> None:
         assert child.stderr.read() == ""
 
 
+@pytest.mark.parametrize("command", ["list", "values relu", "values relu --to 50000 --csv", "--help"])
+def test_a_full_disk_is_one_line(command: str) -> None:
+    with open("/dev/full", "w") as full:
+        ran = process(*command.split(), capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert (ran.returncode, ran.stderr) == (1, "rectified: cannot write the output: No space left on device\n")
+
+
 def test_nothing_heavy_is_loaded_for_a_small_question() -> None:
     program = (
         "import sys; from rectified.cli import main; main(['values', 'relu']); "

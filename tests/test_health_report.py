@@ -4,11 +4,13 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 import rectified as rf
 from planted import ALWAYS_ON, BACK, DEAD, DIED, SATURATED, planted
@@ -230,6 +232,16 @@ def test_names_do_nothing_to_a_terminal_or_a_page() -> None:
         + "\N{REPLACEMENT CHARACTER} | relu | 1 |"
     )
     assert cells in as_markdown(Report.of([run]))
+
+
+def test_columns_stand_below_each_other_whatever_the_letters() -> None:
+    run = Run()
+    for name in ("plain", "\u7f51\u7edc.\u5c42", "\N{FIRE}", "ne\N{COMBINING ACUTE ACCENT}t", "\u1112\u1161\u11ab"):
+        run.layer(name, "relu", 1).add(Evidence.of(rf.relu, [[-1.0]]))
+    lines = as_text(Report.of([run])).splitlines()[2:]
+    assert len({cell_len(normalize("NFC", line).partition("relu")[0]) for line in lines if "relu" in line}) == 1
+    assert len({cell_len(normalize("NFC", line).partition("dead from")[0]) for line in lines if "relu" in line}) == 1
+    assert cell_len(lines[1]) == max(map(cell_len, lines[2:7]))
 
 
 def test_markdown_is_a_table(report: Report) -> None:

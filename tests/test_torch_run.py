@@ -42,6 +42,16 @@ ENDS = {
     ),
     "by Ctrl-C": ("os.kill(os.getpid(), 2); time.sleep(5)", -2, None),
     "with what python gives": ("print(type(__builtins__), type(__loader__), __cached__, __spec__)", 0, ""),
+    "at once": ("os._exit(7)", 7, ""),
+    "at once, from a thread": (
+        "import threading; threading.Thread(target=os._exit, args=[7]).start(); time.sleep(5)",
+        7,
+        "",
+    ),
+    "with a thread's end": ("import threading; threading.Thread(target=sys.exit, args=[7]).start()", 0, ""),
+    "with an error after its end": ("import atexit; atexit.register(int, 'x')", 0, None),
+    "with its terminal": ("os.kill(os.getpid(), 1); time.sleep(5)", -1, ""),
+    "as another program": ("os.execvp('sh', ['sh', '-c', 'exit 7'])", 7, ""),
     "with a hook of its own": ("sys.excepthook = lambda *error: print('mine', file=sys.stderr)\n1 / 0", 1, "mine\n"),
 }
 
@@ -74,6 +84,88 @@ def test_a_program_ends_as_with_python(end: str, code: int, said: str | None, tm
     (layer,) = run.layers.values()
     assert (layer.name, layer.units, layer.histories["train"].total.samples) == ("1", 8, 100)
     assert run.command == "program.py a --b -c"
+
+
+ERRORS = """
+import sys
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+class Part(nn.Module):
+    def forward(self, x):
+        if step < int(sys.argv[2]):
+            return x
+        if sys.argv[1] == "function":
+            return F.relu("a word")
+        if sys.argv[1] == "module":
+            raise ValueError("no")
+        if sys.argv[1] == "several":
+            errors = []
+            for size in (7, 8):
+                try:
+                    F.linear(x, torch.ones(2, size))
+                except RuntimeError as error:
+                    errors.append(error)
+            try:
+                x.view(99)
+            except RuntimeError as error:
+                raise ExceptionGroup("several", errors) from error
+        return x
+
+def fail(*_):
+    if sys.argv[1] == "hook" and step == int(sys.argv[2]):
+        raise KeyError("hook")
+
+network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Sequential(nn.Linear(8, 3), Part()))
+network[2][0].register_forward_hook(fail)
+optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+for step in range(30):
+    y = network(torch.ones(5, 4))
+    size = 3 if sys.argv[1] == "loss" and step == int(sys.argv[2]) else 5
+    F.cross_entropy(y, torch.zeros(size, dtype=torch.long)).backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.parametrize("step", ["0", "20"])
+@pytest.mark.parametrize("place", ["module", "function", "hook", "loss", "several"])
+def test_an_error_looks_as_with_python(place: str, step: str, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(ERRORS)
+    plain = python("program.py", place, step, folder=tmp_path)
+    ran = rectified("run", "program.py", place, step, folder=tmp_path)
+    assert plain.returncode == ran.returncode == 1
+    assert plain.stderr.count("Traceback") == (4 if place == "several" else 1)
+    assert ran.stderr == plain.stderr
+
+
+WARNINGS = """
+import warnings
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+network = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+warnings.filterwarnings("ignore", "Using a target size", module="__main__")
+for step in range(30):
+    y = network(torch.ones(5, 4))
+    F.softmax(y)
+    F.mse_loss(torch.ones(3, 1), torch.ones(3))
+    torch.ones(2, 3, 4).T
+    F.softmax(y + 1).sum().backward()
+    optimizer.step()
+warnings.warn("the last")
+"""
+
+
+def test_a_warning_looks_as_with_python(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(WARNINGS)
+    plain = python("program.py", folder=tmp_path)
+    ran = rectified("run", "program.py", folder=tmp_path)
+    assert plain.stderr.count("Implicit dimension") == 2
+    assert "target size" not in plain.stderr
+    assert ran.stderr == plain.stderr
 
 
 def test_a_module_runs_as_with_python(tmp_path: Path) -> None:
@@ -130,9 +222,18 @@ def test_without_torch_it_says_that_nothing_was_seen(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "False\n", "rectified: no activation was seen\n")
 
 
+FORKS = """
+for end in (int, os._exit):
+    if os.fork() == 0:
+        network(torch.randn(5, 4))
+        end(0)
+        break
+    os.wait()
+"""
+
+
 def test_children_do_not_write(tmp_path: Path) -> None:
-    fork = "\nif os.fork() == 0:\n    network(torch.randn(5, 4))\nelse:\n    os.wait()"
-    (tmp_path / "program.py").write_text(PROGRAM + fork)
+    (tmp_path / "program.py").write_text(PROGRAM + FORKS)
     assert rectified("run", "program.py", folder=tmp_path).returncode == 0
     (run,) = read(tmp_path / ".rectified")
     assert run.layers["1"].histories["train"].total.samples == 100
@@ -140,13 +241,31 @@ def test_children_do_not_write(tmp_path: Path) -> None:
 
 def test_what_was_written_before_a_kill_stays(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM + "\nos.kill(os.getpid(), 9)")
-    program = (
-        "import rectified.torch.run as run, sys; run._SECONDS_BETWEEN_WRITES = 0; "
-        "from rectified.cli import main; main(['run', 'program.py'])"
-    )
-    assert python("-c", program, folder=tmp_path).returncode == -9
+    often = "import rectified.torch.run as run; run._SECONDS_BETWEEN_WRITES = 0; "
+    for setting, steps in (("", 8), (often, 16)):
+        program = setting + "from rectified.cli import main; main(['run', 'program.py'])"
+        assert python("-c", program, folder=tmp_path).returncode == -9
+        (run,) = read(tmp_path / ".rectified")
+        assert run.layers["1"].histories["train"].total.samples == 5 * steps
+
+
+def test_a_network_without_steps_is_written_too(tmp_path: Path) -> None:
+    used = "\nwith torch.no_grad():\n    for _ in range(300):\n        network(torch.randn(5, 4))\nos.kill(os.getpid(), 9)"
+    (tmp_path / "program.py").write_text(PROGRAM.replace("range(20)", "range(0)") + used)
+    assert rectified("run", "program.py", folder=tmp_path).returncode == -9
     (run,) = read(tmp_path / ".rectified")
-    assert run.layers["1"].histories["train"].total.samples == 80
+    assert run.layers["1"].histories["train"].total.samples == 5 * 255
+
+
+def test_a_second_interrupt_waits_for_what_is_being_written(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM + "\nos.kill(os.getpid(), 2); time.sleep(5)")
+    program = (
+        "import os, rectified.torch.run as run; from rectified.__main__ import main; write = run._Record._write; "
+        "run._Record._write = lambda record: (os.kill(os.getpid(), 2), write(record)); main(['run', 'program.py'])"
+    )
+    assert python("-c", program, folder=tmp_path).returncode == -2
+    (run,) = read(tmp_path / ".rectified")
+    assert run.layers["1"].histories["train"].total.samples >= 40
 
 
 RANKS = """

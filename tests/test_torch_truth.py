@@ -1,8 +1,10 @@
 """What is seen of networks in PyTorch, against what they wrote down themselves."""
 
 import copy
+import gc
 import io
 import sys
+import weakref
 from contextlib import nullcontext, suppress
 from types import SimpleNamespace
 from typing import Any
@@ -170,6 +172,17 @@ def test_blocks_that_share_compiled_code_are_counted_apart(way: str) -> None:
     assert found[1].report().notes == []
 
 
+def test_a_compiled_network_is_not_kept() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.PReLU(4))
+    weight = weakref.ref(network[1].weight)
+    with watch(network) as health:
+        torch.compile(network, backend="aot_eager")(torch.randn(5, 3))
+    assert [layer.units for layer in health.layers.values()] == [4]
+    del network, health
+    gc.collect()
+    assert weight() is None
+
+
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
 def test_what_runs_between_broken_graphs_is_said_to_be_unseen() -> None:
     network = Blocks()
@@ -193,6 +206,27 @@ def test_steps_between_are_left_out_of_compiled_code() -> None:
         totals = [layer.histories[mode].total for layer in health.layers.values()]
         assert [total.samples for total in totals] == [16 * 64 * passes, 16 * 4 * passes, 16 * passes]
     assert health.report().notes == []
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("kind", [Convolutions, Residual, Sigmoidal], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("way", ["as it is", "decomposed"])
+def test_an_exported_network_is_seen_by_its_names(kind: type[Network], way: str) -> None:
+    network = built(kind).eval()
+    inputs = [network.batch() for _ in range(10)]
+    exported = torch.export.export(network, (inputs[0],))
+    module = exported.module() if way == "as it is" else exported.run_decompositions().module()
+    found = []
+    for model in (network, module):
+        with watch(model) as health:
+            for x in inputs:
+                model(x)
+        found.append(health)
+    assert list(found[0].layers) == list(found[1].layers)
+    for layer in found[0].layers.values():
+        compare([found[1].layers[layer.name]], [layer.histories["eval"].total], *found[1].layers[layer.name].histories)
+    assert told(found[0].report(), DEAD) == told(found[1].report(), DEAD) == planted(network, "dead", len(found[0].layers))
+    assert found[1].report().notes == []
 
 
 @pytest.mark.parametrize("differs", ["name", "behaviour"])
@@ -1013,8 +1047,9 @@ def test_functions_are_seen_where_gradients_need_them(way: str, function: Any) -
     samples = [sum(history.total.samples for history in layer.histories.values()) for layer in health.layers.values()]
     missed = 0 if way in ("", "without gradients", "evaluated") else 1  # the pass in which it is noticed
     ends = 4 if way == "left out" else 6
-    assert samples[:ends] == [2 * (80 - missed)] * ends
-    assert samples[ends:] == {"left out": [2 * 40] * 2, "longer": [2 * 39]}.get(way, [])
+    whole = 2 * (80 - missed)
+    assert samples[:ends] == ([2 * 40, whole] * 3 if way == "other" else [whole] * ends)
+    assert samples[ends:] == {"left out": [2 * 40] * 2, "longer": [2 * 39], "other": [2 * 39] * 3}.get(way, [])
 
 
 class Choosing(nn.Module):
@@ -1058,6 +1093,82 @@ def test_each_pass_counts_for_the_part_that_ran(kind: str) -> None:
     assert found[0] == (20 + 60, [0])
     assert {number: dead for number, (_, dead) in found.items()} == {number: [number] for number in range(4)}
     assert all(passes in (19, 20) for number, (passes, _) in found.items() if number)  # the first has to be noticed
+
+
+class Experts(nn.Module):
+    """Each row goes to one expert; an expert without rows does not run. What a pass does is written down."""
+
+    class Expert(nn.Module):
+        def __init__(self, act: nn.Module, after: str) -> None:
+            super().__init__()
+            self.up, self.act, self.down, self.after = nn.Linear(4, 8), act, nn.Linear(8, 4), after
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.up(x)
+            return x if self.after == "outside" else self.down(F.relu(x) if self.after == "function" else self.act(x))
+
+    def __init__(self, act: nn.Module, after: str, count: int = 4) -> None:
+        super().__init__()
+        self.act, self.after = act, after
+        self.experts = nn.ModuleList(Experts.Expert(act, after) for _ in range(count))
+        for number, expert in enumerate(self.experts):
+            with torch.no_grad():
+                expert.up.bias[number] = -50.0  # the dead unit
+        self.chosen = torch.zeros(0, dtype=torch.long)
+        self.seen: list[list[Tensor]] = [[] for _ in range(count)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = x
+        for number, expert in enumerate(self.experts):
+            rows = (self.chosen == number).nonzero().flatten()
+            if len(rows):
+                y = x[rows] if self.after == "weights" else expert(x[rows])
+                if self.after == "outside":
+                    y = expert.down(self.act(y))
+                if self.after == "weights":
+                    y = expert.down(F.relu(F.linear(y, expert.up.weight, expert.up.bias)))
+                out = out.index_add(0, rows, y)
+                self.seen[number].append(expert.up.weight.detach() @ x[rows].detach().T + expert.up.bias.detach()[:, None])
+        return out
+
+
+@pytest.mark.parametrize("learns", [True, False])
+@pytest.mark.parametrize(
+    ("act", "after"), [(nn.ReLU, "inside"), (nn.ReLU, "function"), (nn.GELU, "inside"), (nn.ReLU, "outside")]
+)
+def test_experts_that_share_an_activation_are_counted_apart(act: type[nn.Module], after: str, learns: bool) -> None:
+    torch.manual_seed(3)
+    network = nn.Sequential(nn.Linear(4, 4), Experts(act(), after))
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-5)
+    with watch(network) as health:
+        for step in range(150):
+            network[1].chosen = torch.randperm(4)[: 1 + step % 3][torch.randint(1 + step % 3, (12,))] % (
+                2 if step < 20 else 4
+            )
+            with torch.set_grad_enabled(learns):
+                loss = network(torch.randn(12, 4)).square().sum()
+            if learns:
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+    truth = [torch.cat(seen, 1) for seen in network[1].seen]
+    found = list(health.report().layers)
+    if after in ("inside", "function"):
+        assert [verdict.layer.name[:11] for verdict in found] == [f"1.experts.{number}" for number in range(4)]
+    assert [verdict.of(DEAD).tolist() for verdict in found] == [[number] for number in range(4)]
+    for verdict, x in zip(found, truth, strict=True):
+        assert x.shape[1] - 12 * 5 <= verdict.history.total.samples <= x.shape[1]  # a new way has to be noticed
+    assert health.report().notes == []
+
+
+def test_experts_that_are_told_apart_by_their_order_alone_have_a_note() -> None:
+    torch.manual_seed(3)
+    network = Experts(nn.ReLU(), "weights")
+    with watch(network) as health:
+        for _ in range(40):
+            network.chosen = torch.randint(4, (3,))
+            network(torch.randn(3, 4)).sum().backward()
+    assert any("inputs come from different layers" in note for note in health.report().notes)
 
 
 @pytest.mark.parametrize("function", [F.relu, F.gelu], ids=["relu", "gelu"])

@@ -76,9 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(given or ["--help"], prog_name="rectified", standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read has read enough
+    except OSError as error:
+        if error.filename is not None:  # not about the output
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        if isinstance(error, BrokenPipeError):  # whoever read has read enough
+            return 1
+        return _refuse(f"cannot write the output: {error.strerror or error}", 1)
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except Mistake as mistake:

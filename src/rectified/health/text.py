@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import zip_longest
 from textwrap import wrap
+from unicodedata import category, east_asian_width, normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +35,14 @@ def as_text(report: Report, width: int | None = None) -> str:
     str
     """
     rows = [_HEADINGS, *_rows(report), _total(report)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
+    widths = [max(columns(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
     left = sum(widths) + 2 * len(widths)
     lines = []
     for row in rows:
         *cells, last = row
         which = last.split("\n")
         first = "  ".join(
-            cell.ljust(size) if column in _TEXTS else cell.rjust(size)
+            _filled(cell, size) if column in _TEXTS else cell.rjust(size)
             for column, (cell, size) in enumerate(zip(cells, widths, strict=True))
         )
         if width and width < left + 30:  # there is room below
@@ -49,8 +50,8 @@ def as_text(report: Report, width: int | None = None) -> str:
             lines += [first, *(f"  {part}" for line in below for part in wrap(line, max(20, width - 2)))]
             continue
         folded = [part for line in which for part in (wrap(line, width - left) if width else [line])]
-        lines += [f"{start:{left}}{part}".rstrip() for start, part in zip_longest([first], folded, fillvalue="")]
-    lines.insert(1, "-" * max(map(len, lines)))
+        lines += [f"{_filled(start, left)}{part}".rstrip() for start, part in zip_longest([first], folded, fillvalue="")]
+    lines.insert(1, "-" * max(map(columns, lines)))
     lines.insert(-1, lines[1])
     for title, items in _sections(report):
         lines += ["", title, *(f"  {printable(item)}" for item in items)]
@@ -125,6 +126,27 @@ def _short(units: NDArray[np.int64]) -> str:
     parts = ranges(units.tolist()).split(", ")
     more = f", and {len(parts) - _MOST_RANGES} more ranges" if len(parts) > _MOST_RANGES else ""
     return ", ".join(parts[:_MOST_RANGES]) + more
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes: wide letters take two, marks on a letter none.
+
+    Examples
+    --------
+    >>> columns("net"), columns("网络"), columns("ne\N{COMBINING ACUTE ACCENT}t")
+    (3, 4, 3)
+    """
+    return sum(_columns(letter) for letter in normalize("NFC", text))
+
+
+def _columns(letter: str) -> int:
+    if category(letter) in ("Mn", "Me"):
+        return 0
+    return 2 if east_asian_width(letter) in "WF" else 1
+
+
+def _filled(text: str, size: int) -> str:
+    return text + " " * (size - columns(text))
 
 
 def printable(text: str) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._C import _len_torch_function_stack, _pop_torch_function_stack, _push_on_torch_function_stack
+from torch._ops import OpOverload
 from torch.nn.modules.module import (
     _global_forward_hooks,
     _global_forward_pre_hooks,
@@ -30,11 +31,12 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.overrides import TorchFunctionMode
 
 from rectified.health.record import Run
-from rectified.torch.functions import FUNCTIONS, activation_of, call_again, output_of
+from rectified.torch.exported import is_exported, name_in_graph
+from rectified.torch.functions import FUNCTIONS, activation_of, call_again, is_in_place, output_of
 from rectified.torch.kinds import kind_of, unseen_in, unwrapped
 from rectified.torch.network import Draft, Network, Plan
 from rectified.torch.origins import Origins
-from rectified.torch.site import Site, caller, is_activation, place
+from rectified.torch.site import Site, caller, is_activation, place_of
 from rectified.torch.together import Together
 from rectified.torch.units import Origin
 
@@ -90,6 +92,7 @@ class Collector:
         self._settles_at = _LOOKS
 
         self._stack: list[nn.Module] = []
+        self._before: list[nn.Module | None] = []  # for each of these, the module that ran last in it
         self._root: Network | None = None
         self._needs_mode = False
         self._draft: Draft | None = None
@@ -102,7 +105,7 @@ class Collector:
         self._hidden: nn.Module | None = None
         self._kinds: dict[type, str] = {}
 
-        self._modules: dict[int, list[Site]] = {}
+        self._modules: dict[tuple[int, int, int], list[Site]] = {}
         self._sites: dict[tuple[Any, ...], list[Site]] = {}
         self._named: dict[str, Site] = {}
         self._claimed: set[str] = set()
@@ -220,6 +223,7 @@ class Collector:
             return
         stack = self._stack
         if self._plan is not None and module is not stack[0]:
+            self._push(module)
             return
         if self._skipped is not None and not self._mode_is_on:
             return
@@ -231,28 +235,29 @@ class Collector:
         if kind:
             self._special(kind, module)
         if kind not in ("compiled", "wrapper", "threads", "script") and (stack or self._begin(module)):
-            stack.append(module)
+            self._push(module)
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         if torch.compiler.is_compiling() or get_ident() != self._thread:
             return
-        stack, plan = self._stack, self._plan
-        if plan is not None:
-            if id(module) not in plan.found_later:
-                self._see_module(module, args, output)
-            if module is stack[0]:
-                self._end(output)
-            return
+        stack, plan, is_last = self._stack, self._plan, False
         if stack and (stack[-1] is module or module in stack):
             while stack.pop() is not module:
                 pass
-            if not self._mode_is_on:
-                self._see_module(module, args, output)
-            elif self._root is not None and is_activation(module) and id(module) not in self._modules:
-                self._modules[id(module)] = []  # its function is none that is counted
-                self._root.keys.append(id(module))
-            if not stack:
-                self._end(output)
+            del self._before[len(stack) :]
+            is_last = not stack
+            if is_activation(module):
+                key = self._key(module, len(stack) - 1)
+                if not self._mode_is_on:
+                    if plan is None or id(module) not in plan.found_later:
+                        self._see_module(module, key, args, output)
+                elif self._root is not None and key not in self._modules:
+                    self._modules[key] = []  # its function is none that is counted
+                    self._root.keys.append(key)
+            if stack and self._root is not None and self._root.learns(module):
+                self._before[-1] = module
+        if is_last:
+            self._end(output)
         if module is self._skipped:
             self._skipped = None
             self._rehook()
@@ -261,6 +266,17 @@ class Collector:
             self._hidden = None
             self._switch(self._is_everywhere or (self._root is not None and self._needs_mode))
 
+    def _push(self, module: nn.Module) -> None:
+        self._stack.append(module)
+        self._before.append(None)
+
+    def _key(self, module: nn.Module, place: int) -> tuple[int, int, int]:
+        """By what a call of an activation is known: the module in which it runs, and the one that ran there before."""
+        if place < 0 or self._root is None:
+            return id(module), 0, 0
+        outer = self._stack[place]
+        return id(module), id(outer) if self._root.has(outer) else 0, id(self._before[place])
+
     def _begin(self, module: nn.Module) -> bool:
         """Whether to look at a network that begins to run."""
         if self._skipped is not None or gradients_are_computed():
@@ -268,6 +284,8 @@ class Collector:
         if self._only is not None and self._only is not module:
             return False
         self._forwards += 1
+        if not self._step and self._forwards % _LOOK_AGAIN == 0:  # no step ends a window
+            self._close_window()
         if self._leaves_out(module.training):
             self._skipped = module
             self._switch(self._stays_everywhere)
@@ -314,6 +332,7 @@ class Collector:
         root, draft, plan = self._root, self._draft, self._plan
         self._draft = self._plan = self._root = None
         self._stack.clear()
+        self._before.clear()
         self._rehook()
         if root is not None and output is not None:
             if plan is not None:
@@ -350,9 +369,8 @@ class Collector:
 
     # ---- activations -----------------------------------------------------------------------------------------------------
 
-    def _see_module(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        """Count a module that is known as an activation, where the mode is off."""
-        key = id(module)
+    def _see_module(self, module: nn.Module, key: tuple[int, int, int], args: tuple[Any, ...], output: Any) -> None:
+        """Count an activation that is a module, where the mode is off."""
         sites = self._modules.get(key)
         use = 0
         if sites:
@@ -360,7 +378,7 @@ class Collector:
             self._uses[key] = use + 1
             if use < len(sites) and args:
                 self._see(sites[use], args[0], output, module.training)
-        is_new = is_activation(module) if sites is None else 0 < len(sites) <= use
+        is_new = sites is None or 0 < len(sites) <= use
         if is_new and self._root is not None and self._hidden is None:
             self._root.look_again()
 
@@ -430,15 +448,19 @@ class Collector:
         self, function: Any, name: str, x: Tensor, module: nn.Module | None, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Site | None:
         """The site of a call, a new one where it was not seen before; None for a call that is no activation."""
+        stack, place, outer = self._stack, len(self._stack) - 1, None
+        while module is not None and stack[place] is not module:
+            place -= 1
+        key: Any
         if module is not None and is_activation(module):
             code = None
-            key: Any = id(module)
+            key, outer = self._key(module, place - 1), stack[place - 1]
             sites = self._modules.setdefault(key, [])
         else:
             frame = caller()
             code, line = frame.f_code, frame.f_lineno
-            owner = module if module is not None or not self._stack else self._stack[0]
-            key = id(owner), code, frame.f_lasti
+            owner = module if module is not None or not stack else stack[0]
+            key = id(owner), code, frame.f_lasti, id(self._before[place]) if stack else 0
             sites = self._sites.setdefault(key, [])
         use = 0
         if module is not None:
@@ -448,14 +470,20 @@ class Collector:
             return sites[use]
         if not x.is_floating_point() or activation_of(name, args, kwargs) is None:
             return None
-        path = self.path(module)
+        if isinstance(function, OpOverload) and not is_exported(module):  # compiled code, which counts for itself
+            return None
+        path = self.path(module, outer=outer)
         if code is not None:
-            path = f"{path}: {place(code, line)}" if path else place(code, line)
+            exported = name_in_graph(module, code, line)
+            if exported is None:
+                path = f"{path}: {place_of(code, line)}" if path else place_of(code, line)
+            else:
+                path = f"{path}.{exported}".strip(".")
         site = self.claim(path, name, args, kwargs)
         site.again = call_again(function, args, kwargs)
         is_marked = bool(kwargs.get("inplace")) or kwargs.get("out") is not None or any(each is True for each in args)
-        is_in_place = is_marked or function.__name__.endswith("_")
-        site.is_overwritten = is_in_place and not site.slopes.idempotent
+        overwrites = is_marked or is_in_place(function)
+        site.is_overwritten = overwrites and not site.slopes.idempotent
         site.needs_mode = code is not None or site.is_overwritten or not args
         sites.append(site)
         if module is None:
@@ -469,15 +497,15 @@ class Collector:
                 self._root.look_again()
         return site
 
-    def path(self, module: nn.Module | None, root: Network | None = None) -> str:
-        """Where a module is in the network that runs. Names of a second network begin with its class."""
+    def path(self, module: nn.Module | None, root: Network | None = None, outer: nn.Module | None = None) -> str:
+        """Where a module that another calls is in the network. Names of a second network begin with its class."""
         root = root or self._root
         if root is None or module is None:
             return ""
         if root.prefix is None:
             self._networks += 1
             root.prefix = f"{type(root.module()).__name__}#{self._networks}" if self._networks > 1 else ""
-        path = root.path(module)
+        path = root.path(module, outer)
         return f"{root.prefix}.{path}".strip(".")
 
     def claim(self, path: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site:

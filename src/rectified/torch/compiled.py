@@ -16,6 +16,7 @@ import sys
 import weakref
 from collections.abc import Callable
 from functools import wraps
+from itertools import count
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 
 from rectified.torch.functions import FUNCTIONS, activation_of, plain_name
 from rectified.torch.imports import after_import
-from rectified.torch.site import Site, is_activation, is_passed_through
+from rectified.torch.site import Site, is_activation, traced_caller
 from rectified.torch.slopes import Slopes
 from rectified.torch.tally import Measure, Tally
 from rectified.torch.units import Call, Origin, origin_of
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 
 _library: Any = torch.library.Library("rectified", "DEF")  # type: ignore[no-untyped-call]
 _library.define("count(Tensor(a!) sums, Tensor(b!) low, Tensor(c!) high, Tensor x, Tensor y, int axis, int place) -> ()")
-_places: list[_Place] = []
+_places: dict[int, _Place] = {}  # while their collectors look
+_numbers = count()
 _collectors: list[Collector] = []
 _is_seen = True
 _UNSEEN = "what torch.compile compiled was not seen, since this version of PyTorch compiles in a way that is not known here"
@@ -44,7 +46,7 @@ _UNSEEN = "what torch.compile compiled was not seen, since this version of PyTor
 class _Code:
     """What was compiled: for which module first, and how to find out which one runs, for modules of a class share it.
 
-    It lasts as long as the process, so it keeps neither modules nor tensors.
+    It lasts as long as the collector looks, so it keeps no modules.
     """
 
     def __init__(self, collector: Collector, translated: Any, network: Network | None, first: Any) -> None:
@@ -87,6 +89,10 @@ class _Place:
         self._others: weakref.WeakKeyDictionary[nn.Module, _Place | None] = weakref.WeakKeyDictionary()
         self._passes = -1
 
+    def is_of(self, collector: Collector) -> bool:
+        """Whether a collector counts here."""
+        return self._code.collector is collector
+
     def is_left_out(self) -> bool:
         """Whether this pass is one of those between."""
         self._passes += 1
@@ -108,7 +114,8 @@ class _Place:
 
 
 def _count(sums: Tensor, low: Tensor, high: Tensor, x: Tensor, y: Tensor, axis: int, place: int) -> None:
-    here = _places[place].running(y, axis)
+    known = _places.get(place)
+    here = None if known is None else known.running(y, axis)
     if here is not None and not here.is_left_out():
         x, y = x.detach().unsqueeze(0), y.detach().unsqueeze(0)
         (here.tally or Tally(sums, low, high)).add(Measure.of(x, y, axis + 1, here.slopes))
@@ -132,6 +139,8 @@ class _Watching:
         if _breaks() > self._breaks:
             self._collector.note("what ran between the graphs into which torch.compile broke a network was not seen")
         _collectors.remove(self._collector)
+        for number in [number for number, place in _places.items() if place.is_of(self._collector)]:
+            del _places[number]
         _forget_graphs()
 
 
@@ -258,7 +267,8 @@ class _Graph:
             return None, lambda module: None
         owner, code, collector = self._owner(node), self._code, self._collector
         where = _place(node, owner or self._self) if owner is None or not is_activation(owner) else ""
-        path = collector.path(owner, code.network) if owner is not None and code.is_wanted else ""
+        outer = self._owner(node, 2)
+        path = collector.path(owner, code.network, outer) if owner is not None and code.is_wanted else ""
         self._uses[path, where] = use = self._uses.get((path, where), 0) + 1
         given, named = args[1:], {key: value for key, value in kwargs.items() if key != "input"}
 
@@ -267,16 +277,16 @@ class _Graph:
             return known(found if use == 1 else f"{found} (use {use})", name, (None, *given), named)
 
         parts = self._self.named_modules() if isinstance(self._self, nn.Module) else ()
-        inner = next((path for path, part in parts if part is owner), None)
+        paths = {part: path for path, part in parts}
 
         def among(module: nn.Module) -> Site | None:
             network = code.network_of(module)
-            if inner is None or network is None:
+            if network is None or owner not in paths or outer not in (None, *paths):
                 return None
-            part = module.get_submodule(inner)
-            return site(
-                collector.path(part, network), (part.weight,) if isinstance(part, nn.PReLU) else given, collector.named
-            )
+            part = module.get_submodule(paths[owner])
+            other = None if outer is None else module.get_submodule(paths[outer])
+            learned = (part.weight,) if isinstance(part, nn.PReLU) else given
+            return site(collector.path(part, network, other), learned, collector.named)
 
         return site(path, given, collector.named if code.is_wanted else Site), among
 
@@ -288,8 +298,9 @@ class _Graph:
         units = _sizes(like)[axis]
         tally = Tally.new(units, site.slopes, like.dtype, like.device)
         site.tallies.append((self._code.mode, tally))
-        _places.append(_Place(self._code, site.slopes, among))
-        names = [f"rectified_{len(_places)}_{field}" for field in Tally._fields]
+        number = next(_numbers)
+        _places[number] = _Place(self._code, site.slopes, among)
+        names = [f"rectified_{number}_{field}" for field in Tally._fields]
         x = node.args[0] if node.args else node.kwargs["input"]
         if not site.slopes.idempotent:  # the function may be about to overwrite it
             with graph.inserting_before(node):
@@ -298,24 +309,24 @@ class _Graph:
             x = node
         counters = []
         with graph.inserting_after(node):
-            count = graph.call_function(torch.ops.rectified.count.default)
-        with graph.inserting_before(count):
+            counting = graph.call_function(torch.ops.rectified.count.default)
+        with graph.inserting_before(counting):
             for name, tensor in zip(names, tally, strict=True):
                 module.register_buffer(name, tensor)
                 self._sources[name] = ConstantSource(name)
                 counters.append(graph.get_attr(name))
-        count.args = (*counters, x, node, axis, len(_places) - 1)
+        counting.args = (*counters, x, node, axis, number)
 
     def _shape(self, value: Any) -> tuple[int, ...] | None:
         found = _value(value)
         return _sizes(found) if isinstance(found, Tensor) else None
 
-    def _owner(self, node: Any) -> nn.Module | None:
-        """The module in whose forward pass a node is."""
+    def _owner(self, node: Any, depth: int = 1) -> nn.Module | None:
+        """The module in whose forward pass a node is; of depth 2 the one that called it."""
         stack = list((node.meta.get("nn_module_stack") or {}).values())
-        if not stack:
-            return self._self if isinstance(self._self, nn.Module) else None
-        first, *names = re.findall(r"\w+", stack[-1][0].removeprefix("L"))
+        if len(stack) < depth:
+            return self._self if isinstance(self._self, nn.Module) and len(stack) == depth - 1 else None
+        first, *names = re.findall(r"\w+", stack[-depth][0].removeprefix("L"))
         found: Any = self._local.get(first)
         for name in names:
             if name not in ("_modules", "modules"):
@@ -325,11 +336,10 @@ class _Graph:
 
 def _place(node: Any, owner: Any) -> str:
     """The place in the program that a node comes from, as the eager code's are named."""
-    frames = re.findall(r'File "([^"]+)", line (\d+), in (\S+)', node.meta.get("stack_trace") or "")
-    own = [frame for frame in frames if not is_passed_through(frame[0])]
-    if not own:
+    caller = traced_caller(node.meta.get("stack_trace"))
+    if caller is None:
         return plain_name(node.target)
-    file, line, function = own[-1]
+    file, line, function = caller
     method = getattr(type(owner), function, None)
     code = getattr(method, "__code__", None)
     is_its = code is not None and code.co_filename == file

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
 from torch.nn import functional
 
 from rectified.activation import Ridge
@@ -29,11 +30,27 @@ def plain_name(function: Any) -> str:
     >>> import torch
     >>> plain_name(torch.Tensor.add_), plain_name(torch.Tensor.T.__get__), plain_name("relu")
     ('add', 'T', 'relu')
+    >>> plain_name(torch.ops.aten.relu_.default)
+    'relu'
     """
     name: str = function if isinstance(function, str) else getattr(function, "__name__", "")
+    if isinstance(function, OpOverload):
+        name = name.partition(".")[0]
     if name == "__get__":
         return str(getattr(function.__self__, "__name__", ""))
     return name if name.startswith("__") else name.rstrip("_")
+
+
+def is_in_place(function: Any) -> bool:
+    """Whether its name says that a function overwrites its input.
+
+    Examples
+    --------
+    >>> is_in_place(torch.relu), is_in_place(torch.relu_), is_in_place(torch.ops.aten.relu_.default)
+    (False, True, True)
+    """
+    name: str = function.__name__
+    return name.partition(".")[0].endswith("_")
 
 
 _ALIASES = {"prelu": "leaky_relu", _RECURRENT: "relu"}
@@ -44,13 +61,15 @@ NAMES: Mapping[str, str] = {
 }
 """The functions that are looked at, by their plain names, and their names in the catalogue."""
 
-FUNCTIONS: Mapping[Any, str] = {
-    found: name
-    for name in NAMES
-    for owner in (functional, torch, Tensor)
-    for found in (getattr(owner, name, None), getattr(owner, f"{name}_", None))
-    if found is not None
-}
+
+def _forms(name: str) -> Iterator[Any]:
+    for form in (name, f"{name}_"):
+        for owner in (functional, torch, Tensor):
+            yield getattr(owner, form, None)
+        yield getattr(getattr(torch.ops.aten, form, None), "default", None)  # which exported networks call
+
+
+FUNCTIONS: Mapping[Any, str] = {found: name for name in NAMES for found in _forms(name) if found is not None}
 """The same by the functions themselves, which are faster to find."""
 
 

@@ -98,7 +98,7 @@ def makers(node: Node) -> list[Node] | None:
         if node in seen:
             continue
         seen.add(node)
-        if any(map(_is_learned, node.next_functions)):
+        if any(map(is_learned, node.next_functions)):
             found.append(node)
             continue
         behind = [other for other, _ in node.next_functions if other is not None]
@@ -115,7 +115,7 @@ def makers(node: Node) -> list[Node] | None:
 def _in_another_form(node: Node) -> Node | None:
     """The node with a learned parameter that another gives in another form; None where it is no such node."""
     while node is not None and node.name() in _FORMS:
-        if any(map(_is_learned, node.next_functions)):
+        if any(map(is_learned, node.next_functions)):
             return node
         node = node.next_functions[0][0]
     return None
@@ -182,7 +182,7 @@ class Way:
             while place not in along:
                 along.add(place)
                 place = before[place]
-        bare = {place for place in along if not any(map(_is_learned, nodes[place].next_functions))}
+        bare = {place for place in along if not any(map(is_learned, nodes[place].next_functions))}
         beside = {place for place, node in enumerate(nodes) if before[place] in bare and node.next_functions}
         order = {place: number for number, place in enumerate(sorted(along | beside))}
         looks = []
@@ -192,7 +192,7 @@ class Way:
             followed = {number for child, number in first.items() if child in order and before[child] == place}
             looks.append(
                 tuple(
-                    _Edge(type(edge[0]), id(edge[0].variable) if _is_learned(edge) else 0, number in followed)
+                    _Edge(type(edge[0]), id(edge[0].variable) if is_learned(edge) else 0, number in followed)
                     for number, edge in enumerate(edges)
                 )
             )
@@ -208,7 +208,8 @@ class Way:
         return [found[place] for place in self.ends]
 
 
-def _is_learned(edge: tuple[Node, int]) -> bool:
+def is_learned(edge: tuple[Node, int]) -> bool:
+    """Whether an edge leads to a learned parameter."""
     return hasattr(edge[0], "variable")
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from rectified.torch.counter import Counter
-from rectified.torch.graph import Node, Saved, Way, makers
+from rectified.torch.graph import Node, Saved, Way, is_learned, makers
 from rectified.torch.site import Site
 
 _MOST_CHANGES = 4
@@ -134,6 +134,7 @@ class Draft:
             self._seen.append(Seen(site, weakref.ref(module), saved))
             self._nodes.append(y.grad_fn)
             self._makers.append(known_by)
+            site.see_source({id(edge[0].variable) for node in known_by for edge in node.next_functions if is_learned(edge)})
         elif site.needs_mode:
             self._is_complete = False
         else:
@@ -183,6 +184,7 @@ class Network:
         self.passes = 0
         self._changes = 0
         self._paths: dict[int, str] = {}
+        self._learning: set[int] = set()
         self._listed_at = -1  # the pass
 
     def learn(self, plan: Plan | None, *, training: bool) -> None:
@@ -209,10 +211,22 @@ class Network:
         if id(module) not in self._paths and self._listed_at != self.passes and root is not None:
             self._listed_at = self.passes
             self._paths = {id(part): _without_wrappers(path) for path, part in root.named_modules()}
+            self._learning = {id(part) for part in root.modules() if next(part.parameters(), None) is not None}
         return id(module) in self._paths
 
-    def path(self, module: nn.Module) -> str:
-        """Where a module is in the network; its class, where it is not a part of it."""
+    def learns(self, module: nn.Module) -> bool:
+        """Whether a module is a part of it that has parameters."""
+        return self.has(module) and id(module) in self._learning
+
+    def path(self, module: nn.Module, outer: nn.Module | None = None) -> str:
+        """Where a module is in the network; its class, where it is not a part of it.
+
+        One that stands in several places is named by the place where another module calls it.
+        """
+        if outer is not None and self.has(outer):
+            names = [name for name, part in outer.named_children() if part is module]
+            if names and id(module) in self._paths:
+                return f"{self._paths[id(outer)]}.{names[0]}".strip(".")
         return self._paths[id(module)] if self.has(module) else type(module).__name__
 
 

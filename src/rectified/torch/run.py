@@ -8,8 +8,11 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import wraps
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from time import monotonic
@@ -20,8 +23,10 @@ from rectified.health.record import Run
 from rectified.health.store import DataError, Writer, part
 from rectified.mistake import Mistake
 from rectified.torch.imports import after_import
+from rectified.torch.own_frames import show_warnings_in_place, without_own_frames
 
 _SECONDS_BETWEEN_WRITES = 60
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def run(arguments: Sequence[str], *, module: bool = False, every: int = 1, data_file: Path, parallel: bool = False) -> int:
@@ -53,6 +58,7 @@ def run(arguments: Sequence[str], *, module: bool = False, every: int = 1, data_
     program = _Program.of_module(arguments) if module else _Program.of_script(arguments)
     record = _Record(_own(data_file, parallel), every, shlex.join([*(["-m"] if module else []), *arguments]))
     after_import("torch", record.start)
+    show_warnings_in_place()
     try:
         program.execute()
     finally:
@@ -71,11 +77,13 @@ class _Record:
         self._every = every
         self._run = Run(command, datetime.now(UTC).isoformat(timespec="seconds"))
         self._process = os.getpid()
-        self._written = monotonic()
+        self._began = self._written = monotonic()
         self._collector: Any = None
-        self._is_writing = False
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, self._terminate)
+        for number in _ENDING:
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, self._terminate)
+        for name in ("_exit", "execv", "execve"):  # all other ways to replace the process lead to these
+            setattr(os, name, self._before(getattr(os, name)))
 
     def start(self, torch: ModuleType) -> None:
         from rectified.torch.collect import Collector
@@ -84,27 +92,50 @@ class _Record:
         self._collector.start()
 
     def finish(self) -> None:
-        if os.getpid() != self._process:  # a fork of the program, which is not what was to be looked at
+        """Look no longer, and write."""
+        if self._is_fork():
             return
-        self._is_writing = True
-        if self._collector is not None:
-            self._collector.stop()
-        if not self._run.layers:
-            print("rectified: no activation was seen", file=sys.stderr)
-        self._write()
+        with _undisturbed():
+            if self._collector is not None:
+                self._collector.stop()
+            if not self._run.layers:
+                print("rectified: no activation was seen", file=sys.stderr)
+            self._write()
+
+    def _before(self, end: Callable[..., Any]) -> Callable[..., Any]:
+        """Write before a call that leaves nothing of this process. If the call fails, all goes on."""
+
+        @wraps(end)
+        def save_and_end(*args: Any, **kwargs: Any) -> Any:
+            self._save()
+            return end(*args, **kwargs)
+
+        return save_and_end
 
     def _terminate(self, number: int, _: Any) -> None:
-        """Finish when a scheduler or `timeout` ends the program, which then ends as without."""
-        if not self._is_writing:
-            self.finish()
+        """Write when a terminal, a scheduler or `timeout` ends the program, which then ends as without."""
+        self._save()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
+    def _save(self) -> None:
+        """Write all that was seen until now, whatever the program is doing."""
+        if self._is_fork():
+            return
+        with _undisturbed():
+            try:
+                if self._collector is not None:
+                    self._collector.update()
+                self._write()
+            except Exception as error:  # in the middle of something; the program ends as it would
+                print(f"rectified: the last of the data was lost ({type(error).__name__}: {error})", file=sys.stderr)
+
     def _write_at_times(self) -> None:
-        if monotonic() - self._written >= _SECONDS_BETWEEN_WRITES and os.getpid() == self._process:
-            self._is_writing = True  # what is half written is not written twice
-            self._write()
-            self._is_writing = False
+        """Often at first, so that a short run leaves something if it is killed."""
+        is_due = monotonic() - self._written >= min(_SECONDS_BETWEEN_WRITES, self._written - self._began)
+        if is_due and not self._is_fork():
+            with _undisturbed():
+                self._write()
 
     def _write(self) -> None:
         try:
@@ -112,6 +143,28 @@ class _Record:
         except DataError as error:
             print(f"rectified: {error}", file=sys.stderr)
         self._written = monotonic()
+
+    def _is_fork(self) -> bool:
+        """Whether this is a fork of the program, which is not what was to be looked at."""
+        return os.getpid() != self._process
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Signals that end the program wait."""
+    waiting: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread()  # others can not change what signals do
+    before = {number: signal.getsignal(number) for number in ((signal.SIGINT, *_ENDING) if is_main else ())}
+    changed = [number for number, handler in before.items() if handler is not None]
+    for number in changed:
+        signal.signal(number, lambda number, _: waiting.append(number))
+    try:
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, before[number])
+        for received in waiting:
+            os.kill(os.getpid(), received)
 
 
 class _Program:
@@ -174,11 +227,14 @@ class _without_own_frames:  # noqa: N801 - used as a statement
         pass
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
-            trace = trace.tb_next
         if error is not None:
             show = sys.excepthook
-            sys.excepthook = lambda kind, error, _: show(kind, error.with_traceback(trace), trace)
+
+            def show_cleaned(kind: Any, error: Any, _: Any) -> None:
+                without_own_frames(error.with_traceback(trace))
+                show(kind, error, error.__traceback__)
+
+            sys.excepthook = show_cleaned
 
 
 def _own(data_file: Path, parallel: bool) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ _TORCH = Path(torch.__file__).parent
 _PASSED_THROUGH = {
     str(_TORCH / file)
     for file in (
+        "_ops.py",
         "_tensor.py",
         "overrides.py",
         "nn/functional.py",
@@ -69,6 +71,8 @@ class Site:
         self.name = name
         self.axis: int | None = None
         self.feeds_loss = ""
+        self._sources: set[int] = set()
+        self._is_mixed = False
         self.is_overwritten = False
         self.needs_mode = False
         self.again: Callable[[Tensor], Tensor] = torch.clone
@@ -99,6 +103,11 @@ class Site:
             found = self._counters[training] = Counter(self.slopes, self.axis, self.again)
         return found
 
+    def see_source(self, parameters: set[int]) -> None:
+        """Know, by ``id``, which parameters made the input. If these have nothing in common, it has several sources."""
+        self._is_mixed |= bool(self._sources) and self._sources.isdisjoint(parameters)
+        self._sources |= parameters
+
     def write(self, run: Run, steps: tuple[int, int]) -> None:
         """Put what was counted since the last time into a run's record; `steps` are those of compiled code."""
         activation = self.activation
@@ -113,6 +122,8 @@ class Site:
             counters = self._counters.values()
             if layer.units != evidence.units or any(counter.units_changed for counter in counters):
                 layer.note = "its number of units changed, and only the first number was counted"
+            elif self._is_mixed:
+                layer.note = "its inputs come from different layers at different times, whose units were counted as one"
             if layer.units == evidence.units:
                 layer.add(evidence, mode)
 
@@ -144,9 +155,10 @@ def caller() -> FrameType:
     return frame
 
 
-def is_passed_through(file: str) -> bool:
-    """Whether a file of code is only on the way from a network to its functions."""
-    return file in _PASSED_THROUGH
+def traced_caller(trace: str | None) -> tuple[str, str, str] | None:
+    """The same in a trace that is text, as graphs keep it: the file, the line and the function, if there is any."""
+    frames = re.findall(r'File "([^"]+)", line (\d+), in (\S+)', trace or "")
+    return next((frame for frame in reversed(frames) if frame[0] not in _PASSED_THROUGH), None)
 
 
 def is_activation(module: nn.Module) -> bool:
@@ -154,7 +166,7 @@ def is_activation(module: nn.Module) -> bool:
     return type(module).__module__ == "torch.nn.modules.activation" and not isinstance(module, nn.MultiheadAttention)
 
 
-def place(code: CodeType, line: int) -> str:
+def place_of(code: CodeType, line: int) -> str:
     """A place in a program: ``net.py:42 in Net.forward``."""
     return f"{Path(code.co_filename).name}:{line} in {code.co_qualname}"
 

@@ -98,6 +98,10 @@ def _convolution(call: Call) -> int | None:
     return len(call.out) - 1 - int(call.name[-2])
 
 
+def _second(call: Call) -> int | None:
+    return 1
+
+
 def _kept(call: Call) -> int | None:
     axis, shape = _axis(call, call.input), call.shape(call.input)
     return axis if shape is not None and len(shape) == len(call.out) else None
@@ -254,11 +258,16 @@ _AS_THEY_WERE = frozenset(f"{_MOVES} {_COPIES} {_PARTS}".split())
 _NAMES: dict[Callable[[Call], int | None], str] = {
     _last: "linear bilinear embedding lstm gru rnn_tanh rnn_relu multi_head_attention_forward",
     _convolution: "conv1d conv2d conv3d",
-    _channels: "batch_norm instance_norm group_norm",
-    _normalized: "layer_norm rms_norm",
+    _second: "convolution",  # of any dimension, always with a batch
+    _channels: (
+        "batch_norm instance_norm group_norm "
+        "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training native_group_norm"
+    ),
+    _normalized: "layer_norm rms_norm native_layer_norm",
     _kept: (
         "dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout "
-        "max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d lp_pool1d lp_pool2d lp_pool3d "
+        "max_pool1d max_pool2d max_pool3d max_pool2d_with_indices max_pool3d_with_indices "
+        "avg_pool1d avg_pool2d avg_pool3d lp_pool1d lp_pool2d lp_pool3d "
         "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d "
         "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
         "interpolate upsample pad local_response_norm normalize softmax log_softmax celu elu selu gelu silu mish softplus "

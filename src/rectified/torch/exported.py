@@ -1,0 +1,44 @@
+"""Names in what torch.export made, whose code is one function for all modules; its graph tells where each line is from."""
+
+from __future__ import annotations
+
+import linecache
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from torch import nn
+from torch.fx import GraphModule
+
+from rectified.torch.site import traced_caller
+
+
+def is_exported(module: nn.Module | None) -> bool:
+    """Whether a module was made by torch.export."""
+    return any(cls.__module__.startswith("torch.export") for cls in type(module).__mro__)
+
+
+def name_in_graph(module: nn.Module | None, code: CodeType, line: int) -> str | None:
+    """The name of a call as it was in the network that was exported; None for a call in other code.
+
+    Examples
+    --------
+    >>> import torch
+    >>> module = torch.export.export(nn.Sequential(nn.Linear(2, 3), nn.ReLU()), (torch.ones(1, 2),)).module()
+    >>> code = type(module).forward.__code__
+    >>> sorted({name_in_graph(module, code, line) for line in range(20)} - {None})
+    ['0', '1']
+    """
+    if not isinstance(module, GraphModule) or code is not type(module).forward.__code__:
+        return None
+    variable = linecache.getline(code.co_filename, line).partition("=")[0].strip()
+    node: Any = next((node for node in module.graph.nodes if node.name == variable), None)
+    modules = node and list(node.meta.get("nn_module_stack", {}).values())
+    if not modules:
+        return None
+    path, kind = modules[-1]
+    kind = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
+    caller = traced_caller(node.meta.get("stack_trace"))
+    place = f"{Path(caller[0]).name}:{caller[1]} in {kind.rpartition('.')[2]}.{caller[2]}" if caller else ""
+    is_module = kind.startswith("torch.nn.")
+    return path if is_module or not place else f"{path}: {place}" if path else place
