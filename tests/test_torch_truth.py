@@ -98,15 +98,18 @@ def test_a_compiled_network_counts_for_itself(kind: type[Network]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_network_compiled_by_inductor_learns_the_same() -> None:
-    networks = [built(Healthy), built(Healthy)]
+@pytest.mark.parametrize("kind", [Healthy, Residual])
+def test_a_network_compiled_by_inductor_learns_the_same(kind: type[Network]) -> None:
+    networks = [built(kind), built(kind)]
     torch._dynamo.reset()
     without = train(networks[0], torch.compile(networks[0]))
     with watch(networks[1]) as health:
         with_ = train(networks[1], torch.compile(networks[1]))
     for a, b in zip(without, with_, strict=True):
         assert torch.equal(a, b)
-    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [64 * 20] * 2
+    counted = {layer.histories["train"].total.samples for layer in health.layers.values()}
+    assert counted == {64 * 20 if kind is Healthy else 8 * 36 * 20}
+    assert told(health.report(), DEAD) == planted(networks[1], "dead", len(health.layers))
 
 
 def test_a_compiled_function_is_compiled_once() -> None:

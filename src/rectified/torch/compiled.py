@@ -301,21 +301,22 @@ class _Graph:
         number = next(_numbers)
         _places[number] = _Place(self._code, site.slopes, among)
         names = [f"rectified_{number}_{field}" for field in Tally._fields]
-        x = node.args[0] if node.args else node.kwargs["input"]
-        if not site.slopes.idempotent:  # the function may be about to overwrite it
-            with graph.inserting_before(node):
-                x = graph.call_method("clone", (x,))
-        else:
-            x = node
+        # What is counted are copies, products with 1. Else a compiler that fuses operations would take other parts of the
+        # network together than without, and add up in another order.
+        x = y = graph.create_node("call_function", operator.mul, (node, 1))
+        node.append(y)
+        if not site.slopes.idempotent:
+            x = graph.create_node("call_function", operator.mul, (node.args[0] if node.args else node.kwargs["input"], 1))
+            node.prepend(x)  # the function may be about to overwrite it
         counters = []
-        with graph.inserting_after(node):
+        with graph.inserting_after(y):
             counting = graph.call_function(torch.ops.rectified.count.default)
         with graph.inserting_before(counting):
             for name, tensor in zip(names, tally, strict=True):
                 module.register_buffer(name, tensor)
                 self._sources[name] = ConstantSource(name)
                 counters.append(graph.get_attr(name))
-        counting.args = (*counters, x, node, axis, number)
+        counting.args = (*counters, x, y, axis, number)
 
     def _shape(self, value: Any) -> tuple[int, ...] | None:
         found = _value(value)
