@@ -128,8 +128,10 @@ for step in range(30):
 """
 
 
-@pytest.mark.parametrize("step", ["0", "20"])
-@pytest.mark.parametrize("place", ["module", "function", "hook", "loss", "several"])
+@pytest.mark.parametrize(
+    ("place", "step"),
+    [("function", "0"), *((place, "20") for place in ("module", "function", "hook", "loss", "several"))],
+)
 def test_an_error_looks_as_with_python(place: str, step: str, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(ERRORS)
     plain = python("program.py", place, step, folder=tmp_path)
