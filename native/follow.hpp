@@ -3,9 +3,20 @@
 
 #include <Python.h>
 
-#include "owned.hpp"
-
 namespace rectified {
+
+// A reference that is given back at the end of its block.
+class owned {
+  public:
+    explicit owned(PyObject *object) : object_(object) {}
+    ~owned() { Py_XDECREF(object_); }
+    owned(const owned &) = delete;
+    owned &operator=(const owned &) = delete;
+    operator PyObject *() const { return object_; }
+
+  private:
+    PyObject *const object_;
+};
 
 inline bool is_tuple(PyObject *object, Py_ssize_t least) {
     return PyTuple_Check(object) && PyTuple_GET_SIZE(object) >= least;

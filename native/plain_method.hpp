@@ -9,7 +9,6 @@
 #include <cstring>
 #include <vector>
 
-#include "owned.hpp"
 #include "plain_call.hpp"
 
 namespace rectified {
@@ -18,16 +17,12 @@ inline bool are_same(PyObject *one, PyObject *other) {
     return PyFloat_CheckExact(one) && PyFloat_CheckExact(other) && PyFloat_AS_DOUBLE(one) == PyFloat_AS_DOUBLE(other);
 }
 
-// Calls what an activation has in an attribute, its road: a ufunc; the parameters that follow its operands, a dict of
-// defaults, in whose place others may be given, or a tuple of numbers, in whose place only the same may; and for a ufunc of
-// halves the layout of its arrays, and the numbers between these and the parameters. Null where the call is not plain, or
-// with an exception set.
-inline PyObject *call_plainly(PyObject *activation, PyObject *attribute, PyObject *const *arguments, Py_ssize_t count,
-                              PyObject *names) {
+// Takes a road: a ufunc; the parameters that follow its operands, a dict of defaults, in whose place others may be given,
+// or a tuple of numbers, in whose place only the same may; and for a ufunc of halves the layout of its arrays, and the
+// numbers between these and the parameters. Null where the call is not plain, or with an exception set.
+inline PyObject *call_plainly(PyObject *road, PyObject *const *arguments, Py_ssize_t count, PyObject *names) {
     static PyObject *const out_name = PyUnicode_InternFromString("out");
-    const owned found(PyObject_GetAttr(activation, attribute));
-    PyObject *const road = found;
-    if (!road || !PyTuple_Check(road)) return nullptr;
+    if (!PyTuple_Check(road)) return nullptr;
     const Py_ssize_t pieces = PyTuple_GET_SIZE(road);
     PyObject *const ufunc = pieces >= 2 ? PyTuple_GET_ITEM(road, 0) : nullptr;
     if (!ufunc || !PyObject_TypeCheck(ufunc, &PyUFunc_Type)) return nullptr;
@@ -72,6 +67,17 @@ inline PyObject *call_plainly(PyObject *activation, PyObject *attribute, PyObjec
     return named ? nullptr : call.run(out);
 }
 
+// Calls what an activation has in an attribute. While a loop runs Python may end, and then this thread is unwound: so no
+// destructor here gives a reference back.
+inline PyObject *call_plainly(PyObject *activation, PyObject *attribute, PyObject *const *arguments, Py_ssize_t count,
+                              PyObject *names) {
+    PyObject *const road = PyObject_GetAttr(activation, attribute);
+    if (!road) return nullptr;
+    PyObject *const result = call_plainly(road, arguments, count, names);
+    Py_DECREF(road);
+    return result;
+}
+
 // A method of an activation that a Python function defines: a plain call goes to the ufunc at once, any other to the
 // function. `plain_method(attribute, function)` takes the name of the attribute that holds the ufunc and its parameters; it
 // is None where the activation has no such method.
@@ -105,11 +111,15 @@ struct plain_method {
 
     static PyObject *bind(PyObject *self, PyObject *object, PyObject *) {
         if (!object) return Py_NewRef(self);
-        const owned road(PyObject_GetAttr(object, of(self)->attribute));
+        PyObject *const road = PyObject_GetAttr(object, of(self)->attribute);
         if (!road) return nullptr;
-        if (road != Py_None) return PyMethod_New(self, object);
-        const owned name(PyObject_GetAttrString(self, "__name__"));
-        return name ? PyObject_CallMethod(object, "_lacks", "O", static_cast<PyObject *>(name)) : nullptr;
+        const bool lacks = road == Py_None;
+        Py_DECREF(road);
+        if (!lacks) return PyMethod_New(self, object);
+        PyObject *const name = PyObject_GetAttrString(self, "__name__");
+        PyObject *const result = name ? PyObject_CallMethod(object, "_lacks", "O", name) : nullptr;
+        Py_XDECREF(name);
+        return result;
     }
 
     static int traverse(PyObject *self, visitproc visit, void *arg) {
