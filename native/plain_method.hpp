@@ -117,7 +117,7 @@ struct plain_method {
         Py_DECREF(road);
         if (!lacks) return PyMethod_New(self, object);
         PyObject *const name = PyObject_GetAttrString(self, "__name__");
-        PyObject *const result = name ? PyObject_CallMethod(object, "_lacks", "O", name) : nullptr;
+        PyObject *const result = name ? PyObject_CallMethod(object, "_refuse_absent", "O", name) : nullptr;
         Py_XDECREF(name);
         return result;
     }

@@ -461,14 +461,14 @@ class Ridge(called_plainly, Activation):
         np.float64(0.25)
         """
         if self._plain_backward_from_output is None:
-            self._lacks("backward_from_output")
+            self._refuse_absent("backward_from_output")
         if self.output_condition:
             numbers = self._defaults | dict(zip(self._defaults, parameters, strict=False)) | keywords
             if not self._told_by_output(numbers):
                 raise ValueError(f"{self.name}: the output tells the derivative only for {self.output_condition}")
         return self._run(self._ufunc("_backward_from_output"), (dy, y), parameters, keywords)
 
-    def _lacks(self, method: str) -> NoReturn:
+    def _refuse_absent(self, method: str) -> NoReturn:
         raise AttributeError(f"{self.name} has no {method}: use backward(dy, x)")
 
     @property
