@@ -79,6 +79,14 @@ class looper {
 
     static constexpr bool same = std::is_same_v<S, C>, may_settle = sizeof(S) == 2 && std::is_same_v<C, float>;
 
+    // Results that are open, with their operands, until there are enough of them to fill the registers of float64.
+    struct open_results {
+        npy_intp count = 0, which[block];
+        C operands[most_operands][block];
+    };
+    struct no_results {};
+    static constexpr npy_intp worth_settling = 64;
+
     char *const *const args_;
     const npy_intp count_;
     const npy_intp *const steps_;
@@ -138,6 +146,7 @@ class looper {
     void by_blocks(npy_intp begin, npy_intp end, bool stream) const {
         alignas(64) C buffer[most_operands][block], result[block];
         const C *in[most_operands];
+        std::conditional_t<may_settle, open_results, no_results> open;
         bool fixed = work_.with_fixed_parameters;
         for (int k = data_; k < inputs_; ++k) fixed = fixed && steps_[k] == 0;
         const auto kernel = fixed ? work_.with_fixed_parameters : work_.with_arrays;
@@ -170,13 +179,19 @@ class looper {
                 if (!sure_) {
                     convert(place, count, narrow);
                 } else if constexpr (may_settle) {
-                    npy_intp open[block];
-                    if (const npy_intp found = round_and_list_open(place, count, narrow, open))
-                        settle(in, open, found, narrow);
+                    npy_intp found[block];
+                    if (const npy_intp few = round_and_list_open(place, count, narrow, found)) {
+                        if (open.count + few > block) settle(open);
+                        remember(in, i, found, few, open);
+                    }
                 }
                 scatter(narrow, count, to, steps_[inputs_]);
+                if constexpr (may_settle)
+                    if (open.count >= worth_settling) settle(open);
             }
         }
+        if constexpr (may_settle)
+            if (open.count) settle(open);
     }
 
     void times(const C *factors, C *slopes, npy_intp count, C *to, bool stream) const {
@@ -185,23 +200,30 @@ class looper {
         multiply(factors, slopes, count, to, stream);
     }
 
-    // Compute some results of a block once more: its operands stand in C, which has all their digits.
-    [[gnu::noinline]] void settle(const C *const *in, const npy_intp *which, npy_intp count, S *to) const {
+    void remember(const C *const *in, npy_intp first, const npy_intp *found, npy_intp count, open_results &open) const {
+        for (npy_intp j = 0; j < count; ++j) open.which[open.count + j] = first + found[j];
+        for (int k = 0; k < inputs_; ++k)
+            for (npy_intp j = 0; j < (steps_[k] ? count : 1); ++j)
+                open.operands[k][steps_[k] ? open.count + j : 0] = in[k][steps_[k] ? found[j] : 0];
+        open.count += count;
+    }
+
+    // Compute them once more: their operands stand in C, which has all their digits.
+    [[gnu::noinline]] void settle(open_results &open) const {
         S operands[most_operands][block], results[block];
         char *args[most_operands + 1];
         npy_intp steps[most_operands + 1];
         for (int k = 0; k < inputs_; ++k) {
-            const npy_intp copies = steps_[k] ? count : 1;
-            C some[block];
-            for (npy_intp j = 0; j < copies; ++j) some[j] = in[k][steps_[k] ? which[j] : 0];
-            convert(some, copies, operands[k]);
+            convert(open.operands[k], steps_[k] ? open.count : 1, operands[k]);
             args[k] = reinterpret_cast<char *>(operands[k]);
             steps[k] = steps_[k] ? sizeof(S) : 0;
         }
         args[inputs_] = reinterpret_cast<char *>(results);
         steps[inputs_] = sizeof(S);
-        looper<S, double>(args, count, steps, *sure_).by_blocks(0, count, false);
-        for (npy_intp j = 0; j < count; ++j) to[which[j]] = results[j];
+        looper<S, double>(args, open.count, steps, *sure_).by_blocks(0, open.count, false);
+        for (npy_intp j = 0; j < open.count; ++j)
+            __builtin_memcpy(args_[inputs_] + open.which[j] * steps_[inputs_], results + j, sizeof(S));
+        open.count = 0;
     }
 
     static const C *computable(const char *from, npy_intp step, npy_intp count, C *buffer) {
@@ -229,7 +251,7 @@ void settled_loop(char **args, const npy_intp *dimensions, const npy_intp *steps
     const auto &[quick, sure] = *static_cast<const rectified::RECTIFIED_TARGET::settled_work *>(settled_work);
     const int data = quick->data + quick->multiplied;
     bool usual = true;
-    for (int k = data; k < data + quick->parameters; ++k) usual = usual && steps[k] == 0 && is_usual(read<S>(args[k]));
+    for (int k = data; k < data + quick->parameters; ++k) usual = usual && steps[k] == 0 && suits_float32(read<S>(args[k]));
     if (usual)
         looper<S, float>(args, dimensions[0], steps, *quick, sure).run();
     else

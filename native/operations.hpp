@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "kink.hpp"
+#include "usual.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
 
@@ -30,18 +31,27 @@ struct operation {
 template <class F>
 struct value : operation<F, 1, parameters_of<F>()> {
     static constexpr const char *kind = "";
+    static constexpr bool through_double =
+        operation<F, 1, parameters_of<F>()>::through_double && !requires(batch<float, 1> x) { F::value_in_float32(x, x); };
     template <class... B>
     RECTIFIED_INLINE static auto of(const B &...in) {
-        return F::value(in...);
+        if constexpr (requires { F::value_in_float32(in...); })
+            return if_usual<value>(F::value_in_float32(in...), in...);
+        else
+            return F::value(in...);
     }
 };
 
 template <class F>
 struct derivative : operation<F, 1, parameters_of<F>()> {
     static constexpr const char *kind = "derivative";
+    static constexpr bool through_double = operation<F, 1, parameters_of<F>()>::through_double &&
+                                           !requires(batch<float, 1> x) { F::derivative_in_float32(x, x); };
     template <class... B>
     RECTIFIED_INLINE static auto of(const B &...in) {
-        if constexpr (requires { F::derivative(in..., smallest{}); })
+        if constexpr (requires { F::derivative_in_float32(in...); })
+            return if_usual<derivative>(F::derivative_in_float32(in...), in...);
+        else if constexpr (requires { F::derivative(in..., smallest{}); })
             return F::derivative(in..., smallest{});
         else
             return F::derivative(in...);

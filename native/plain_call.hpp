@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "short.hpp"
+
 namespace rectified {
 
 // Gathers the operands of one call. They are plain if the arrays have one shape, lie in C order, and are of the type of one
@@ -71,6 +73,7 @@ class plain_call {
     union number {
         double as_double;
         float as_float;
+        half as_half;
     };
 
     struct form {
@@ -173,8 +176,13 @@ class plain_call {
         const int type = PyArray_TYPE(like_);
         for (int k = 0; k < count_; ++k) {
             if (steps_[k] || type == NPY_DOUBLE) continue;
-            if (type != NPY_FLOAT) return false;
-            numbers_[k].as_float = static_cast<float>(numbers_[k].as_double);
+            number &its = numbers_[k];
+            if (type == NPY_FLOAT)
+                its.as_float = static_cast<float>(its.as_double);
+            else if (type == NPY_HALF)
+                its.as_half = static_cast<half>(its.as_double);
+            else
+                return false;
         }
         return true;
     }

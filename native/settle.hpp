@@ -4,72 +4,105 @@
 #include <numpy/npy_common.h>
 
 #include "element.hpp"
+#include "usual.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
 
-// float32's kernels err by an ULP or two, and a product with a slope adds one. A result that lies nearer than this to the
-// middle between two numbers of the shorter type is open (Ziv's rounding test): one of 500 for half precision, one of 4,000
-// for bfloat16.
-inline constexpr int most_error = 8;  // ULP
+// float32's kernels err by an ULP, as far as from the rounded result, and a product with a slope adds one half. A result
+// that lies nearer than this to the middle between two numbers of the shorter type is open (Ziv's rounding test): one of
+// 700 for half precision, one of 5,000 for bfloat16.
+inline constexpr int most_error = 6;  // ULP
 
 using one_register = batch<float, 1>;
 
-template <int Bytes>
-RECTIFIED_INLINE bool are_equal(const void *a, const void *b) {
-    std::uint64_t parts[2][Bytes / 8], differences = 0;
-    __builtin_memcpy(parts[0], a, Bytes);
-    __builtin_memcpy(parts[1], b, Bytes);
-    for (int i = 0; i < Bytes / 8; ++i) differences |= parts[0][i] ^ parts[1][i];
-    return differences == 0;
+template <class Lanes>
+RECTIFIED_INLINE bool is_zero(const Lanes &lanes) {
+    std::uint64_t parts[sizeof(Lanes) / 8], all = 0;
+    __builtin_memcpy(parts, &lanes, sizeof(lanes));
+    for (const std::uint64_t part : parts) all |= part;
+    return all == 0;
 }
 
-// Rounds, and says which lanes are open by bits, the first lane's lowest. Open is also NaN: it may be infinity times a
-// slope that only float64 tells from 0.
-RECTIFIED_INLINE unsigned rounded_to(half *to, const one_register &y) {
-    constexpr int lanes = one_register::lanes;
-    half above[lanes];
-    store(to, y * one_register(1 - most_error * 0x1p-24f));
-    store(above, lesser(y * one_register(1 + most_error * 0x1p-24f), one_register(std::numeric_limits<float>::infinity())));
-    if (are_equal<sizeof(above)>(to, above)) [[likely]]
-        return 0;
-    const auto same = load<one_register>(to) == load<one_register>(above);
-    return ~single::signs<std::int32_t>(same.part[0]) & ((1u << lanes) - 1);
+// In which lanes it is open how a result is rounded, there bits are not 0.
+template <class S>
+struct doubt;
+template <>
+struct doubt<half> {
+    lanes_of_float::shorts lanes;
+};
+template <>
+struct doubt<bfloat16> {
+    lanes_of_float::integers lanes;
+};
+
+// These lanes, the first one's bit lowest.
+template <class S>
+RECTIFIED_INLINE unsigned bits_of(const doubt<S> &open) {
+    const auto wide = __builtin_convertvector(open.lanes, lanes_of_float::integers);
+    return single::signs<std::int32_t>(wide != 0);
+}
+
+// Rounds. Open is also NaN: it may be infinity times a slope that only float64 tells from 0.
+RECTIFIED_INLINE doubt<half> rounded_to(half *to, const one_register &y) {
+    constexpr float error = most_error * 0x1p-24f;
+    const auto bits = [](const one_register &x) {
+        half rounded[one_register::lanes];
+        lanes_of_float::shorts lanes;
+        store(rounded, x);
+        __builtin_memcpy(&lanes, rounded, sizeof(lanes));
+        return lanes;
+    };
+    const auto below = bits(y * one_register(1 - error));
+    const auto above = bits(lesser(y * one_register(1 + error), one_register(std::numeric_limits<float>::infinity())));
+    __builtin_memcpy(to, &below, sizeof(below));
+    return {below ^ above};
 }
 
 // Open is also what is no finite number: the type's range is float32's, which may be passed on the way to a result within.
-RECTIFIED_INLINE unsigned rounded_to(bfloat16 *to, const one_register &y) {
+RECTIFIED_INLINE doubt<bfloat16> rounded_to(bfloat16 *to, const one_register &y) {
     using I = one_register::integer;
     store(to, y);
     const I bits = I::bits_of(y), beyond = I(0x7F800000), distance = (bits & I(0xFFFF)) - I(0x8000);
-    const I open = (((bits & beyond) == beyond) | ((distance >= I(-most_error)) & (distance <= I(most_error))));
-    return single::signs<std::int32_t>(open.part[0]);
+    const I open = ((bits & beyond) == beyond) | ((distance >= I(-most_error)) & (distance <= I(most_error)));
+    return {open.part[0]};
 }
 
-// Whether a parameter is one with which float32's kernels have the accuracy that is counted on: neither numbers nor steps
-// on the way to a result leave float32's range.
+// Whether a parameter is one with which float32's kernels have the accuracy that is counted on.
 template <class S>
-bool is_usual(S parameter) {
-    double values[batch<double, 1>::lanes];
-    store(values, repeated<batch<double, 1>>(&parameter));
-    const double size = values[0] < 0 ? -values[0] : values[0];
-    return size == 0 || (size >= 0x1p-24 && size <= 0x1p16);
+bool suits_float32(S parameter) {
+    using B = batch<double, 1>;
+    const B value = repeated<B>(&parameter);
+    return !any((is_usual(value) | (value == B(0))) == B::integer(0));
 }
 
 // Rounds results, lists which of them are open, and says how many.
 template <class S>
 npy_intp round_and_list_open(const float *results, npy_intp count, S *to, npy_intp *open) {
-    constexpr int lanes = one_register::lanes;
+    constexpr int lanes = one_register::lanes, at_once = 4;
     npy_intp found = 0, i = 0;
-    const auto list = [&](unsigned bits) {
-        for (; bits; bits &= bits - 1) open[found++] = i + __builtin_ctz(bits);
+    const auto list = [&](std::uint64_t bits) {
+        for (; bits; bits &= bits - 1) open[found++] = i + __builtin_ctzll(bits);
     };
-    for (; i + lanes <= count; i += lanes) list(rounded_to(to + i, load<one_register>(results + i)));
-    if (i < count) {
+    while (i + at_once * lanes <= count) {
+        doubt<S> doubts[at_once], all = {};
+        for (int k = 0; k < at_once; ++k) {
+            doubts[k] = rounded_to(to + i + k * lanes, load<one_register>(results + i + k * lanes));
+            all.lanes |= doubts[k].lanes;
+        }
+        if (!is_zero(all.lanes)) [[unlikely]] {
+            std::uint64_t bits = 0;
+            for (int k = 0; k < at_once; ++k) bits |= std::uint64_t(bits_of(doubts[k])) << k * lanes;
+            list(bits);
+        }
+        i += at_once * lanes;
+    }
+    for (; i < count; i += lanes) {
         float last[lanes] = {};
         S rounded[lanes];
-        for (npy_intp j = i; j < count; ++j) last[j - i] = results[j];
-        list(rounded_to(rounded, load<one_register>(last)));
-        for (npy_intp j = i; j < count; ++j) to[j] = rounded[j - i];
+        const npy_intp rest = count - i < lanes ? count - i : lanes;
+        for (npy_intp j = 0; j < rest; ++j) last[j] = results[i + j];
+        list(bits_of(rounded_to(rounded, load<one_register>(last))));
+        for (npy_intp j = 0; j < rest; ++j) to[i + j] = rounded[j];
     }
     return found;
 }

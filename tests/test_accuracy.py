@@ -147,14 +147,15 @@ OTHER_PARAMETERS = {
     "min_val": (-2.5, 0.0),
     "max_val": (0.0, 6.0),
     "lambd": (0.3, 2.0),
-    "epsilon": (0.3, 5.0, 1e-4, 100.0),
+    "epsilon": (0.3, 5.0, 1e-4, 100.0, -1.3),
 }
+NO_NUMBER = [("thin_plate_spline", -1.3)]  # the logarithm of a negative number
 VARIANTS = [
     rf.catalogue[name].bind(**{parameter: value})
     for name in FUNCTIONS
     for parameter, (default, _) in rf.catalogue[name].parameters.items()
     for value in OTHER_PARAMETERS.get(parameter, (default / 2, 2 * default))
-    if value != default
+    if value != default and (name, value) not in NO_NUMBER
 ]
 variants = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.signature)
 
@@ -165,6 +166,14 @@ def test_other_parameters(variant: Any, dtype: Any) -> None:
     kinks = np.array(variant.kinks, dtype)
     x = np.concatenate([stratified(dtype, 120), kinks, *(np.nextafter(kinks, dtype(end)) for end in (-np.inf, np.inf))])
     check_variant(variant, x[np.isfinite(x)])  # formulas such as 0 x leave infinity open
+
+
+@pytest.mark.parametrize("epsilon", [1e-30, 3e-9, 1e6, 1e30])
+@pytest.mark.parametrize("name", rf.catalogue.of("radial"))
+def test_epsilon_of_unusual_size(name: str, epsilon: float) -> None:
+    """Steps on the way to a result leave the range of float32."""
+    x = stratified(np.float32, 120)
+    check_variant(rf.catalogue[name].bind(epsilon=epsilon), x[np.isfinite(x) & (x != 0)])
 
 
 @pytest.mark.parametrize("epsilon", [1e-4, 0.3, 22.5, 100.0])

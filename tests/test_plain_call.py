@@ -76,6 +76,9 @@ def shares_with_itself(x: Any) -> tuple[Any, Any]:
 PLAIN: dict[str, Callable[[], tuple[Any, ...]]] = {
     "float32": lambda: (X.copy(), *NUMBERS),
     "float64": lambda: (X.astype(float), *NUMBERS),
+    "float16": lambda: (X.astype(np.float16), *NUMBERS),
+    "float16 beside a number that it rounds": lambda: (X.astype(np.float16), -1.0, 1 + 2**-11 + 2**-40),
+    "float16 beside a number that it has not": lambda: (X.astype(np.float16), -1e5, 65519.0),
     "one axis": lambda: (X.ravel(), *NUMBERS),
     "whole numbers": lambda: (X.copy(), -1, 1),
     "a parameter for each": lambda: (X.copy(), -np.ones_like(X), 1.0),
@@ -85,7 +88,6 @@ PLAIN: dict[str, Callable[[], tuple[Any, ...]]] = {
     "an array of parameters alone": lambda: (0.5, -np.ones(3), 1.0),
 }
 OTHERS: dict[str, Callable[[], tuple[Any, ...]]] = {
-    "float16": lambda: (X.astype(np.float16), *NUMBERS),
     "integers": lambda: (X.astype(np.int32), *NUMBERS),
     "mixed precision": lambda: (X.copy(), -np.ones(X.shape), 1.0),
     "list": lambda: (X.tolist(), *NUMBERS),

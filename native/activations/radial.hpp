@@ -33,8 +33,8 @@ RECTIFIED_INLINE B finished(const pair<B> &a) {
     return select((sum < B(0)) | (sum > B(0)), sum, a.high);
 }
 
-// What all have in common but the straight line: float32 is computed in float64, and float64 with epsilon r to twice its
-// digits.
+// What all have in common but the straight line: float64 is computed with epsilon r to twice its digits, and float32 in
+// float64, unless it has a way of its own.
 struct curved {
     static constexpr const char *parameters[] = {"epsilon"};
     static constexpr bool ample_for_shorter = true;
@@ -54,6 +54,12 @@ struct curved {
         pair<B> result = first;
         ((result = product_of(result, others)), ...);
         return result;
+    }
+
+    // Of float32 the size of epsilon r, times a power of two and cut off at a bound from which on the result is known.
+    template <class B>
+    RECTIFIED_INLINE static pair<B> scaled_in_float32(const B &r, const B &epsilon, float scale, float bound) {
+        return at_most(bound, product_of(abs(epsilon) * B(scale), distance(r)));
     }
 };
 
@@ -227,8 +233,30 @@ struct gaussian : radial, curved {
         return slope(r, epsilon, distance(r));
     }
 
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> value_in_float32(const batch<float, N> &r, const batch<float, N> &epsilon) {
+        using B = batch<float, N>;
+        const auto e = power_of_square<-40>(scaled_in_float32(r, epsilon, 1, 10.25f));
+        return fma(e.low, e.scale, e.large) * B(0x1p-40f);
+    }
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> derivative_in_float32(const batch<float, N> &r,
+                                                                  const batch<float, N> &epsilon) {
+        using B = batch<float, N>;
+        const pair<B> up = scaled_in_float32(r, epsilon, 0x1p24f, 11 * 0x1p24f);
+        const auto e = power_of_square<-80>(pair<B>{up.high * B(0x1p-24f), up.low * B(0x1p-24f)});
+        const B twice = abs(epsilon + epsilon);
+        return -rounded(times(up, sum_of(e.large, e.low * e.scale), pair<B>{twice, B(0)})) * B(0x1p-104f);
+    }
+
   private:
     static constexpr double unit = 0x1p-160, vanishes = 28.5;  // e^-vanishes^2 is 0, even times a large number
+
+    template <int Headroom, class B>
+    RECTIFIED_INLINE static exponential<B> power_of_square(const pair<B> &z) {
+        const pair<B> square = product_of(z, z);
+        return exponential<B>::template of_minus<Headroom>(square.high, square.low);
+    }
 
     template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {
@@ -256,7 +284,7 @@ struct gaussian : radial, curved {
 };
 
 // What follows is made of 1 + z^2. Where z is so large that its square may not be a number, and 1 is nothing beside it,
-// both are taken times a power of two: z times the root, and the sum times its square.
+// both are taken times a power of two: z times the root, and the sum times its square. The sign of z is left out.
 template <class B>
 struct sum_of_squares {
     pair<B> z, square, sum;
@@ -310,6 +338,24 @@ struct sum_of_squares {
     B one_;
 };
 
+// The same of float32, for an epsilon of usual size: unit + t^2, where t is z times the root of the unit, a power of two.
+template <class B>
+RECTIFIED_INLINE B sum_in_float32(const pair<B> &t, float unit) {
+    return fma(t.high, t.high, fma(t.high + t.high, t.low, B(unit)));
+}
+
+// Its root, and what the square of that lacks to it.
+template <class B>
+struct root_in_float32 {
+    B root, rest;
+
+    RECTIFIED_INLINE root_in_float32(const pair<B> &t, float unit) {
+        const B sum = sum_in_float32(t, unit);
+        root = sqrt(sum);
+        rest = fnma(root, root, sum);
+    }
+};
+
 // 1 / (1 + z^2)
 struct inverse_quadratic : radial, curved {
     static constexpr const char *name = "inverse_quadratic";
@@ -321,7 +367,7 @@ struct inverse_quadratic : radial, curved {
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
-        return slope(r, epsilon, epsilon);
+        return slope(r, epsilon, abs(epsilon));
     }
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // epsilon^2 (6 z^2 - 2) q^3
@@ -331,7 +377,13 @@ struct inverse_quadratic : radial, curved {
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
-        return slope(r, epsilon, distance(r));
+        return slope(r, epsilon, with_sign_of(distance(r), epsilon));
+    }
+
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> value_in_float32(const batch<float, N> &r, const batch<float, N> &epsilon) {
+        using B = batch<float, N>;
+        return B(1) / sum_in_float32(scaled_in_float32(r, epsilon, 0x1p-20f, 0x1p63f), 0x1p-40f) * B(0x1p-40f);
     }
 
   private:
@@ -355,7 +407,7 @@ struct inverse_multiquadric : radial, curved {
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
-        return slope(r, epsilon, epsilon);
+        return slope(r, epsilon, abs(epsilon));
     }
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // epsilon^2 (2 z^2 - 1) q^5
@@ -366,7 +418,18 @@ struct inverse_multiquadric : radial, curved {
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
-        return slope(r, epsilon, distance(r));
+        return slope(r, epsilon, with_sign_of(distance(r), epsilon));
+    }
+
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> value_in_float32(const batch<float, N> &r, const batch<float, N> &epsilon) {
+        using B = batch<float, N>;
+        const pair<B> t = scaled_in_float32(r, epsilon, 0x1p-30f, 0x1p126f);
+        const root_in_float32<B> s(t, 0x1p-60f);
+        const auto far = t.high > B(1);  // there 1 is nothing beside the square
+        const B root = select(far, t.high, s.root), q = B(1) / root;
+        const B low = select(far, t.low, s.rest * B(0.5f) * q);
+        return fma(q, fnma(q, low, fnma(q, root, B(1))), q) * B(0x1p-30f);
     }
 
   private:
@@ -394,7 +457,7 @@ struct multiquadric : radial, curved {
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
-        return slope(r, epsilon, epsilon);
+        return slope(r, epsilon, abs(epsilon));
     }
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // -epsilon^2 q^3
@@ -404,7 +467,25 @@ struct multiquadric : radial, curved {
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
-        return slope(r, epsilon, distance(r));
+        return slope(r, epsilon, with_sign_of(distance(r), epsilon));
+    }
+
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> value_in_float32(const batch<float, N> &r, const batch<float, N> &epsilon) {
+        using B = batch<float, N>;
+        const pair<B> t = product_of(abs(epsilon) * B(0x1p-30f), distance(r));
+        return select(t.high > B(1), t.high, sqrt(sum_in_float32(t, 0x1p-60f))) * B(-0x1p30f);
+    }
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> derivative_in_float32(const batch<float, N> &r,
+                                                                  const batch<float, N> &epsilon) {
+        using B = batch<float, N>;
+        const pair<B> up = scaled_in_float32(r, epsilon, 0x1p24f, 0x1p54f), product = product_of(abs(epsilon), up);
+        const root_in_float32<B> s(up, 0x1p48f);
+        const B q = B(1) / s.root, slope = product.high * q;
+        const B low = s.rest * B(0.5f) * q;
+        const B rest = fnma(slope, low, fnma(slope, s.root, product.high)) + product.low;
+        return -fma(rest, q, slope);
     }
 
   private:
