@@ -28,7 +28,7 @@ def plain_names(threads: int, dtype: str) -> Iterator[Any]:
     yield lambda call, names: (call, {"np": np, **names})
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 @pytest.mark.parametrize("peer", benchmark.installed())
 def test_every_call_of_a_peer_computes_what_we_compute(peer: str, dtype: str) -> None:
     found = quick(*EVERY, peers=[peer], dtype=dtype, sizes=[1000])  # raises where it does not
@@ -188,7 +188,7 @@ def test_durations_have_three_digits(seconds: float, text: str) -> None:
     ("options", "message"),
     [
         ({"sizes": [0]}, "a size is at least 1, not 0"),
-        ({"dtype": "int8"}, "dtype is one of float16, float32, float64, not 'int8'"),
+        ({"dtype": "int8"}, "dtype is one of float16, bfloat16, float32, float64, not 'int8'"),
         ({"threads": 0}, "threads is 1 to"),
         ({"threads": 100_000}, "threads is 1 to"),
         ({"peers": ["numpi"]}, "a peer is one of numpy, torch, .*, not 'numpi'"),

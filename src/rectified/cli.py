@@ -235,7 +235,7 @@ def bench(
         list[str] | None, typer.Argument(metavar="FUNCTION", help="Names; by default all of the catalogue.")
     ] = None,
     sizes: Annotated[str, typer.Option(help="How many elements, with commas between.")] = "10_000,1_000_000,30_000_000",
-    dtype: Annotated[str, typer.Option(help="float16, float32 or float64.")] = "float32",
+    dtype: Annotated[str, typer.Option(help="float16, bfloat16, float32 or float64.")] = "float32",
     threads: Annotated[int, typer.Option(help="How many threads each library may use.")] = 1,
     peers: Annotated[str, typer.Option(help="Libraries, with commas between; by default all that are installed.")] = "",
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of the time, and coarser medians.")] = False,

@@ -24,7 +24,7 @@ from rectified.benchmark.peers import KINDS, LIMIT, PEERS, RECTIFIED, Peer, Prep
 SIZES = (10_000, 1_000_000, 30_000_000)
 
 _BATCH = 2e-4  # seconds: long beside a look at the clock, short beside what a busy machine gives a process at a time
-_TOLERANCE = {"float16": 1e-2, "float32": 1e-4, "float64": 1e-10}
+_TOLERANCE = {"float16": 1e-2, "bfloat16": 8e-2, "float32": 1e-4, "float64": 1e-10}
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ def run(
         Rows of the catalogue.
     sizes : sequence of int
         How many elements ``x`` has.
-    dtype : {"float16", "float32", "float64"}
-        Their type.
+    dtype : {"float16", "bfloat16", "float32", "float64"}
+        Their type. bfloat16 is that of ml_dtypes.
     threads : int
         How many threads each candidate may use. JAX takes it only where it was not imported before.
     peers : sequence of str, optional
@@ -141,7 +141,8 @@ def run(
     Raises
     ------
     ValueError
-        For a size below 1, more threads than processors, another dtype or peer, a size that a fold cannot cut.
+        For a size below 1, more threads than processors, another dtype or peer, bfloat16 without ml_dtypes, a size that a
+        fold cannot cut.
     RuntimeError
         When a candidate computes something else than this library does.
 
@@ -155,6 +156,11 @@ def run(
     """
     if dtype not in _TOLERANCE:
         raise ValueError(f"dtype is one of {', '.join(_TOLERANCE)}, not {dtype!r}")
+    if dtype == "bfloat16":
+        try:
+            import ml_dtypes  # noqa: F401  (NumPy knows the type by its name then)
+        except ImportError:
+            raise ValueError("dtype bfloat16 needs ml_dtypes: pip install ml_dtypes") from None
     processors = os.cpu_count() or 1
     if not 1 <= threads <= processors:
         raise ValueError(f"threads is 1 to {processors}, the processors of this machine, not {threads}")
@@ -238,7 +244,7 @@ def _cell(
             call = way.format(name=function.name, parameters="".join(f", {key}" for key in parameters))
             statement, known = prepare(call, names)
             if peer != "limit":
-                _check(peer, call, statement, known, names["out"], expected, dtype)
+                _check(peer, library, call, statement, known, names["out"], expected)
             timed.append((peer, call, Timer(statement, globals=known)))
 
     samples = _interleaved([timer for *_, timer in timed], seconds)
@@ -253,18 +259,19 @@ def _cell(
 
 
 def _check(
-    peer: str, call: str, statement: str, known: dict[str, Any], out: np.ndarray, expected: np.ndarray, dtype: str
+    name: str, peer: Peer, call: str, statement: str, known: dict[str, Any], out: np.ndarray, expected: np.ndarray
 ) -> None:
     """Raise unless the statement computes what is expected where that is a number. It also warms up what has to compile."""
     out.fill(np.nan)
     returned = eval(statement, known)
-    given = np.asarray(out if returned is None else returned)
-    tolerance = _TOLERANCE[dtype]
-    if given.dtype != dtype:
-        raise RuntimeError(f"{peer}: {call} gives {given.dtype}, not {dtype}")
-    same = np.isclose(given.reshape(-1)[: expected.size], expected, rtol=tolerance, atol=tolerance) | np.isnan(expected)
+    given = out if returned is None else peer.as_array(returned)
+    tolerance = _TOLERANCE[out.dtype.name]
+    if given.dtype != out.dtype:
+        raise RuntimeError(f"{name}: {call} gives {given.dtype}, not {out.dtype}")
+    some = given.reshape(-1)[: expected.size].astype(np.float64)
+    same = np.isclose(some, expected.astype(np.float64), rtol=tolerance, atol=tolerance) | np.isnan(expected)
     if not same.all():
-        raise RuntimeError(f"{peer}: {call} does not compute what rectified computes")
+        raise RuntimeError(f"{name}: {call} does not compute what rectified computes")
 
 
 def _interleaved(timers: Sequence[Timer], seconds: float) -> list[list[float]]:

@@ -23,6 +23,7 @@ from rectified.catalogue import catalogue
 from rectified.config import get_num_threads, set_num_threads
 
 KINDS = ("value", "backward", "backward_from_output")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 Prepare = Callable[[str, Mapping[str, Any]], tuple[str, dict[str, Any]]]
 
@@ -32,13 +33,14 @@ class Peer:
     """Another library: the modules it needs, how it is set up, its calls, and the types that it has.
 
     `opened` sets the threads for as long as its context lasts, and gives what turns a call into a statement and the names
-    that it needs.
+    that it needs. `as_array` is what its results are in NumPy.
     """
 
     modules: tuple[str, ...]
     opened: Callable[[int, str], AbstractContextManager[Prepare]]
     calls: Calls
-    dtypes: tuple[str, ...] = ("float16", "float32", "float64")
+    dtypes: tuple[str, ...] = DTYPES
+    as_array: Callable[[Any], np.ndarray] = np.asarray
 
     def of(self, function: Activation, kind: str) -> tuple[str, ...]:
         """Its ways to compute one function, with the parameters that it has."""
@@ -62,7 +64,9 @@ def _numpy(threads: int, dtype: str) -> Iterator[Prepare]:
 @contextmanager
 def _limit(threads: int, dtype: str) -> Iterator[Prepare]:
     def prepare(call: str, names: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        if dtype == "float16":  # NumPy multiplies it by a detour that is no limit; integers of its size take memory's time
+        if dtype.endswith(
+            "16"
+        ):  # NumPy multiplies these by a detour that is no limit; integers of their size take memory's time
             names = {key: name.view(np.int16) if isinstance(name, np.ndarray) else name for key, name in names.items()}
         return call, {"np": np, **names}
 
@@ -81,13 +85,27 @@ def _rectified(threads: int, dtype: str) -> Iterator[Prepare]:
         set_num_threads(before)
 
 
+def _as_tensor(array: np.ndarray) -> Any:
+    """A tensor that shares the array's memory."""
+    torch = import_module("torch")
+    if array.dtype != "bfloat16":
+        return torch.from_numpy(array)
+    return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+
+
+def _of_tensor(tensor: Any) -> np.ndarray:
+    torch = import_module("torch")
+    if tensor.dtype != torch.bfloat16:
+        return np.asarray(tensor)
+    return np.asarray(tensor.view(torch.int16)).view("bfloat16")
+
+
 @contextmanager
 def _torch(threads: int, dtype: str) -> Iterator[Prepare]:
     torch = import_module("torch")
 
     def prepare(call: str, names: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        # from_numpy shares the array's memory
-        tensors = {key: torch.from_numpy(name) if isinstance(name, np.ndarray) else name for key, name in names.items()}
+        tensors = {key: _as_tensor(name) if isinstance(name, np.ndarray) else name for key, name in names.items()}
         return call, {"torch": torch, "aten": torch.ops.aten, "double": dtype == "float64", **tensors}
 
     before = torch.get_num_threads()
@@ -206,12 +224,13 @@ def _onnxruntime(threads: int, dtype: str) -> Iterator[Prepare]:
     yield prepare
 
 
+_OF_NUMPY = ("float16", "float32", "float64")
 LIMIT = Peer(("numpy",), _limit, calls.LIMIT)
 RECTIFIED = Peer(("rectified",), _rectified, calls.RECTIFIED)
 PEERS: dict[str, Peer] = {
-    "numpy": Peer(("numpy",), _numpy, calls.NUMPY),
-    "torch": Peer(("torch",), _torch, calls.TORCH),
-    "jax": Peer(("jax",), _jax, calls.JAX),
+    "numpy": Peer(("numpy",), _numpy, calls.NUMPY, dtypes=_OF_NUMPY),
+    "torch": Peer(("torch",), _torch, calls.TORCH, as_array=_of_tensor),
+    "jax": Peer(("jax",), _jax, calls.JAX, dtypes=_OF_NUMPY),  # whose bfloat16 has its kinks elsewhere
     "numexpr": Peer(("numexpr",), _numexpr, calls.NUMEXPR, dtypes=("float32", "float64")),
     "numba": Peer(("numba",), _numba, calls.NUMBA, dtypes=("float32", "float64")),
     "onnxruntime": Peer(("onnxruntime", "onnx"), _onnxruntime, calls.ONNXRUNTIME, dtypes=("float32",)),
