@@ -10,7 +10,7 @@ demo: .venv/tour
 	$(BIN)/rectified tour --out build/tour
 
 test: .venv/dev lint
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 lint: .venv/dev
 	$(BIN)/ruff check .

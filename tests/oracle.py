@@ -99,8 +99,17 @@ class Dual:
 
 
 def _exp(x: Any) -> Any:
-    """The exponential function; no rounding sees what it is left of -2^40, where mpmath takes long."""
-    return mpmath.exp(max(x, -mpmath.mpf(1 << 40)))
+    """The exponential function; no rounding sees what it is left of -2^40.
+
+    Of a large whole number mpmath would multiply e with itself, which takes long.
+    """
+    if abs(x) < 1 << 20 or mpmath.isinf(x):
+        return mpmath.exp(x)
+    x = max(x, -mpmath.mpf(1 << 40))
+    with mpmath.workprec(mpmath.mp.prec + max(0, mpmath.mag(x)) + 20):
+        doublings = int(mpmath.nint(x / mpmath.ln2))
+        part = mpmath.exp(x - doublings * mpmath.ln2)
+    return mpmath.ldexp(part, doublings)
 
 
 def _erfc(x: Any) -> Any:

@@ -37,7 +37,7 @@ BACKWARDS = [(name, operation) for name, operation in DERIVATIVES if operation !
 FROM_OUTPUT = [name for name in FUNCTIONS if hasattr(rf.catalogue[name], "backward_from_output")]
 ISAS = _native.instruction_sets()
 CLAIMED = {"float16": 0, "bfloat16": 0, "float32": 1, "float64": 2}
-STRIDE = 4093
+STRIDE = 8191
 
 cases = pytest.mark.parametrize(("name", "operation"), CASES)
 derivatives = pytest.mark.parametrize(("name", "operation"), DERIVATIVES)
@@ -336,7 +336,7 @@ def test_signs_of_zero_are_those_of_the_formula(name: str, dtype: Any) -> None:
     for x in inside(name, np.array([0.0, -0.0, 0.25, -0.25, 1.0, -1.0, 8.0, -8.0])).tolist():
         for kind, formula in (("", activation.formula), ("_derivative", activation.derivative_formula)):
             stated = evaluate(formula, {"x": x, **names})
-            if oracle(name, kind.strip("_") or "value").at(x, 300) != 0:
+            if stated != 0 or (x and oracle(name, kind.strip("_") or "value").at(x, 300) != 0):
                 continue
             for isa in ISAS:
                 found = float(sweep.compiled(isa)[name + kind](dtype(x), *parameters(name, dtype)))

@@ -31,10 +31,11 @@ def plain_names(threads: int, dtype: str) -> Iterator[Any]:
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 @pytest.mark.parametrize("peer", benchmark.installed())
 def test_every_call_of_a_peer_computes_what_we_compute(peer: str, dtype: str) -> None:
-    found = quick(*EVERY, peers=[peer], dtype=dtype, sizes=[1000])  # raises where it does not
+    functions = EVERY[::5] if (peer, dtype) == ("numba", "float64") else EVERY  # compiled as for float32, which takes long
+    found = quick(*functions, peers=[peer], dtype=dtype, sizes=[1000])  # raises where it does not
     timed = {(result.function, result.kind) for result in found.results if result.peer == peer}
     library = PEERS[peer]
-    able = {(f.name, kind) for f in EVERY for kind in benchmark.KINDS if has(f, kind) and library.of(f, kind)}
+    able = {(f.name, kind) for f in functions for kind in benchmark.KINDS if has(f, kind) and library.of(f, kind)}
     assert timed == (able if dtype in library.dtypes else set())
 
 

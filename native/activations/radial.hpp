@@ -246,7 +246,7 @@ struct gaussian : radial, curved {
         const pair<B> up = scaled_in_float32(r, epsilon, 0x1p24f, 11 * 0x1p24f);
         const auto e = power_of_square<-80>(pair<B>{up.high * B(0x1p-24f), up.low * B(0x1p-24f)});
         const B twice = abs(epsilon + epsilon);
-        return -rounded(times(up, sum_of(e.large, e.low * e.scale), pair<B>{twice, B(0)})) * B(0x1p-104f);
+        return -finished(times(up, sum_of(e.large, e.low * e.scale), pair<B>{twice, B(0)})) * B(0x1p-104f);
     }
 
   private:
@@ -284,7 +284,7 @@ struct gaussian : radial, curved {
 };
 
 // What follows is made of 1 + z^2. Where z is so large that its square may not be a number, and 1 is nothing beside it,
-// both are taken times a power of two: z times the root, and the sum times its square. The sign of z is left out.
+// both are taken times a power of two: z times the root, and the sum times its square. The sign of epsilon is left out.
 template <class B>
 struct sum_of_squares {
     pair<B> z, square, sum;
@@ -305,7 +305,7 @@ struct sum_of_squares {
             product = product_of(select(far, d, epsilon) * root, select(far, epsilon, d));
         }
         const B size = abs(product.high), low = select(size == product.high, product.low, -product.low);
-        z = {lesser(B(0x1p497), size), select(size < B(0x1p497), low, B(0))};
+        z = {with_sign_of(lesser(B(0x1p497), size), r), select(size < B(0x1p497), low, B(0))};
         square = product_of(z, z);
         sum = sum_of_any(one_, square.high);
         sum = sum_of(sum.high, sum.low + square.low);
@@ -485,7 +485,7 @@ struct multiquadric : radial, curved {
         const B q = B(1) / s.root, slope = product.high * q;
         const B low = s.rest * B(0.5f) * q;
         const B rest = fnma(slope, low, fnma(slope, s.root, product.high)) + product.low;
-        return -fma(rest, q, slope);
+        return -finished(pair<B>{slope, rest * q});
     }
 
   private:
