@@ -28,15 +28,21 @@ def plain_names(threads: int, dtype: str) -> Iterator[Any]:
     yield lambda call, names: (call, {"np": np, **names})
 
 
+# Its x cubed leaves float16's range, and its kink lies elsewhere.
+FAULTS = {("jax", "float16"): {("gelu_tanh", "backward"), ("sparse_sigmoid", "backward")}}
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 @pytest.mark.parametrize("peer", benchmark.installed())
 def test_every_call_of_a_peer_computes_what_we_compute(peer: str, dtype: str) -> None:
     functions = EVERY[::5] if (peer, dtype) == ("numba", "float64") else EVERY  # compiled as for float32, which takes long
-    found = quick(*functions, peers=[peer], dtype=dtype, sizes=[1000])  # raises where it does not
+    found = quick(*functions, peers=[peer], dtype=dtype, sizes=[10_000])
     timed = {(result.function, result.kind) for result in found.results if result.peer == peer}
     library = PEERS[peer]
     able = {(f.name, kind) for f in functions for kind in benchmark.KINDS if has(f, kind) and library.of(f, kind)}
-    assert timed == (able if dtype in library.dtypes else set())
+    assert timed == (able - FAULTS.get((peer, dtype), set()) if dtype in library.dtypes else set())
+    faults = [note for note in found.environment["notes"] if note.endswith("not timed")]
+    assert len(faults) == len(FAULTS.get((peer, dtype), ()))
 
 
 @pytest.mark.parametrize("peer", PEERS)
@@ -51,9 +57,22 @@ def test_peers_have_calls_for_nothing_else_than_the_catalogue(peer: str) -> None
     ["np.minimum(x, 0, out=out)", "np.maximum(x, 1e-3, out=out)", "np.maximum(x, 0).astype(np.float64)", "None"],
     ids=["other function", "slightly other", "other dtype", "writes nothing"],
 )
-def test_a_call_that_computes_something_else_is_refused(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_computes_something_else_is_not_timed(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PEERS, "numpy", Peer(("numpy",), plain_names, {"relu": (call,)}))
-    with pytest.raises(RuntimeError, match="numpy: "):
+    is_refused(call, quick(rf.relu))
+
+
+def is_refused(call: str, run: Run) -> None:
+    [note] = run.environment["notes"]
+    assert note.startswith(f"numpy: {call} ")
+    assert note.endswith(", and is not timed")
+    assert all(result.call != call for result in run.results)
+    assert "numpy: " in benchmark.measured_on(run)
+
+
+def test_what_we_compute_wrongly_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "RECTIFIED", Peer(("numpy",), plain_names, {"relu": ("np.minimum(x, 0, out=out)",)}))
+    with pytest.raises(RuntimeError, match="does not compute"):
         quick(rf.relu)
 
 
@@ -71,8 +90,7 @@ def test_libraries_may_differ_at_a_kink_and_nowhere_else(monkeypatch: pytest.Mon
     monkeypatch.setitem(PEERS, "numpy", relu_of("dy * (x >= 0)"))
     assert [result.kind for result in quick(rf.relu).results if result.peer == "numpy"] == ["backward"]
     monkeypatch.setitem(PEERS, "numpy", relu_of("dy * (x > 0.1)"))
-    with pytest.raises(RuntimeError, match="numpy: "):
-        quick(rf.relu)
+    is_refused("dy * (x > 0.1)", quick(rf.relu))
 
 
 def test_a_call_without_a_parameter_holds_for_its_default() -> None:

@@ -223,7 +223,7 @@ TORCH: Calls = {
     "mish": ("aten.mish.out(x, out=out)", "aten.mish_backward(dy, x)"),
     "dish": ("x / 2 * (1 + x * torch.rsqrt(1 + x * x))",),
     "lisht": ("x * torch.tanh(x)",),
-    "logcosh": (f"x + torch.nn.functional.softplus(-2 * x) - {log(2)}",),
+    "logcosh": (f"x + torch.nn.functional.softplus(-2 * x, 1, 40) - {log(2)}",),
     "sigmoid": ("torch.sigmoid(x, out=out)", None, "aten.sigmoid_backward.grad_input(dy, y, grad_input=out)"),
     "logsigmoid": ("aten.log_sigmoid.out(x, out=out)", "dy * torch.sigmoid(-x)"),
     "tanh": ("torch.tanh(x, out=out)", None, "aten.tanh_backward.grad_input(dy, y, grad_input=out)"),

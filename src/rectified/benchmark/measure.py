@@ -144,7 +144,11 @@ def run(
         For a size below 1, more threads than processors, another dtype or peer, bfloat16 without ml_dtypes, a size that a
         fold cannot cut.
     RuntimeError
-        When a candidate computes something else than this library does.
+        When this library's call computes something else than it should.
+
+    Notes
+    -----
+    A peer's call that computes something else is not timed; the notes of the environment name it.
 
     Examples
     --------
@@ -193,7 +197,7 @@ def run(
             step = f"{function.name}, {kind.replace('_', ' ')}, {size:,} elements"
             if report:
                 report(step, done / len(cells))
-            cell = _cell(function, kind, size, dtype, threads, candidates, seconds)
+            cell = _cell(function, kind, size, dtype, threads, candidates, seconds, notes)
             measured += [(place, KINDS.index(kind), result) for result in cell]
             if report:
                 report(step, (done + 1) / len(cells))
@@ -228,8 +232,9 @@ def _cell(
     threads: int,
     candidates: Mapping[str, tuple[Peer, Prepare]],
     seconds: float,
+    notes: list[str],
 ) -> list[Result]:
-    """All candidates for one call of one function."""
+    """All candidates for one call of one function; the notes get those that compute something else."""
     parameters = {key: parameter.default for key, parameter in function.parameters.items()}
     names: dict[str, Any] = {**_data(function, kind, size, dtype), **parameters}
     operands = {"value": ["x"], "backward": ["dy", "x"], "backward_from_output": ["dy", "y"]}[kind]
@@ -243,8 +248,12 @@ def _cell(
         for way in library.of(function, kind):
             call = way.format(name=function.name, parameters="".join(f", {key}" for key in parameters))
             statement, known = prepare(call, names)
-            if peer != "limit":
-                _check(peer, library, call, statement, known, names["out"], expected)
+            fault = peer != "limit" and _fault(library, statement, known, names["out"], expected)
+            if fault and peer == "rectified":
+                raise RuntimeError(f"{call} {fault}")
+            if fault:
+                notes.append(f"{peer}: {call} {fault}, and is not timed")
+                continue
             timed.append((peer, call, Timer(statement, globals=known)))
 
     samples = _interleaved([timer for *_, timer in timed], seconds)
@@ -258,20 +267,17 @@ def _cell(
     ]
 
 
-def _check(
-    name: str, peer: Peer, call: str, statement: str, known: dict[str, Any], out: np.ndarray, expected: np.ndarray
-) -> None:
-    """Raise unless the statement computes what is expected where that is a number. It also warms up what has to compile."""
+def _fault(peer: Peer, statement: str, known: dict[str, Any], out: np.ndarray, expected: np.ndarray) -> str:
+    """What is wrong with what a statement computes, where it should be a number. It also warms up what has to compile."""
     out.fill(np.nan)
     returned = eval(statement, known)
     given = out if returned is None else peer.as_array(returned)
     tolerance = _TOLERANCE[out.dtype.name]
     if given.dtype != out.dtype:
-        raise RuntimeError(f"{name}: {call} gives {given.dtype}, not {out.dtype}")
+        return f"gives {given.dtype}, not {out.dtype}"
     some = given.reshape(-1)[: expected.size].astype(np.float64)
     same = np.isclose(some, expected.astype(np.float64), rtol=tolerance, atol=tolerance) | np.isnan(expected)
-    if not same.all():
-        raise RuntimeError(f"{name}: {call} does not compute what rectified computes")
+    return "" if same.all() else "does not compute what rectified computes"
 
 
 def _interleaved(timers: Sequence[Timer], seconds: float) -> list[list[float]]:
@@ -350,7 +356,7 @@ def _environment(threads: int, candidates: Mapping[str, tuple[Peer, Prepare]], n
             "Python": platform.python_version(),
             **{module: sys.modules[module].__version__ for module in sorted(modules, key=lambda name: name != "rectified")},
         },
-        "notes": notes,
+        "notes": list(dict.fromkeys(notes)),
     }
 
 
