@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 #include "short.hpp"
 
@@ -40,8 +41,7 @@ class plain_call {
     PyObject *run(PyObject *out) {
         const form result = next_form();
         if (missing() || !like_ || ufunc_->nout != result.parts || !fits_rows()) return nullptr;
-        const int loop = find_loop();
-        if (loop < 0 || !convert_numbers()) return nullptr;
+        if (!find_loop() || !convert_numbers()) return nullptr;
         if (!out)
             out = make_array(result);
         else if (may_hold(result, out))
@@ -61,7 +61,7 @@ class plain_call {
         }
         NPY_BEGIN_THREADS_DEF;
         NPY_BEGIN_THREADS_THRESHOLDED(size_);
-        ufunc_->functions[loop](data_, sizes, steps_, const_cast<void *>(ufunc_->data[loop]));
+        loop_(data_, sizes, steps_, work_);
         NPY_END_THREADS;
         return out;
     }
@@ -74,6 +74,7 @@ class plain_call {
         double as_double;
         float as_float;
         half as_half;
+        bfloat16 as_bfloat16;
     };
 
     struct form {
@@ -162,14 +163,38 @@ class plain_call {
         return PyArray_FailUnlessWriteable(array, "output array") == 0;  // which may warn
     }
 
-    int find_loop() const {
+    template <class T>
+    bool fits_types(const T *types) const {
+        return std::all_of(types, types + ufunc_->nargs, [&](int type) { return type == PyArray_TYPE(like_); });
+    }
+
+    // NumPy keeps the loops of types that it does not know itself, which is bfloat16, in a dictionary.
+    bool find_loop() {
         for (int i = 0; i < ufunc_->ntypes; ++i) {
-            bool fits = true;
-            for (int k = 0; k < ufunc_->nargs; ++k)
-                fits = fits && ufunc_->types[i * ufunc_->nargs + k] == PyArray_TYPE(like_);
-            if (fits) return i;
+            if (!fits_types(ufunc_->types + i * ufunc_->nargs)) continue;
+            loop_ = ufunc_->functions[i];
+            work_ = const_cast<void *>(ufunc_->data[i]);
+            return true;
         }
-        return -1;
+        if (!is_bfloat16() || !ufunc_->userloops) return false;
+        PyObject *const type = PyLong_FromLong(PyArray_TYPE(like_));
+        PyObject *const loops = type ? PyDict_GetItemWithError(ufunc_->userloops, type) : nullptr;
+        Py_XDECREF(type);
+        auto *each = loops ? static_cast<PyUFunc_Loop1d *>(PyCapsule_GetPointer(loops, nullptr)) : nullptr;
+        while (each && !fits_types(each->arg_types)) each = each->next;
+        if (!each) return false;
+        loop_ = each->func;
+        work_ = each->data;
+        return true;
+    }
+
+    bool is_bfloat16() const { return PyTypeNum_ISUSERDEF(PyArray_TYPE(like_)); }
+
+    static bfloat16 rounded(float value) {
+        std::uint32_t bits;
+        std::memcpy(&bits, &value, sizeof(bits));
+        const std::uint32_t nearest = bits + 0x7FFF + (bits >> 16 & 1);
+        return {static_cast<std::uint16_t>((value == value ? nearest : bits | 0x400000) >> 16)};
     }
 
     bool convert_numbers() {
@@ -181,6 +206,8 @@ class plain_call {
                 its.as_float = static_cast<float>(its.as_double);
             else if (type == NPY_HALF)
                 its.as_half = static_cast<half>(its.as_double);
+            else if (is_bfloat16())
+                its.as_bfloat16 = rounded(static_cast<float>(its.as_double));
             else
                 return false;
         }
@@ -188,6 +215,8 @@ class plain_call {
     }
 
     PyUFuncObject *ufunc_;
+    PyUFuncGenericFunction loop_ = nullptr;
+    void *work_ = nullptr;
     const char *layout_;
     PyArrayObject *like_ = nullptr;
     npy_intp size_ = 0, length_ = 0;

@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -143,6 +144,16 @@ def test_operands(name: str) -> None:
         expected = outcome(HARDTANH, *operands)
     assert outcome(rf.hardtanh, *operands) == expected
     assert BARE.is_plain(*operands) is (name in PLAIN)
+
+
+@pytest.mark.parametrize("numbers", [NUMBERS, (-1, 1), (-np.inf, 1e300), (-1.0, 1 + 2**-8 + 2**-30), (np.nan, 3e-45)])
+def test_bfloat16_is_known_once_it_was_asked_for(numbers: Any) -> None:
+    x = X.astype(ml_dtypes.bfloat16)
+    rf.ufuncs.learn_bfloat16()
+    assert outcome(rf.hardtanh, x, *numbers) == outcome(HARDTANH, x, *map(ml_dtypes.bfloat16, numbers))
+    assert BARE.is_plain(x, *numbers)
+    assert not BARE.is_plain(x, np.float32(-1), 1.0)
+    assert not BARE.is_plain(x.astype(ml_dtypes.float8_e5m2), *numbers)
 
 
 @pytest.mark.parametrize("name", OUTS)
@@ -350,6 +361,7 @@ FUNCTIONS = [
     rf.elu.bind(alpha=-1.0),
     rf.softmax.bind(axis=0),
 ]
+DTYPES = [np.float32, np.float32, np.float64, np.float16, ml_dtypes.bfloat16]
 SHAPES = [(4,), (2, 4), (3, 2, 4), (0,), (2, 0), (5,), (1,), (4, 1), ()]
 KINDS: dict[str, Callable[[Any], Any]] = {
     "plain": lambda x: x,
@@ -373,7 +385,7 @@ def calls(draw: st.DrawFn) -> tuple[Any, str, list[Any], list[Any], dict[str, An
     names = ["derivative", "backward", "backward_from_output", "jvp"]
     method = draw(st.sampled_from(["value", *(name for name in names if hasattr(function, name))]))
     rng = np.random.default_rng(draw(st.integers(0, 99)))
-    shape, dtype = draw(st.sampled_from(SHAPES)), draw(st.sampled_from([np.float32, np.float32, np.float64, np.float16]))
+    shape, dtype = draw(st.sampled_from(SHAPES)), draw(st.sampled_from(DTYPES))
 
     def operand(shape: tuple[int, ...]) -> Any:
         kind = draw(st.sampled_from(["plain"] * len(KINDS) + [*KINDS]))
