@@ -342,7 +342,7 @@ def test_a_value_fires_for_tensors_where_it_does_for_arrays(row: rf.Ridge, dtype
     x = torch.tensor(np.concatenate([-sizes, sizes, edges, *beside])).to(getattr(torch, dtype))
     x = x[x.isfinite()][None]  # a column for each value
     array = (x.float() if dtype == "bfloat16" else x).numpy()
-    found = Measure.of(x[None], torch.from_numpy(row(array))[None], 2, slopes).counted().evidence(row, slopes, (0, 0))
+    found = Measure.of(x[None], torch.from_numpy(row(array))[None], (2,), slopes).counted().evidence(row, slopes, (0, 0))
     expected = Evidence.of(row, array)
     np.testing.assert_array_equal(found.fired, expected.fired)
     np.testing.assert_array_equal(found.max_slope > 0, expected.fired)

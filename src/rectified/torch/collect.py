@@ -38,7 +38,6 @@ from rectified.torch.network import Draft, Network, Plan
 from rectified.torch.origins import Origins
 from rectified.torch.site import Site, caller, is_activation, place_of
 from rectified.torch.together import Together
-from rectified.torch.units import Origin
 
 _LOOKS = 3  # forward passes of a network, and steps, in which the mode is on at first
 _LOOK_AGAIN = 256  # forward passes later at the latest
@@ -142,7 +141,7 @@ class Collector:
         with torch._C.DisableTorchFunction():  # what the counters call is no part of the program
             self._together.hand_out()
             for site in self._named.values():
-                if site.axis is None:
+                if not site.axes:
                     self.note(_unknown(site))
                 else:
                     if self.run.notes and _unknown(site) in self.run.notes:  # it was told later
@@ -414,10 +413,10 @@ class Collector:
         result = function(*args, **kwargs)
         y = output_of(name, result)
         if self.is_tracking:
-            axis = self.origins.of_result(name, args, kwargs, y).axis
-            if site.axis is None:
-                site.axis = axis
-            self.origins.remember(y, Origin(axis, site))
+            origin = self.origins.of_result(name, args, kwargs, y)
+            if origin.axes:
+                site.see_axes(origin.axes, y.shape)
+            self.origins.remember(y, origin._replace(activation=site))
         owner = module if module is not None or not stack else stack[0]
         training = torch.is_grad_enabled() if owner is None else owner.training
         if self._see(site, x, y, training) and self._draft is not None and owner is not None:

@@ -129,7 +129,7 @@ class Draft:
             and known_by is not None
             and (saved.is_output or (site.needs_mode and is_small))  # without the output it is computed anew
         ):
-            form = (site.family, site.axis, saved, y.shape, y.dtype, y.device) if is_small else len(self._seen)
+            form = (site.family, site.axes, saved, y.shape, y.dtype, y.device) if is_small else len(self._seen)
             self._groups.setdefault(form, []).append(len(self._seen))
             self._seen.append(Seen(site, weakref.ref(module), saved))
             self._nodes.append(y.grad_fn)

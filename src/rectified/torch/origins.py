@@ -1,14 +1,15 @@
-"""Follows tensors through a network that runs, to know which axis of each counts the units."""
+"""Follows tensors through a network that runs, to know which axes of each count the units."""
 
 from __future__ import annotations
 
 import weakref
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from rectified.torch.functions import LOSSES, plain_name
-from rectified.torch.units import Call, Origin, origin_of
+from rectified.torch.units import Call, Origin, Weight, origin_of, weight_of
 
 _MOST = 4096
 
@@ -18,6 +19,7 @@ class Origins:
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[weakref.ref[Tensor], Origin]] = {}
+        self._weights: dict[int, tuple[weakref.ref[Tensor], Weight]] = {}
 
     def follow(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call, and remember where its result comes from."""
@@ -29,7 +31,10 @@ class Origins:
                 origin.activation.feeds_loss = name
         parts = result if isinstance(result, tuple | list) else (result,)
         if parts and isinstance(parts[0], Tensor):
-            origin = self.of_result(name, args, kwargs, parts[0])
+            call = self._call(name, args, kwargs, parts[0])
+            origin, weight = origin_of(call), weight_of(call)
+            if weight is not None:
+                self._weights[id(parts[0])] = weakref.ref(parts[0]), weight
             for part in parts:
                 if isinstance(part, Tensor):
                     self.remember(part, origin)
@@ -42,11 +47,18 @@ class Origins:
 
     def of_result(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> Origin:
         """The origin of what a call returned."""
-        return origin_of(Call(name, args, kwargs, _shape(out) or (), self.of, _shape, _is_weight))
+        return origin_of(self._call(name, args, kwargs, out))
+
+    def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> Call:
+        return Call(name, args, kwargs, _shape(out) or (), self.of, _shape, self._weight)
+
+    def _weight(self, value: Any) -> Weight | None:
+        found = self._weights.get(id(value))
+        return found[1] if found is not None and found[0]() is value else _weight(value)
 
     def remember(self, tensor: Tensor, origin: Origin) -> None:
         """Know the origin of a tensor from now on."""
-        if origin.axis is None and origin.activation is None:
+        if not origin.axes and origin.activation is None:
             self._known.pop(id(tensor), None)
         else:
             self._known[id(tensor)] = weakref.ref(tensor), origin
@@ -55,14 +67,21 @@ class Origins:
         """Forget tensors that are gone, where there are many."""
         if len(self._known) > _MOST:
             self._known = {key: found for key, found in self._known.items() if found[0]() is not None}
+        if len(self._weights) > _MOST:
+            self._weights = {key: made for key, made in self._weights.items() if made[0]() is not None}
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:
     return tuple(value.shape) if isinstance(value, Tensor) and not value.is_nested else None
 
 
-def _is_weight(value: Any) -> bool:
-    if not isinstance(value, Tensor):
-        return False
+def _weight(value: Any) -> Weight | None:
+    if not isinstance(value, Tensor) or value.is_nested:
+        return None
     owner = value if value._base is None else value._base
-    return isinstance(owner, nn.Parameter) or (owner.is_leaf and owner.requires_grad)
+    if not isinstance(owner, nn.Parameter) and not (owner.is_leaf and owner.requires_grad):
+        return None
+    if value.layout is not torch.strided:
+        return Weight(id(owner), tuple(value.shape))
+    sizes = zip(value.shape, value.stride(), strict=True)
+    return Weight((id(owner), value.storage_offset()), tuple(size if stride else 1 for size, stride in sizes))
