@@ -112,6 +112,44 @@ def test_a_network_compiled_by_inductor_learns_the_same(kind: type[Network]) -> 
     assert told(health.report(), DEAD) == planted(networks[1], "dead", len(health.layers))
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_code_that_is_compiled_in_place_counts_once(backend: str) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.act = nn.Linear(3, 4), nn.ReLU()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.ops.aten.relu.default(F.gelu(self.act(self.layer(x))))
+
+    found = []
+    for way in ("eager", "in place", "a function"):
+        torch._dynamo.reset()
+        network = Net()
+        run: Any = network
+        if way == "in place":
+            network.compile(backend=backend)
+        elif way == "a function":
+            run = torch.compile(lambda x, network=network: network(x), backend=backend)
+        with watch() as health:
+            for _ in range(6):
+                run(torch.randn(2, 3)).sum().backward()
+        found.append([(layer.function, layer.histories["train"].total.samples) for layer in health.layers.values()])
+        assert health.report().notes == []
+    assert found == [[("relu", 12), ("gelu", 12), ("relu", 12)]] * 3
+
+
+def test_a_graph_that_the_program_made_is_its_network() -> None:
+    network = built(Healthy)
+    network.tape = lambda name, x, *_: x
+    traced = torch.fx.symbolic_trace(network)
+    with watch() as health:
+        for _ in range(3):
+            traced(torch.randn(5, 8))
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [15, 15]
+
+
 def test_a_compiled_function_is_compiled_once() -> None:
     network = built(Convolutions)
     torch._dynamo.reset()
@@ -295,6 +333,19 @@ FUNCTIONS: list[tuple[str, Any, Any]] = [
     ("torch.tanh into another", lambda x: torch.tanh(x.detach(), out=torch.empty(0)), rf.tanh),
     ("torch.tanh into its input", lambda x: torch.tanh(x.detach(), out=x.detach()), rf.tanh),
     ("F.hardshrink", F.hardshrink, rf.hardshrink),
+    ("F.elu in place by its place", lambda x: F.elu(x, 0.5, True), rf.elu.bind(alpha=0.5)),
+    ("torch.special.expit", torch.special.expit, rf.sigmoid),
+    ("aten.relu", torch.ops.aten.relu, rf.relu),
+    ("aten.relu_", torch.ops.aten.relu_, rf.relu),
+    ("aten.relu.default", torch.ops.aten.relu.default, rf.relu),
+    ("aten.relu_.default", torch.ops.aten.relu_.default, rf.relu),
+    ("aten.gelu", lambda x: torch.ops.aten.gelu(x, approximate="tanh"), rf.gelu_tanh),
+    ("aten.clamp_min_", lambda x: torch.ops.aten.clamp_min_(x, 0), rf.relu),
+    ("aten.elu", lambda x: torch.ops.aten.elu(x, 0.5, 1, 1), rf.elu.bind(alpha=0.5)),
+    ("aten.elu as selu", lambda x: torch.ops.aten.elu(x, 1.6732632423543772, 1.0507009873554805), rf.selu),
+    ("_nn.silu_", torch._C._nn.silu_, rf.silu),
+    ("_nn.elu_", lambda x: torch._C._nn.elu_(x, 0.5), rf.elu.bind(alpha=0.5)),
+    ("_nn.hardtanh_", lambda x: torch._C._nn.hardtanh_(x, -0.5, 0.5), rf.hardtanh.bind(min_val=-0.5, max_val=0.5)),
     ("F.softshrink", lambda x: F.softshrink(x, 0.3), rf.softshrink.bind(lambd=0.3)),
     *(
         (f"F.{name}", getattr(F, name), rf.catalogue[name])

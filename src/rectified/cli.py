@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in () if given[:1] == ["run"] else ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # it was closed
-            setattr(sys, name, Path(os.devnull).open("w"))
+            setattr(sys, name, io.StringIO())
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without µ shows ?
     try:

@@ -20,7 +20,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._C import _len_torch_function_stack, _pop_torch_function_stack, _push_on_torch_function_stack
-from torch._ops import OpOverload
 from torch.nn.modules.module import (
     _global_forward_hooks,
     _global_forward_pre_hooks,
@@ -31,7 +30,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.overrides import TorchFunctionMode
 
 from rectified.health.record import Run
-from rectified.torch.exported import is_exported, name_in_graph
+from rectified.torch.exported import is_compiled, name_in_graph
 from rectified.torch.functions import FUNCTIONS, activation_of, call_again, is_in_place, output_of
 from rectified.torch.kinds import kind_of, unseen_in, unwrapped
 from rectified.torch.network import Draft, Network, Plan
@@ -469,7 +468,7 @@ class Collector:
             return sites[use]
         if not x.is_floating_point() or activation_of(name, args, kwargs) is None:
             return None
-        if isinstance(function, OpOverload) and not is_exported(module):  # compiled code, which counts for itself
+        if code is not None and is_compiled(function, module, code):  # it counts for itself
             return None
         path = self.path(module, outer=outer)
         if code is not None:
