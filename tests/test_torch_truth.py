@@ -165,6 +165,10 @@ def test_a_compiled_function_is_compiled_once() -> None:
     ]
 
 
+def _silent(x: Tensor) -> Tensor:
+    return torch.relu(x)
+
+
 class Blocks(nn.Module):
     """Blocks of one class, which compiled by themselves share their code; a unit of each is dead."""
 
@@ -862,6 +866,45 @@ def test_what_can_not_be_seen_is_said() -> None:
     assert "0: the functions inside LSTM are not seen" in notes
     assert "RNN: only the last of its layers is seen" in notes
     assert "the functions inside RNNCell are not seen" in notes
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("kind", ["a function", "loaded", "an operator of its own", "fused", "AOTInductor"])
+def test_what_computes_where_nothing_can_be_seen_is_said(kind: str, tmp_path: Any) -> None:
+    layer = nn.Linear(3, 4)
+    scripted = torch.jit.script(nn.Sequential(nn.Linear(4, 2), nn.ReLU()))
+    torch.jit.save(scripted, tmp_path / "scripted.pt")
+    own = torch.library.Library("tests_of_rectified", "DEF")
+    own.define("silu_and_double(Tensor x) -> Tensor")
+    own.impl("silu_and_double", lambda x: 2 * torch.sigmoid(x) * x, "CompositeExplicitAutograd")
+    runs: Any = {
+        "a function": torch.jit.script(_silent),
+        "loaded": torch.jit.load(tmp_path / "scripted.pt"),
+        "an operator of its own": torch.ops.tests_of_rectified.silu_and_double,
+        "fused": lambda x: torch._addmm_activation(torch.zeros(2), x, torch.ones(4, 2)),
+        "AOTInductor": lambda x: torch._C._aoti.AOTIModelContainerRunnerCpu.run(None, [x]),
+    }
+    said = {"a function": "_silent: ", "an operator of its own": "silu_and_double", "fused": "_addmm_activation"}
+    run = runs[kind]
+    network = nn.Module()
+
+    def forward(x: Tensor) -> Tensor:
+        with suppress(TypeError):  # no library was compiled for this, which takes long
+            return run(layer(x))
+        return layer(x)
+
+    network.forward = forward  # type: ignore[method-assign]
+    call = torch._C.ScriptFunction.__call__
+    with watch() as health, torch.no_grad():
+        for _ in range(5):
+            network(torch.ones(2, 3))
+    (note,) = health.report().notes
+    assert "not seen" in note
+    assert said.get(kind, {"loaded": "torch.jit"}.get(kind, kind)) in note
+    assert torch._C.ScriptFunction.__call__ is call
+    with watch(layer) as health:
+        network(torch.ones(2, 3))
+    assert health.report().notes == []
 
 
 def test_data_parallel_without_devices_is_only_a_wrapper() -> None:

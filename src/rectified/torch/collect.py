@@ -31,9 +31,10 @@ from torch.overrides import TorchFunctionMode
 
 from rectified.health.record import Run
 from rectified.torch.exported import is_compiled, name_in_graph
-from rectified.torch.functions import FUNCTIONS, activation_of, call_again, is_in_place, output_of
+from rectified.torch.functions import FUNCTIONS, activation_of, call_again, is_in_place, output_of, plain_name
 from rectified.torch.kinds import kind_of, unseen_in, unwrapped
 from rectified.torch.network import Draft, Network, Plan
+from rectified.torch.opaque import hides_activation, watch_opaque
 from rectified.torch.origins import Origins
 from rectified.torch.site import Site, caller, is_activation, place_of
 from rectified.torch.together import Together
@@ -123,6 +124,7 @@ class Collector:
             register_optimizer_step_pre_hook(self._before_step),
             register_optimizer_step_post_hook(self._after_step),
             watch_compiler(self),
+            *watch_opaque(self),
         ]
         self._entering, self._leaving = (handle.id for handle in self._handles[:2])
         self._switch(True)
@@ -152,6 +154,12 @@ class Collector:
         """Say, once, what could not be seen."""
         if text not in self.run.notes:
             self.run.notes.append(text)
+
+    def note_unseen(self, text: str, module: nn.Module | None = None) -> None:
+        """The same of what runs now, if it is looked at: of a module that begins, or of a call."""
+        is_wanted = self._only is None or self._root is not None or (module is not None and unwrapped(module) is self._only)
+        if is_wanted and self._skipped is None and not torch.compiler.is_compiling():
+            self.note(text)
 
     def _switch(self, on: bool) -> None:
         if on is not self._mode_is_on and self._mode.switch(on):
@@ -345,18 +353,20 @@ class Collector:
         path = self._root.path(module) if self._root else ""
         where = path or type(module).__name__
         if kind == "script":
-            self.note(f"{where}: what runs in torch.jit was not seen")
+            self.note_unseen(f"{where}: what runs in torch.jit was not seen", module)
         elif kind == "threads" and len(getattr(module, "device_ids", ())) > 1:
-            self.note(f"{where}: what DataParallel runs in threads was not seen; DistributedDataParallel is")
+            self.note_unseen(f"{where}: what DataParallel runs in threads was not seen; DistributedDataParallel is", module)
         elif kind == "recurrent":
             unseen = unseen_in(module)
             if unseen:
-                self.note(f"{where}: {unseen}")
+                self.note_unseen(f"{where}: {unseen}", module)
         elif kind == "compiled":
             self._hide(module)
         elif kind in ("fused", "attention") and not module.training and not _needs_gradients(module):
             if kind == "fused" and self._hidden is None:
-                self.note(f"{where}: in eval mode without gradients it takes PyTorch's fused path, where nothing was seen")
+                self.note_unseen(
+                    f"{where}: in eval mode without gradients it takes PyTorch's fused path, where nothing was seen", module
+                )
             self._hide(module)
 
     def _hide(self, module: nn.Module) -> None:
@@ -434,6 +444,12 @@ class Collector:
         if self._measures_gradients and y.requires_grad:
             y.register_hook(counter.see_gradient)  # type: ignore[no-untyped-call]
         return True
+
+    def follow(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make a call of what is no activation, and know where its result comes from."""
+        if hides_activation(function) and not gradients_are_computed():
+            self.note_unseen(f"what {plain_name(function)} computes beside other things was not seen")
+        return self.origins.follow(function, args, kwargs)
 
     def _owner(self) -> nn.Module | None:
         """The innermost module that runs and is a part of a network; None for an activation by itself."""
@@ -578,7 +594,7 @@ class _FunctionMode(TorchFunctionMode):
         if name is not None:
             return self._collector.observe(func, name, args, kwargs or {})
         if self._collector.is_tracking:
-            return self._collector.origins.follow(func, args, kwargs or {})
+            return self._collector.follow(func, args, kwargs or {})
         return func(*args, **kwargs) if kwargs else func(*args)
 
 
