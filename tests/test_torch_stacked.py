@@ -247,3 +247,65 @@ def test_what_repeats_along_an_axis_is_no_layer() -> None:
     shapes = {"slots": (4, 3, 8), "x": (4, 8, 6)}
     call = Call("bmm", ("slots", "x"), {}, (4, 3, 6), {}.get, shapes.get, {"slots": slots}.get)
     assert origin_of(call).axes == (1,)
+
+
+def test_a_weight_that_is_computed_is_one() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.scale = nn.Parameter(torch.randn(INPUTS, UNITS)), nn.Parameter(torch.ones(UNITS))
+            self.low, self.high = nn.Parameter(torch.randn(INPUTS, 2)), nn.Parameter(torch.randn(2, UNITS))
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = x @ (F.normalize(self.weight, dim=0) * self.scale + self.low @ self.high)
+            return F.relu(y) + F.relu(x @ self.weight.exp()) + F.relu(F.linear(x, self.weight.t().bfloat16().float()))
+
+    net = Net()
+    with watch(net) as health:
+        for _ in range(3):
+            net(torch.randn(ROWS, INPUTS))
+    assert [layer.units for layer in health.layers.values()] == [UNITS] * 3
+    assert health.report().notes == []
+
+
+def test_an_input_is_no_weight_even_if_it_has_gradients() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("mixing", torch.randn(INPUTS, UNITS))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(x @ self.mixing)
+
+    net = Net()
+    with watch(net) as health:
+        for _ in range(3):
+            net(torch.randn(ROWS, INPUTS, requires_grad=True)).sum().backward()
+    assert health.layers == {}
+    (note,) = health.report().notes
+    assert "nothing tells which axis" in note
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize("is_sparse", [True, False])
+def test_rows_that_a_graph_mixes_have_the_units_that_they_had(is_sparse: bool) -> None:
+    graph = torch.rand(ROWS, ROWS).round() / ROWS
+    net = Stacked(
+        lambda x, net: (torch.sparse.mm if is_sparse else torch.mm)(adjacency, x @ net.weights[0]) + net.biases[2]
+    )
+    adjacency = graph.to_sparse() if is_sparse else graph
+    inputs = torch.randn(5, ROWS, INPUTS)
+    with watch(net) as health:
+        for x in inputs:
+            net(x)
+    mixed = graph @ inputs @ net.weights[0].detach() + net.biases[2].detach()
+    compare(health.layers.values(), [Evidence.of(rf.relu, mixed.flatten(0, 1).numpy())])
+    assert health.report().notes == []
+
+
+def test_layers_whose_outputs_a_gate_adds_up_are_one() -> None:
+    net = Stacked(lambda x, net: (x[:, :LAYERS, None].softmax(1).mT @ by_baddbmm(x, net).transpose(0, 1)).squeeze(1))
+    with watch(net) as health:
+        for _ in range(3):
+            net(torch.randn(ROWS, INPUTS))
+    assert [layer.units for layer in health.layers.values()] == [UNITS]

@@ -1011,6 +1011,25 @@ def test_a_learned_slope() -> None:
     compare(health.layers.values(), [truth + truth])
 
 
+def test_layers_that_are_not_there_yet() -> None:
+    network = nn.Sequential(nn.LazyLinear(4), nn.ReLU(), nn.LazyLinear(2))
+    with watch(network) as health:
+        for _ in range(3):
+            network(torch.ones(2, 3))
+    assert [layer.units for layer in health.layers.values()] == [4]
+    assert health.report().notes == []
+
+
+def test_complex_numbers() -> None:
+    layer = nn.Linear(3, 4, dtype=torch.complex64)
+    network = nn.Module()
+    network.forward = lambda x: F.relu(torch.tanh(layer(x.to(torch.complex64))).imag)  # type: ignore[method-assign]
+    with watch(network) as health:
+        for _ in range(3):
+            network(torch.ones(2, 3))
+    assert health.report().notes == ["tanh: what it did with complex numbers was not counted"]
+
+
 def test_a_second_network_of_the_same_id_is_another() -> None:
     with watch() as health:
         for _ in range(20):
@@ -1219,11 +1238,14 @@ class Experts(nn.Module):
         for number, expert in enumerate(self.experts):
             rows = (self.chosen == number).nonzero().flatten()
             if len(rows):
-                y = x[rows] if self.after == "weights" else expert(x[rows])
+                y = x[rows] if self.after in ("weights", "computed", "bare") else expert(x[rows])
                 if self.after == "outside":
                     y = expert.down(self.act(y))
-                if self.after == "weights":
-                    y = expert.down(F.relu(F.linear(y, expert.up.weight, expert.up.bias)))
+                if self.after in ("weights", "computed"):
+                    weight = expert.up.weight if self.after == "weights" else torch.tril(expert.up.weight, 9)
+                    y = expert.down(F.relu(F.linear(y, weight, expert.up.bias)))
+                if self.after == "bare":
+                    y = expert.down(self.act(torch.addmm(expert.up.bias, y, 2 * expert.up.weight.t() / 2)))
                 out = out.index_add(0, rows, y)
                 self.seen[number].append(expert.up.weight.detach() @ x[rows].detach().T + expert.up.bias.detach()[:, None])
         return out
@@ -1231,7 +1253,15 @@ class Experts(nn.Module):
 
 @pytest.mark.parametrize("learns", [True, False])
 @pytest.mark.parametrize(
-    ("act", "after"), [(nn.ReLU, "inside"), (nn.ReLU, "function"), (nn.GELU, "inside"), (nn.ReLU, "outside")]
+    ("act", "after"),
+    [
+        (nn.ReLU, "inside"),
+        (nn.ReLU, "function"),
+        (nn.GELU, "inside"),
+        (nn.ReLU, "outside"),
+        (nn.ReLU, "weights"),
+        (nn.ReLU, "bare"),
+    ],
 )
 def test_experts_that_share_an_activation_are_counted_apart(act: type[nn.Module], after: str, learns: bool) -> None:
     torch.manual_seed(3)
@@ -1260,7 +1290,7 @@ def test_experts_that_share_an_activation_are_counted_apart(act: type[nn.Module]
 
 def test_experts_that_are_told_apart_by_their_order_alone_have_a_note() -> None:
     torch.manual_seed(3)
-    network = Experts(nn.ReLU(), "weights")
+    network = Experts(nn.ReLU(), "computed")
     with watch(network) as health:
         for _ in range(40):
             network.chosen = torch.randint(4, (3,))

@@ -104,7 +104,7 @@ class Collector:
         self._hidden: nn.Module | None = None
         self._kinds: dict[type, str] = {}
 
-        self._modules: dict[tuple[int, int, int], list[Site]] = {}
+        self._modules: dict[tuple[Any, ...], list[Site]] = {}
         self._sites: dict[tuple[Any, ...], list[Site]] = {}
         self._named: dict[str, Site] = {}
         self._claimed: set[str] = set()
@@ -240,8 +240,13 @@ class Collector:
             kind = self._kinds[type(module)] = kind_of(module)
         if kind:
             self._special(kind, module)
-        if kind not in ("compiled", "wrapper", "threads", "script") and (stack or self._begin(module)):
-            self._push(module)
+        if kind in ("compiled", "wrapper", "threads", "script"):
+            return
+        if not stack:
+            if not self._begin(module):
+                return
+            self.origins.inputs = {id(argument) for argument in args if isinstance(argument, Tensor)}
+        self._push(module)
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         if torch.compiler.is_compiling() or get_ident() != self._thread:
@@ -308,9 +313,10 @@ class Collector:
             self._is_everywhere = self._stays_everywhere
         self._root = root
         self._uses.clear()
-        self.is_tracking = is_look or self._step < self._settles_at
+        self.is_tracking = is_look or self._step < self._settles_at or root.tells_sources
         has_graph = torch.is_grad_enabled() and not _is_transformed()
         plan = root.plans[module.training] if has_graph else None
+        root.was_blind |= plan is None and not self.is_tracking
         self._needs_mode = root.needs_mode and plan is None
         self._switch((is_look or self._needs_mode or self._is_everywhere) and self._hidden is None)
         if not self._mode_is_on and self._hidden is None:
@@ -469,23 +475,52 @@ class Collector:
         if module is not None and is_activation(module):
             code = None
             key, outer = self._key(module, place - 1), stack[place - 1]
-            sites = self._modules.setdefault(key, [])
+            known = self._modules
         else:
             frame = caller()
             code, line = frame.f_code, frame.f_lineno
             owner = module if module is not None or not stack else stack[0]
             key = id(owner), code, frame.f_lasti, id(self._before[place]) if stack else 0
-            sites = self._sites.setdefault(key, [])
+            known = self._sites
+        root, sources = self._root, frozenset[Any]()
+        if root is not None and self.is_tracking:
+            sources = root.own(self.origins.sources(x))
+        if root is not None and root.tells_sources:
+            key = root.told_by(key, sources)
+        sites = known.setdefault(key, [])
         use = 0
         if module is not None:
             use = min(self._uses.get(key, 0), _MOST_USES - 1)
             self._uses[key] = use + 1
         if use < len(sites):
-            return sites[use]
-        if not x.is_floating_point() or activation_of(name, args, kwargs) is None:
+            site = sites[use]
+            are_others = bool(sources and site.sources) and site.sources.isdisjoint(sources)
+            if root is not None and not root.tells_sources and are_others:
+                self._tell_sources(root, sites)
+                return self._site(function, name, x, module, args, kwargs)
+            site.sources = site.sources or sources
+            if root is not None:
+                site.ran_in = root.passes
+            return site
+        if activation_of(name, args, kwargs) is None:
+            return None
+        if not x.is_floating_point():
+            if x.is_complex():
+                self.note_unseen(f"{name}: what it did with complex numbers was not counted")
             return None
         if code is not None and is_compiled(function, module, code):  # it counts for itself
             return None
+        if not self.is_tracking:  # look where the units are the next time
+            self._settles_at = self._step + 2
+            if root is not None:
+                root.look_again()
+                return None
+        if root is not None:
+            root.keys.append(key)
+            again = root.ran_before(key[:-1], sources)
+            if again is not None:
+                sites.append(again)
+                return again
         path = self.path(module, outer=outer)
         if code is not None:
             exported = name_in_graph(module, code, line)
@@ -494,6 +529,7 @@ class Collector:
             else:
                 path = f"{path}.{exported}".strip(".")
         site = self.claim(path, name, args, kwargs)
+        site.sources = sources
         site.again = call_again(function, args, kwargs)
         is_marked = bool(kwargs.get("inplace")) or kwargs.get("out") is not None or any(each is True for each in args)
         overwrites = is_marked or is_in_place(function)
@@ -502,14 +538,25 @@ class Collector:
         sites.append(site)
         if module is None:
             self._stays_everywhere = self._is_everywhere = True
-        elif self._root is not None:
-            self._root.keys.append(key)
-            self._root.needs_mode |= site.needs_mode
-        if not self.is_tracking:  # look where the units are the next time
-            self._settles_at = self._step + 2
-            if self._root is not None:
-                self._root.look_again()
+        elif root is not None:
+            root.needs_mode |= site.needs_mode
+            root.add(key[:-1], site)
         return site
+
+    def _tell_sources(self, root: Network, mixed: list[Site]) -> None:
+        """Tell calls at one place apart by the weights behind them from now on, since they come in another order."""
+        for site in mixed:
+            site.is_mixed |= root.was_blind
+        root.tells_sources = root.needs_mode = True
+        for known in (self._modules, self._sites):
+            for key in [key for key in root.keys if key in known]:
+                for site in known.pop(key):
+                    told = root.told_by(key, site.sources)
+                    sites = known.setdefault(told, [])
+                    if site not in sites:
+                        sites.append(site)
+                    root.keys.append(told)
+        self._uses.clear()
 
     def path(self, module: nn.Module | None, root: Network | None = None, outer: nn.Module | None = None) -> str:
         """Where a module that another calls is in the network. Names of a second network begin with its class."""

@@ -67,7 +67,7 @@ def hides_activation(function: Any) -> bool:
     >>> hides_activation(torch.relu), hides_activation(torch.add)
     (False, False)
     """
-    if function in FUNCTIONS or function is torch.rnn_tanh:
-        return False
     words = plain_name(function).split("_")
+    if function in FUNCTIONS or "rnn" in words:  # of recurrent layers other notes tell
+        return False
     return "activation" in words or not {*NAMES}.difference(_OFTEN_OTHERS).isdisjoint(words)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Hashable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from rectified.torch.functions import LOSSES, plain_name
 from rectified.torch.units import Call, Origin, Weight, origin_of, weight_of
@@ -15,9 +17,16 @@ _MOST = 4096
 
 
 class Origins:
-    """Where the tensors come from that are alive."""
+    """Where the tensors come from that are alive.
+
+    Attributes
+    ----------
+    inputs : set of int
+        By ``id``, what the network was given, which is not learned even if there are gradients for it.
+    """
 
     def __init__(self) -> None:
+        self.inputs: set[int] = set()
         self._known: dict[int, tuple[weakref.ref[Tensor], Origin]] = {}
         self._weights: dict[int, tuple[weakref.ref[Tensor], Weight]] = {}
 
@@ -31,10 +40,7 @@ class Origins:
                 origin.activation.feeds_loss = name
         parts = result if isinstance(result, tuple | list) else (result,)
         if parts and isinstance(parts[0], Tensor):
-            call = self._call(name, args, kwargs, parts[0])
-            origin, weight = origin_of(call), weight_of(call)
-            if weight is not None:
-                self._weights[id(parts[0])] = weakref.ref(parts[0]), weight
+            origin = self.of_result(name, args, kwargs, parts[0])
             for part in parts:
                 if isinstance(part, Tensor):
                     self.remember(part, origin)
@@ -45,16 +51,33 @@ class Origins:
         found = self._known.get(id(value))
         return found[1] if found is not None and found[0]() is value else None
 
+    def sources(self, value: Any) -> frozenset[Hashable]:
+        """The learned tensors behind a tensor, where they are known."""
+        found = self.of(value)
+        return found.sources if found is not None else frozenset()
+
     def of_result(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> Origin:
         """The origin of what a call returned."""
-        return origin_of(self._call(name, args, kwargs, out))
-
-    def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> Call:
-        return Call(name, args, kwargs, _shape(out) or (), self.of, _shape, self._weight)
+        call = Call(name, args, kwargs, _shape(out) or (), self.of, _shape, self._weight)
+        weight = weight_of(call)
+        if weight is not None:
+            self._weights[id(out)] = weakref.ref(out), weight
+        return origin_of(call)
 
     def _weight(self, value: Any) -> Weight | None:
+        if _shape(value) is None:
+            return None
         found = self._weights.get(id(value))
-        return found[1] if found is not None and found[0]() is value else _weight(value)
+        if found is not None and found[0]() is value:
+            return found[1]
+        owner = value if value._base is None else value._base
+        is_learned = isinstance(owner, nn.Parameter) or (owner.is_leaf and owner.requires_grad)
+        if not is_learned or id(owner) in self.inputs:
+            return None
+        if value.layout is not torch.strided:
+            return Weight((id(owner), 0), tuple(value.shape))
+        sizes = zip(value.shape, value.stride(), strict=True)
+        return Weight((id(owner), value.storage_offset()), tuple(size if stride else 1 for size, stride in sizes))
 
     def remember(self, tensor: Tensor, origin: Origin) -> None:
         """Know the origin of a tensor from now on."""
@@ -72,16 +95,4 @@ class Origins:
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:
-    return tuple(value.shape) if isinstance(value, Tensor) and not value.is_nested else None
-
-
-def _weight(value: Any) -> Weight | None:
-    if not isinstance(value, Tensor) or value.is_nested:
-        return None
-    owner = value if value._base is None else value._base
-    if not isinstance(owner, nn.Parameter) and not (owner.is_leaf and owner.requires_grad):
-        return None
-    if value.layout is not torch.strided:
-        return Weight(id(owner), tuple(value.shape))
-    sizes = zip(value.shape, value.stride(), strict=True)
-    return Weight((id(owner), value.storage_offset()), tuple(size if stride else 1 for size, stride in sizes))
+    return tuple(value.shape) if isinstance(value, Tensor) and not value.is_nested and not is_lazy(value) else None

@@ -59,6 +59,12 @@ class Site:
         Of the stacked layers, and of the units, where they are known.
     layers : tuple of int
         How many layers are stacked; empty where one is.
+    sources : frozenset
+        The learned tensors behind the input, where they are known.
+    is_mixed : bool
+        Whether inputs came from different layers.
+    ran_in : int
+        The last pass of its network in which it is known to have run.
     feeds_loss : str
         The loss into which the outputs go as they are.
     is_overwritten : bool
@@ -79,8 +85,10 @@ class Site:
         self.layers: tuple[int, ...] = ()
         self._stacked = 1
         self.feeds_loss = ""
-        self._sources: set[int] = set()
-        self._is_mixed = False
+        self.sources: frozenset[Any] = frozenset()
+        self._learned: set[int] = set()
+        self.is_mixed = False
+        self.ran_in = -1
         self.is_overwritten = False
         self.needs_mode = False
         self.again: Callable[[Tensor], Tensor] = torch.clone
@@ -121,8 +129,8 @@ class Site:
 
     def see_source(self, parameters: set[int]) -> None:
         """Know, by ``id``, which parameters made the input. If these have nothing in common, it has several sources."""
-        self._is_mixed |= bool(self._sources) and self._sources.isdisjoint(parameters)
-        self._sources |= parameters
+        self.is_mixed |= bool(self._learned) and self._learned.isdisjoint(parameters)
+        self._learned |= parameters
 
     def write(self, run: Run, steps: tuple[int, int]) -> None:
         """Put what was counted since the last time into a run's record; `steps` are those of compiled code."""
@@ -143,7 +151,7 @@ class Site:
             layer.note = "its number of units changed, and only the first number was counted"
         elif self._stacked > 1 and not self.layers:
             layer.note = f"its units are those of {self._stacked} layers, which follow one another"
-        elif self._is_mixed:
+        elif self.is_mixed:
             layer.note = "its inputs come from different layers at different times, whose units were counted as one"
         if layer.units == evidence.units:
             layer.add(evidence, mode)

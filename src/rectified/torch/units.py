@@ -102,19 +102,26 @@ def origin_of(call: Call) -> Origin:
 def weight_of(call: Call) -> Weight | None:
     """What a call returns, where it is a learned tensor in another form, or several together; None for others."""
     name = _plain(call.name)
-    parts = call.get(0, "tensors") if _RULES.get(name) is _joined else (call.input,) if name in _FORMS else ()
-    if not isinstance(parts, Sequence):
+    rule, size = _RULES.get(name), prod(call.out)
+    tensors = [each for each in call.args if call.shape(each) is not None]
+    weights = [weight for weight in map(call.weight, tensors) if weight is not None]
+    if rule is _joined:
+        tensors = call.get(0, "tensors")
+        weights = [weight for weight in map(call.weight, tensors) if weight is not None]
+    elif rule in (_together, _kept):  # scaled, for instance, by what is no activation
+        tensors = [each for each in tensors if call.weight(each) is not None or call.origin(each) is not None]
+    elif rule is not _product and name not in _FORMS:
         return None
-    known = [weight for weight in map(call.weight, parts) if weight is not None]
-    if not known or len(known) < len(parts):
+    if not weights or len(weights) < len(tensors):
         return None
-    first, size = known[0], prod(call.out)
+    first, ids = weights[0], tuple(weight.id for weight in weights)
     if name == "expand":
         return Weight(first.id, (1,) * (len(call.out) - len(first.shape)) + first.shape)
-    if size > sum(prod(weight.shape) for weight in known):  # axes that repeat the same were made to be others
+    # What repeats along an axis must not become an axis like others.
+    if rule is not _product and size > sum(prod(weight.shape) for weight in weights):
         return None
-    if len(known) > 1:
-        return Weight(tuple(weight.id for weight in known), call.out)
+    if len(weights) > 1:
+        return Weight(ids, call.out)
     return Weight(first.id if size == prod(first.shape) else (first.id, repr(call.args[1:])), call.out)
 
 
@@ -212,11 +219,24 @@ def _product(call: Call) -> Axes:
     weight, place = call.weight(right), -1
     if weight is None:
         weight, place = call.weight(left), -2 if len(call.shape(right) or ()) > 1 else -1
-    if weight is None or len(weight.shape) < 2:
+    if weight is None:
+        return _mixed(call, left, right)
+    if len(weight.shape) < 2:
         return ()
     count, layers = len(call.out), () if call.name == "addbmm" else weight.shape[:-2]
     stacked = [count - len(weight.shape) + axis for axis, size in enumerate(layers) if size > 1]
     return (*stacked, count + place)
+
+
+def _mixed(call: Call, left: Any, right: Any) -> Axes:
+    """Rows that a matrix mixes, as a graph's does, have the units that they had."""
+    found = []
+    for operand, units, summed in ((left, -2, -1), (right, -1, -2)):
+        known, shape = call.origin(operand), call.shape(operand)
+        places = [axis - len(shape) for axis in known.axes] if known is not None and shape is not None else []
+        if places and places[-1] == units:
+            found.append(tuple(len(call.out) + place for place in places if place != summed))
+    return found[0] if len(found) == 1 else ()
 
 
 def _einsum(call: Call) -> Axes:
@@ -377,11 +397,11 @@ _NAMES: dict[Callable[[Call], Axes], str] = {
         "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d "
         "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
         "interpolate upsample pad local_response_norm normalize softmax log_softmax celu elu selu gelu silu mish softplus "
-        "logsigmoid tanhshrink rrelu abs neg exp log sqrt rsqrt square pow sin cos erf clamp_max masked_fill "
+        "logsigmoid tanhshrink rrelu abs neg exp log sqrt rsqrt square pow sin cos erf clamp_max masked_fill real imag "
         f"{_COPIES} requires_grad chunk split tensor_split narrow roll flip cumsum"
     ),
     _together: "add sub mul div true_divide truediv rsub radd rmul subtract multiply divide maximum minimum where lerp",
-    _product: "matmul linalg_matmul mm bmm mv addmm addmv addbmm baddbmm",
+    _product: "matmul linalg_matmul mm bmm mv addmm addmv addbmm baddbmm _sparse_mm _sparse_addmm smm hspmm",
     _einsum: "einsum",
     _reshaped: "view reshape flatten unflatten squeeze unsqueeze view_as reshape_as",
     _swapped: "transpose swapaxes swapdims t T mT adjoint",
