@@ -1011,6 +1011,44 @@ def test_a_learned_slope() -> None:
     compare(health.layers.values(), [truth + truth])
 
 
+def test_units_are_followed_through_what_imitates_quantization() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.act = nn.Linear(3, 4), nn.ReLU()
+            self.imitates = torch.ao.quantization.FakeQuantize()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.act(self.imitates(self.layer(x)))
+
+    network = Net()
+    with watch(network) as health:
+        for _ in range(3):
+            network(torch.randn(2, 3)).sum().backward()
+    assert [layer.units for layer in health.layers.values()] == [4]
+    assert health.report().notes == []
+
+
+def test_parameters_that_are_replaced_in_each_pass_are_those_of_one_layer() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(3, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(x @ self.weight)
+
+    network = Net()
+    with watch(network) as health:
+        for number in range(8):
+            if number % 2:
+                network.weight = nn.Parameter(torch.randn(3, 4))
+            values = {"weight": network.weight.detach()}
+            torch.func.functional_call(network, values if number < 4 else {}, torch.randn(2, 3))
+            torch.func.grad(lambda weight: torch.func.functional_call(network, weight, torch.randn(2, 3)).sum())(values)
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [16]
+
+
 def test_layers_that_are_not_there_yet() -> None:
     network = nn.Sequential(nn.LazyLinear(4), nn.ReLU(), nn.LazyLinear(2))
     with watch(network) as health:

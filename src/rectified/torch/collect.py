@@ -494,13 +494,13 @@ class Collector:
             self._uses[key] = use + 1
         if use < len(sites):
             site = sites[use]
-            are_others = bool(sources and site.sources) and site.sources.isdisjoint(sources)
-            if root is not None and not root.tells_sources and are_others:
-                self._tell_sources(root, sites)
-                return self._site(function, name, x, module, args, kwargs)
-            site.sources = site.sources or sources
             if root is not None:
                 site.ran_in = root.passes
+                if sources and site.sources.isdisjoint(sources):
+                    if root.own(site.sources) and not root.tells_sources:
+                        self._tell_sources(root, sites)
+                        return self._site(function, name, x, module, args, kwargs)
+                    site.sources = sources
             return site
         if activation_of(name, args, kwargs) is None:
             return None

@@ -228,7 +228,7 @@ class Network:
         root = self.module()
         if sources and self._parameters_listed_at != self.passes and root is not None:
             self._parameters_listed_at = self.passes
-            self._parameters = {id(parameter) for parameter in root.parameters()}
+            self._parameters = {id(each) for each in root.parameters() if isinstance(each, nn.Parameter)}
         return frozenset(source for source in sources if source[0] in self._parameters)
 
     def told_by(self, key: tuple[Any, ...], sources: frozenset[Any]) -> tuple[Any, ...]:

@@ -398,6 +398,7 @@ _NAMES: dict[Callable[[Call], Axes], str] = {
         "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
         "interpolate upsample pad local_response_norm normalize softmax log_softmax celu elu selu gelu silu mish softplus "
         "logsigmoid tanhshrink rrelu abs neg exp log sqrt rsqrt square pow sin cos erf clamp_max masked_fill real imag "
+        "fake_quantize_per_tensor_affine fake_quantize_per_channel_affine fused_moving_avg_obs_fake_quant "
         f"{_COPIES} requires_grad chunk split tensor_split narrow roll flip cumsum"
     ),
     _together: "add sub mul div true_divide truediv rsub radd rmul subtract multiply divide maximum minimum where lerp",
