@@ -171,6 +171,37 @@ class Attention(nn.Module):
         return F.relu(self.up(x))
 
 
+@pytest.mark.parametrize("learns", [True, False])
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize("function", [nn.ReLU(), F.relu], ids=["module", "function"])
+def test_parts_of_a_stack_that_run_one_by_one_are_told_apart(learns: bool, in_order: bool, function: Any) -> None:
+    seen: list[list[Tensor]] = [[] for _ in range(LAYERS)]
+
+    def one_by_one(x: Tensor, net: Any) -> Tensor:
+        total = torch.zeros(())
+        for layer in torch.randperm(LAYERS)[:2].sort().values.tolist() if in_order else torch.randperm(LAYERS)[:2].tolist():
+            y = torch.addmm(net.biases[layer], x, net.weights[layer])
+            seen[layer].append(y.detach())
+            total = total + function(y).sum()
+        return total
+
+    torch.manual_seed(0)
+    net = Stacked(one_by_one, lambda x: x)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.0)
+    with watch(net) as health:
+        for x in torch.randn(60, ROWS, INPUTS):
+            with torch.set_grad_enabled(learns):
+                y = net(x)
+            if learns:
+                y.backward()
+                optimizer.step()
+    found = {tuple(verdict.of(DEAD).tolist()): verdict for verdict in health.report().layers}
+    assert sorted(found) == [(0,), (1,), (2,), (3,)]
+    assert len(health.layers) == LAYERS
+    assert [found[layer,].history.total.samples for layer in range(LAYERS)] == [ROWS * len(each) for each in seen]
+    assert health.report().notes == []
+
+
 @pytest.mark.parametrize("function", [lambda x: x.softmax(-1), F.relu], ids=["softmax", "relu"])
 def test_attention_is_no_stack_of_layers(function: Any) -> None:
     net = Attention(function)
@@ -243,7 +274,7 @@ def test_another_number_of_stacked_layers_is_said() -> None:
 
 
 def test_what_repeats_along_an_axis_is_no_layer() -> None:
-    slots = Weight(0, (1, 3, 8))
+    slots = Weight((0,), (1, 3, 8))
     shapes = {"slots": (4, 3, 8), "x": (4, 8, 6)}
     call = Call("bmm", ("slots", "x"), {}, (4, 3, 6), {}.get, shapes.get, {"slots": slots}.get)
     assert origin_of(call).axes == (1,)

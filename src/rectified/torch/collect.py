@@ -549,8 +549,8 @@ class Collector:
             site.is_mixed |= root.was_blind
         root.tells_sources = root.needs_mode = True
         for known in (self._modules, self._sites):
-            for key in [key for key in root.keys if key in known]:
-                for site in known.pop(key):
+            for key in list(root.keys):
+                for site in known.pop(key, []):
                     told = root.told_by(key, site.sources)
                     sites = known.setdefault(told, [])
                     if site not in sites:

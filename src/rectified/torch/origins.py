@@ -51,7 +51,7 @@ class Origins:
         found = self._known.get(id(value))
         return found[1] if found is not None and found[0]() is value else None
 
-    def sources(self, value: Any) -> frozenset[Hashable]:
+    def sources(self, value: Any) -> frozenset[tuple[Hashable, ...]]:
         """The learned tensors behind a tensor, where they are known."""
         found = self.of(value)
         return found.sources if found is not None else frozenset()

@@ -28,19 +28,19 @@ class Origin(NamedTuple):
         The last is the axis of the units, those before it count the layers; empty where they are not known.
     activation : object
         The activation whose outputs these are as they were, if any.
-    sources : frozenset
+    sources : frozenset of tuple
         The learned tensors of the layers that it is made of, by what they are known.
     """
 
     axes: Axes = ()
     activation: Any = None
-    sources: frozenset[Hashable] = frozenset()
+    sources: frozenset[tuple[Hashable, ...]] = frozenset()
 
 
 class Weight(NamedTuple):
-    """A learned tensor, or a part of one: by what it is known, and its shape, where axes that repeat have a size of 1."""
+    """A learned tensor: its owner's ``id`` and which part it is; its shape, where axes that repeat have a size of 1."""
 
-    id: Hashable
+    id: tuple[Hashable, ...]
     shape: Shape
 
 
@@ -121,8 +121,8 @@ def weight_of(call: Call) -> Weight | None:
     if rule is not _product and size > sum(prod(weight.shape) for weight in weights):
         return None
     if len(weights) > 1:
-        return Weight(ids, call.out)
-    return Weight(first.id if size == prod(first.shape) else (first.id, repr(call.args[1:])), call.out)
+        return Weight((first.id[0], ids), call.out)
+    return Weight(first.id if size == prod(first.shape) else (*first.id, repr(call.args[1:])), call.out)
 
 
 def _plain(name: str) -> str:
@@ -131,7 +131,7 @@ def _plain(name: str) -> str:
     return name[1:] if name not in _RULES and name[:1] in ("i", "r") else name
 
 
-def _sources(call: Call) -> frozenset[Hashable]:
+def _sources(call: Call) -> frozenset[tuple[Hashable, ...]]:
     """The weights of a call, or those behind its arguments where it has none of its own."""
     given: list[Any] = []
     for argument in (*call.args, *call.kwargs.values()):
