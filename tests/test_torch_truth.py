@@ -1058,6 +1058,19 @@ def test_layers_that_are_not_there_yet() -> None:
     assert health.report().notes == []
 
 
+@pytest.mark.parametrize("size", [5, 8])
+def test_a_slope_for_each_channel_where_the_units_are_on_another_axis(size: int) -> None:
+    network = nn.Sequential(nn.Linear(3, 8), nn.PReLU(size))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    with watch(network) as health:
+        for _ in range(10):
+            network(torch.randn(2, size, 3)).sum().backward()
+            optimizer.step()
+    assert health.layers == {}
+    (note,) = health.report().notes
+    assert note.startswith("1: nothing tells which axis")
+
+
 def test_complex_numbers() -> None:
     layer = nn.Linear(3, 4, dtype=torch.complex64)
     network = nn.Module()

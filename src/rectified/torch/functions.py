@@ -54,7 +54,13 @@ def is_in_place(function: Any) -> bool:
     return name.partition(".")[0].endswith("_")
 
 
-_ALIASES = {"prelu": "leaky_relu", "_prelu_kernel": "leaky_relu", _RECURRENT: "relu", "expit": "sigmoid"}
+_ALIASES = {
+    "prelu": "leaky_relu",
+    "_prelu_kernel": "leaky_relu",
+    _RECURRENT: "relu",
+    "expit": "sigmoid",
+    "log_sigmoid": "logsigmoid",
+}
 NAMES: Mapping[str, str] = {
     **{name: name for name in catalogue.of("ridge") if hasattr(functional, name)},
     **_ALIASES,

@@ -96,6 +96,7 @@ class Site:
         self._activation = activation = self._now()
         self._parameters = _own_parameters(activation)
         self._is_learned = is_learned(activation)
+        self._has_channels = any(np.size(parameter.default) > 1 for parameter in activation.parameters.values())
         self.function = activation.name
         self.slopes = slopes_of(activation)
         self.family = id(self if self._is_learned else self.slopes)
@@ -120,8 +121,11 @@ class Site:
         return found
 
     def see_axes(self, axes: Axes, shape: Sequence[int]) -> None:
-        """Know which axes of an output of this shape count the units, unless that is known."""
-        if not self.axes:
+        """Know which axes of an output of this shape count the units, unless that is known.
+
+        What has a parameter for each channel has its channels on the second axis, and no other will do.
+        """
+        if not self.axes and (axes == (1,) or not self._has_channels):
             self.axes = axes
             layers = tuple(shape[axis] for axis in axes[:-1])
             self._stacked = prod(layers)
