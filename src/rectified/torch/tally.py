@@ -96,9 +96,9 @@ class Measure(NamedTuple):
         return cls(values, examples, total, magnitude, fired, low, high)
 
     @classmethod
-    def of_positive(cls, shape: Sequence[int], axis: int, total: Tensor, fired: Tensor) -> Measure:
-        """What was counted of batches of a rectifier's outputs, each of one shape, with the units on one axis."""
-        others = [size for other, size in enumerate(shape) if other != axis]
+    def of_positive(cls, shape: Sequence[int], axes: Axes, total: Tensor, fired: Tensor) -> Measure:
+        """What was counted of batches of a rectifier's outputs, each of one shape, with the units on some axes."""
+        others = [size for other, size in enumerate(shape) if other not in axes]
         return cls(prod(others), others[0] if others else 1, total, total, fired, (), ())
 
     @classmethod

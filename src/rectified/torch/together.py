@@ -50,6 +50,7 @@ class _Group:
     def __init__(self, site: Site, counters: list[Counter], *, is_output: bool) -> None:
         self._site, self._is_output = site, is_output
         self._axes = tuple(axis + 1 for axis in site.axes)
+        self._stacks = len(self._axes) - 1  # axes
         self._counters = counters
         self._measures = Measures(site.slopes, len(counters))
         self._form: tuple[torch.Size, torch.dtype] | None = None
@@ -67,7 +68,7 @@ class _Group:
             return False
         if self._places:
             place = self._places[self._waiting]
-            if not (_stacked(batches, place) if self._rows is None else counted_each(batches, self._site.axes[-1], *place)):
+            if not (_stacked(batches, place) if self._rows is None else self._count_each(batches, place)):
                 return False
             self._waiting += 1
             if self._waiting == len(self._places):
@@ -78,6 +79,11 @@ class _Group:
             self._first = step
         self._last = step
         return True
+
+    def _count_each(self, batches: list[Tensor], place: Any) -> bool:
+        if self._stacks:
+            batches = [layer for batch in batches for layer in batch.detach().flatten(0, self._stacks - 1).unbind()]
+        return counted_each(batches, self._site.axes[-1] - self._stacks, *place)
 
     def hand_out(self) -> None:
         """Give each layer what was counted of it."""
@@ -105,8 +111,10 @@ class _Group:
     def _make_room(self, like: Tensor) -> None:
         layers = len(self._counters)
         self._rows, self._room, self._places = None, None, ()
-        if self._is_output and len(self._axes) == 1 and can_count_each(like, self._site.slopes):
-            self._rows = np.empty((2, _MOST_STEPS, layers, self._units), np.float32)
+        are_first = self._site.axes[:-1] == tuple(range(self._stacks))
+        if self._is_output and are_first and can_count_each(like, self._site.slopes):
+            units = like.shape[self._site.axes[-1]]
+            self._rows = np.empty((2, _MOST_STEPS, layers * self._units // units, units), np.float32)
             self._places = list(zip(*self._rows, strict=True))
         elif layers > 1:
             steps = max(1, _MOST_ELEMENTS // (layers * like.numel()))
@@ -120,7 +128,7 @@ class _Group:
             self._waiting = 0
             if self._rows is not None:
                 total, fired = map(torch.from_numpy, self._rows.reshape(2, -1, self._units)[:, :rows].copy())
-                self._measures.add(Measure.of_positive(self._form[0], self._site.axes[-1], total, fired))
+                self._measures.add(Measure.of_positive(self._form[0], self._site.axes, total, fired))
             elif self._room is not None:
                 self._measure(self._room[:rows])
 
