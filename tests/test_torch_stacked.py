@@ -197,6 +197,7 @@ def test_parts_of_a_stack_that_run_one_by_one_are_told_apart(learns: bool, in_or
                 optimizer.step()
     found = {tuple(verdict.of(DEAD).tolist()): verdict for verdict in health.report().layers}
     assert sorted(found) == [(0,), (1,), (2,), (3,)]
+    assert {name[-10:] for name in health.layers} == {f"weights[{layer}]" for layer in range(LAYERS)}
     assert len(health.layers) == LAYERS
     assert [found[layer,].history.total.samples for layer in range(LAYERS)] == [ROWS * len(each) for each in seen]
     assert health.report().notes == []
@@ -274,7 +275,7 @@ def test_another_number_of_stacked_layers_is_said() -> None:
 
 
 def test_what_repeats_along_an_axis_is_no_layer() -> None:
-    slots = Weight((0,), (1, 3, 8))
+    slots = Weight((0, 0), (1, 3, 8))
     shapes = {"slots": (4, 3, 8), "x": (4, 8, 6)}
     call = Call("bmm", ("slots", "x"), {}, (4, 3, 6), {}.get, shapes.get, {"slots": slots}.get)
     assert origin_of(call).axes == (1,)

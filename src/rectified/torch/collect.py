@@ -528,6 +528,8 @@ class Collector:
                 path = f"{path}: {place_of(code, line)}" if path else place_of(code, line)
             else:
                 path = f"{path}.{exported}".strip(".")
+        if root is not None and root.tells_sources:
+            path += root.behind(sources)
         site = self.claim(path, name, args, kwargs)
         site.sources = sources
         site.again = call_again(function, args, kwargs)
@@ -547,6 +549,10 @@ class Collector:
         """Tell calls at one place apart by the weights behind them from now on, since they come in another order."""
         for site in mixed:
             site.is_mixed |= root.was_blind
+            name = site.name.partition(" (use ")[0] + root.behind(site.sources)
+            if site.name not in self.run.layers and name not in self._claimed:
+                site.name = name
+                self._claimed.add(name)
         root.tells_sources = root.needs_mode = True
         for known in (self._modules, self._sites):
             for key in list(root.keys):

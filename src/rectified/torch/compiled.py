@@ -229,7 +229,7 @@ class _Graph:
         self._code = _Code(collector, output.root_tx, collector.network_compiled(self._self), self._self)
         self._origins: dict[Any, Origin] = {}
         parameters = ((node, value) for node, value in self._inputs.items() if isinstance(value, nn.Parameter))
-        self._weights = {node: Weight((node,), tuple(value.shape)) for node, value in parameters}
+        self._weights = {node: Weight((node, 0), tuple(value.shape)) for node, value in parameters}
         self._uses: dict[tuple[str, str], int] = {}
 
     def see(self, node: Any) -> None:

@@ -231,6 +231,17 @@ class Network:
             self._parameters = {id(each) for each in root.parameters() if isinstance(each, nn.Parameter)}
         return frozenset(source for source in sources if source[0] in self._parameters)
 
+    def behind(self, sources: frozenset[Any]) -> str:
+        """What to add to the name of a call to tell the parameter behind it, where that is one."""
+        root = self.module()
+        if root is None or len(sources) != 1:
+            return ""
+        ((owner, offset, *parts),) = sources
+        name, parameter = next(named for named in root.named_parameters() if id(named[1]) == owner)
+        if parameter.ndim > 2 and not parts:  # the product was one with a matrix
+            parts = [offset // parameter.stride(0)]
+        return f" behind {name}{''.join(f'[{part}]' for part in parts)}"
+
     def told_by(self, key: tuple[Any, ...], sources: frozenset[Any]) -> tuple[Any, ...]:
         """A key of calls as one of those at its place that have the same weights behind them."""
         if not sources:

@@ -60,7 +60,7 @@ class Origins:
         """The origin of what a call returned."""
         call = Call(name, args, kwargs, _shape(out) or (), self.of, _shape, self._weight)
         weight = weight_of(call)
-        if weight is not None:
+        if weight is not None and self._weight(out) is None:  # a view is known by its base
             self._weights[id(out)] = weakref.ref(out), weight
         return origin_of(call)
 

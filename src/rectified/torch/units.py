@@ -121,8 +121,10 @@ def weight_of(call: Call) -> Weight | None:
     if rule is not _product and size > sum(prod(weight.shape) for weight in weights):
         return None
     if len(weights) > 1:
-        return Weight((first.id[0], ids), call.out)
-    return Weight(first.id if size == prod(first.shape) else (*first.id, repr(call.args[1:])), call.out)
+        return Weight((*first.id, ids[1:]), call.out)
+    rest = call.args[1:]
+    part = rest[0] if len(rest) == 1 and isinstance(rest[0], int) else repr(rest)
+    return Weight(first.id if size == prod(first.shape) else (*first.id, part), call.out)
 
 
 def _plain(name: str) -> str:
@@ -138,7 +140,8 @@ def _sources(call: Call) -> frozenset[tuple[Hashable, ...]]:
         given += argument if isinstance(argument, list | tuple) else [argument]
     given = [argument for argument in given if call.shape(argument) is not None]
     behind = [origin.sources for origin in map(call.origin, given) if origin is not None]
-    own = [weight.id for weight in map(call.weight, given) if weight is not None and len(weight.shape) > 1]
+    factors = given[1:] if "add" in call.name else given  # without a bias
+    own = [weight.id for weight in map(call.weight, factors) if weight is not None and len(weight.shape) > 1]
     return frozenset(own if own and _RULES.get(_plain(call.name)) in _MAKERS else ()) or frozenset().union(*behind)
 
 
