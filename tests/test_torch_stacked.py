@@ -341,3 +341,20 @@ def test_layers_whose_outputs_a_gate_adds_up_are_one() -> None:
         for _ in range(3):
             net(torch.randn(ROWS, INPUTS))
     assert [layer.units for layer in health.layers.values()] == [UNITS]
+
+
+def test_weights_that_rows_choose_are_no_stack() -> None:
+    for gathered in (
+        lambda net: net.weights[torch.randint(LAYERS, (ROWS,))],
+        lambda net: net.weights.mT[torch.randint(LAYERS, (ROWS,)), :, :].mT,
+        lambda net: net.weights[torch.randint(LAYERS, (ROWS,)), ..., None].squeeze(-1),
+        lambda net: net.weights.index_select(0, torch.randint(LAYERS, (ROWS,))),
+        lambda net: net.weights[:1].expand(ROWS, -1, -1).contiguous() * torch.rand(ROWS, 1, 1),
+    ):
+        net = Stacked(lambda x, net, gathered=gathered: torch.bmm(x[:, None], gathered(net)))
+        with watch(net) as health:
+            for _ in range(3):
+                net(torch.randn(ROWS, INPUTS))
+        assert health.layers == {}
+        (note,) = health.report().notes
+        assert "nothing tells which axis" in note

@@ -274,6 +274,21 @@ def test_an_exported_network_is_seen_by_its_names(kind: type[Network], way: str)
     assert found[1].report().notes == []
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_network_can_be_exported_meanwhile(strict: bool) -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    x = torch.randn(5, 3)
+    sizes = {"dynamic_shapes": ({0: torch.export.Dim("batch", min=2)},), "strict": strict}
+    without = torch.export.export(network, (x,), **sizes)
+    with watch(network) as health:
+        network(x)
+        with_ = torch.export.export(network, (x,), **sizes)
+        network(x)
+    assert str(without.graph) == str(with_.graph)
+    assert health.layers["1"].histories["train"].total.samples == 10
+
+
 @pytest.mark.parametrize("differs", ["name", "behaviour"])
 def test_where_the_compiler_is_another_it_says_that_compiled_code_was_not_seen(
     differs: str, monkeypatch: pytest.MonkeyPatch

@@ -12,8 +12,8 @@ when checkpointing repeats a part of the forward pass.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from threading import get_ident
 from typing import Any
 
@@ -179,6 +179,20 @@ class Collector:
             _global_forward_pre_hooks[self._entering], _global_forward_hooks[self._leaving] = self._enter, self._leave
             network._forward_hooks.pop(self._leaving, None)
             self._unhooked = None
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """See nothing for a while."""
+        hooks = [(_global_forward_pre_hooks, self._entering), (_global_forward_hooks, self._leaving)]
+        put_aside = [(there, number, there.pop(number)) for there, number in hooks if number in there]
+        was_on = self._mode_is_on
+        self._switch(False)
+        try:
+            yield
+        finally:
+            for there, number, hook in put_aside:
+                there[number] = hook
+            self._switch(was_on)
 
     # ---- steps -----------------------------------------------------------------------------------------------------------
 

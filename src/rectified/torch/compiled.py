@@ -15,6 +15,7 @@ import re
 import sys
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import wraps
 from itertools import count
 from math import prod
@@ -152,6 +153,7 @@ def watch_compiler(collector: Collector) -> _Watching:
     """
     _collectors.append(collector)
     after_import("torch._dynamo.output_graph", _patch)
+    after_import("torch.export._trace", _patch_export)
     _forget_graphs()
     return _Watching(collector)
 
@@ -193,6 +195,24 @@ def _patch(dynamo: ModuleType) -> None:
         return compile_graph(self, module, inputs, *rest, **options)
 
     graph_class.call_user_compiler = instrumented
+
+
+def _patch_export(trace: ModuleType) -> None:
+    export = getattr(trace, "_strict_export", None)
+    if export is None or hasattr(export, "__wrapped__"):
+        return
+
+    @wraps(export)
+    def export_unseen(*args: Any, **kwargs: Any) -> Any:
+        looking = _collectors.copy()
+        _collectors.clear()  # what is exported does not count
+        with ExitStack() as stack:
+            stack.callback(_collectors.extend, looking)
+            for collector in looking:  # modules with hooks can not be traced
+                stack.enter_context(collector.aside())
+            return export(*args, **kwargs)
+
+    trace._strict_export = export_unseen  # type: ignore[attr-defined]
 
 
 def instrument(collector: Collector, output: Any, module: Any, inputs: Any) -> None:

@@ -56,7 +56,7 @@ def watch_opaque(collector: Collector) -> Iterator[_Noticing]:
                 yield _Noticing(loader, method, notice_compiled)
 
 
-@lru_cache
+@lru_cache(maxsize=1024)
 def hides_activation(function: Any) -> bool:
     """Whether the name of a function says that it computes an activation beside other things.
 

@@ -103,28 +103,32 @@ def weight_of(call: Call) -> Weight | None:
     """What a call returns, where it is a learned tensor in another form, or several together; None for others."""
     name = _plain(call.name)
     rule, size = _RULES.get(name), prod(call.out)
-    tensors = [each for each in call.args if call.shape(each) is not None]
-    weights = [weight for weight in map(call.weight, tensors) if weight is not None]
-    if rule is _joined:
-        tensors = call.get(0, "tensors")
-        weights = [weight for weight in map(call.weight, tensors) if weight is not None]
-    elif rule in (_together, _kept):  # scaled, for instance, by what is no activation
-        tensors = [each for each in tensors if call.weight(each) is not None or call.origin(each) is not None]
-    elif rule is not _product and name not in _FORMS:
+    if rule not in (_joined, _together, _kept, _product) and name not in _FORMS:
         return None
+    tensors = _tensors(call)
+    if rule in (_together, _kept):  # scaled, for instance, by what is no activation
+        tensors = [each for each in tensors if call.weight(each) is not None or call.origin(each) is not None]
+    weights = [weight for weight in map(call.weight, tensors) if weight is not None]
     if not weights or len(weights) < len(tensors):
         return None
-    first, ids = weights[0], tuple(weight.id for weight in weights)
+    first, *others = weights
     if name == "expand":
         return Weight(first.id, (1,) * (len(call.out) - len(first.shape)) + first.shape)
     # What repeats along an axis must not become an axis like others.
     if rule is not _product and size > sum(prod(weight.shape) for weight in weights):
         return None
-    if len(weights) > 1:
-        return Weight((*first.id, ids[1:]), call.out)
-    rest = call.args[1:]
-    part = rest[0] if len(rest) == 1 and isinstance(rest[0], int) else repr(rest)
+    if others:
+        return Weight((*first.id, *(weight.id for weight in others)), call.out)
+    part = call.get(1, "") if isinstance(call.get(1, ""), int) else repr(call.args[1:])
     return Weight(first.id if size == prod(first.shape) else (*first.id, part), call.out)
+
+
+def _tensors(call: Call) -> list[Any]:
+    """What of the arguments are tensors, in lists too."""
+    given: list[Any] = []
+    for argument in (*call.args, *call.kwargs.values()):
+        given += argument if isinstance(argument, list | tuple) else [argument]
+    return [argument for argument in given if call.shape(argument) is not None]
 
 
 def _plain(name: str) -> str:
@@ -135,13 +139,10 @@ def _plain(name: str) -> str:
 
 def _sources(call: Call) -> frozenset[tuple[Hashable, ...]]:
     """The weights of a call, or those behind its arguments where it has none of its own."""
-    given: list[Any] = []
-    for argument in (*call.args, *call.kwargs.values()):
-        given += argument if isinstance(argument, list | tuple) else [argument]
-    given = [argument for argument in given if call.shape(argument) is not None]
-    behind = [origin.sources for origin in map(call.origin, given) if origin is not None]
-    factors = given[1:] if "add" in call.name else given  # without a bias
+    tensors = _tensors(call)
+    factors = tensors[1:] if "add" in call.name else tensors  # without a bias
     own = [weight.id for weight in map(call.weight, factors) if weight is not None and len(weight.shape) > 1]
+    behind = [origin.sources for origin in map(call.origin, tensors) if origin is not None]
     return frozenset(own if own and _RULES.get(_plain(call.name)) in _MAKERS else ()) or frozenset().union(*behind)
 
 
