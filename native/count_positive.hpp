@@ -40,6 +40,7 @@ class positive_counter {
 
         void add(const float *numbers) {
             __builtin_prefetch(numbers + ahead);
+#pragma GCC unroll 4  // or the sums would stay in memory
             for (int k = 0; k < parts; ++k) {
                 floats some;
                 __builtin_memcpy(&some, numbers + 4 * k, sizeof(some));
@@ -48,9 +49,16 @@ class positive_counter {
             }
         }
         void add_to(double *totals, double *counts, npy_intp step) const {
+            float totals_here[lanes];
+            int counts_here[lanes];
+#pragma GCC unroll 4
+            for (int k = 0; k < parts; ++k) {
+                __builtin_memcpy(totals_here + 4 * k, &total[k], sizeof(total[k]));
+                __builtin_memcpy(counts_here + 4 * k, &fired[k], sizeof(fired[k]));
+            }
             for (int lane = 0; lane < lanes; ++lane) {
-                totals[lane * step] += total[lane / 4][lane % 4];
-                counts[lane * step] += fired[lane / 4][lane % 4];
+                totals[lane * step] += totals_here[lane];
+                counts[lane * step] += counts_here[lane];
             }
         }
     };

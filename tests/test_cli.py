@@ -364,6 +364,23 @@ def test_a_full_disk_is_one_line(command: str) -> None:
     assert (ran.returncode, ran.stderr) == (1, "rectified: cannot write the output: No space left on device\n")
 
 
+@pytest.mark.parametrize(("closed", "gone"), [(">&-", "stdout"), ("2>&-", "stderr"), (">&- 2>&-", "stdout stderr")])
+def test_what_is_printed_to_a_closed_stream_is_gone_as_with_python(closed: str, gone: str, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("print('a word')")
+    for arguments, code, out, err in (
+        ("list", 0, True, ""),
+        ("values relu", 0, True, ""),
+        ("report", 1, False, "rectified: there is no data file .rectified: rectified run script.py writes one\n"),
+        ("run program.py", 0, True, "rectified: no activation was seen\n"),
+        ("report", 0, True, ""),
+    ):
+        command = f'"{sys.executable}" -m rectified {arguments} {closed}'
+        ran = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert ran.returncode == code
+        assert bool(ran.stdout) == (out and "stdout" not in gone)
+        assert ran.stderr == ("" if "stderr" in gone else err)
+
+
 def test_nothing_heavy_is_loaded_for_a_small_question() -> None:
     program = (
         "import sys; from rectified.cli import main; main(['values', 'relu']); "

@@ -92,6 +92,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+@torch.jit.script
+def scripted(x):
+    return torch.relu(x)
+
 class Part(nn.Module):
     def forward(self, x):
         if step < int(sys.argv[2]):
@@ -100,6 +104,8 @@ class Part(nn.Module):
             return F.relu("a word")
         if sys.argv[1] == "module":
             raise ValueError("no")
+        if sys.argv[1] == "script":
+            return scripted("a word")
         if sys.argv[1] == "several":
             errors = []
             for size in (7, 8):
@@ -130,7 +136,7 @@ for step in range(30):
 
 @pytest.mark.parametrize(
     ("place", "step"),
-    [("function", "0"), *((place, "20") for place in ("module", "function", "hook", "loss", "several"))],
+    [("function", "0"), *((place, "20") for place in ("module", "function", "script", "hook", "loss", "several"))],
 )
 def test_an_error_looks_as_with_python(place: str, step: str, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(ERRORS)

@@ -112,6 +112,44 @@ def test_a_network_compiled_by_inductor_learns_the_same(kind: type[Network]) -> 
     assert told(health.report(), DEAD) == planted(networks[1], "dead", len(health.layers))
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_code_that_is_compiled_in_place_counts_once(backend: str) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.act = nn.Linear(3, 4), nn.ReLU()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.ops.aten.relu.default(F.gelu(self.act(self.layer(x))))
+
+    found = []
+    for way in ("eager", "in place", "a function"):
+        torch._dynamo.reset()
+        network = Net()
+        run: Any = network
+        if way == "in place":
+            network.compile(backend=backend)
+        elif way == "a function":
+            run = torch.compile(lambda x, network=network: network(x), backend=backend)
+        with watch() as health:
+            for _ in range(6):
+                run(torch.randn(2, 3)).sum().backward()
+        found.append([(layer.function, layer.histories["train"].total.samples) for layer in health.layers.values()])
+        assert health.report().notes == []
+    assert found == [[("relu", 12), ("gelu", 12), ("relu", 12)]] * 3
+
+
+def test_a_graph_that_the_program_made_is_its_network() -> None:
+    network = built(Healthy)
+    network.tape = lambda name, x, *_: x
+    traced = torch.fx.symbolic_trace(network)
+    with watch() as health:
+        for _ in range(3):
+            traced(torch.randn(5, 8))
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [15, 15]
+
+
 def test_a_compiled_function_is_compiled_once() -> None:
     network = built(Convolutions)
     torch._dynamo.reset()
@@ -125,6 +163,10 @@ def test_a_compiled_function_is_compiled_once() -> None:
         16 * 4 * 30,
         16 * 30,
     ]
+
+
+def _silent(x: Tensor) -> Tensor:
+    return torch.relu(x)
 
 
 class Blocks(nn.Module):
@@ -232,6 +274,21 @@ def test_an_exported_network_is_seen_by_its_names(kind: type[Network], way: str)
     assert found[1].report().notes == []
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_network_can_be_exported_meanwhile(strict: bool) -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    x = torch.randn(5, 3)
+    sizes = {"dynamic_shapes": ({0: torch.export.Dim("batch", min=2)},), "strict": strict}
+    without = torch.export.export(network, (x,), **sizes)
+    with watch(network) as health:
+        network(x)
+        with_ = torch.export.export(network, (x,), **sizes)
+        network(x)
+    assert str(without.graph) == str(with_.graph)
+    assert health.layers["1"].histories["train"].total.samples == 10
+
+
 @pytest.mark.parametrize("differs", ["name", "behaviour"])
 def test_where_the_compiler_is_another_it_says_that_compiled_code_was_not_seen(
     differs: str, monkeypatch: pytest.MonkeyPatch
@@ -295,6 +352,19 @@ FUNCTIONS: list[tuple[str, Any, Any]] = [
     ("torch.tanh into another", lambda x: torch.tanh(x.detach(), out=torch.empty(0)), rf.tanh),
     ("torch.tanh into its input", lambda x: torch.tanh(x.detach(), out=x.detach()), rf.tanh),
     ("F.hardshrink", F.hardshrink, rf.hardshrink),
+    ("F.elu in place by its place", lambda x: F.elu(x, 0.5, True), rf.elu.bind(alpha=0.5)),
+    ("torch.special.expit", torch.special.expit, rf.sigmoid),
+    ("aten.relu", torch.ops.aten.relu, rf.relu),
+    ("aten.relu_", torch.ops.aten.relu_, rf.relu),
+    ("aten.relu.default", torch.ops.aten.relu.default, rf.relu),
+    ("aten.relu_.default", torch.ops.aten.relu_.default, rf.relu),
+    ("aten.gelu", lambda x: torch.ops.aten.gelu(x, approximate="tanh"), rf.gelu_tanh),
+    ("aten.clamp_min_", lambda x: torch.ops.aten.clamp_min_(x, 0), rf.relu),
+    ("aten.elu", lambda x: torch.ops.aten.elu(x, 0.5, 1, 1), rf.elu.bind(alpha=0.5)),
+    ("aten.elu as selu", lambda x: torch.ops.aten.elu(x, 1.6732632423543772, 1.0507009873554805), rf.selu),
+    ("_nn.silu_", torch._C._nn.silu_, rf.silu),
+    ("_nn.elu_", lambda x: torch._C._nn.elu_(x, 0.5), rf.elu.bind(alpha=0.5)),
+    ("_nn.hardtanh_", lambda x: torch._C._nn.hardtanh_(x, -0.5, 0.5), rf.hardtanh.bind(min_val=-0.5, max_val=0.5)),
     ("F.softshrink", lambda x: F.softshrink(x, 0.3), rf.softshrink.bind(lambd=0.3)),
     *(
         (f"F.{name}", getattr(F, name), rf.catalogue[name])
@@ -342,7 +412,7 @@ def test_a_value_fires_for_tensors_where_it_does_for_arrays(row: rf.Ridge, dtype
     x = torch.tensor(np.concatenate([-sizes, sizes, edges, *beside])).to(getattr(torch, dtype))
     x = x[x.isfinite()][None]  # a column for each value
     array = (x.float() if dtype == "bfloat16" else x).numpy()
-    found = Measure.of(x[None], torch.from_numpy(row(array))[None], 2, slopes).counted().evidence(row, slopes, (0, 0))
+    found = Measure.of(x[None], torch.from_numpy(row(array))[None], (2,), slopes).counted().evidence(row, slopes, (0, 0))
     expected = Evidence.of(row, array)
     np.testing.assert_array_equal(found.fired, expected.fired)
     np.testing.assert_array_equal(found.max_slope > 0, expected.fired)
@@ -813,6 +883,45 @@ def test_what_can_not_be_seen_is_said() -> None:
     assert "the functions inside RNNCell are not seen" in notes
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("kind", ["a function", "loaded", "an operator of its own", "fused", "AOTInductor"])
+def test_what_computes_where_nothing_can_be_seen_is_said(kind: str, tmp_path: Any) -> None:
+    layer = nn.Linear(3, 4)
+    scripted = torch.jit.script(nn.Sequential(nn.Linear(4, 2), nn.ReLU()))
+    torch.jit.save(scripted, tmp_path / "scripted.pt")
+    own = torch.library.Library("tests_of_rectified", "DEF")
+    own.define("silu_and_double(Tensor x) -> Tensor")
+    own.impl("silu_and_double", lambda x: 2 * torch.sigmoid(x) * x, "CompositeExplicitAutograd")
+    runs: Any = {
+        "a function": torch.jit.script(_silent),
+        "loaded": torch.jit.load(tmp_path / "scripted.pt"),
+        "an operator of its own": torch.ops.tests_of_rectified.silu_and_double,
+        "fused": lambda x: torch._addmm_activation(torch.zeros(2), x, torch.ones(4, 2)),
+        "AOTInductor": lambda x: torch._C._aoti.AOTIModelContainerRunnerCpu.run(None, [x]),
+    }
+    said = {"a function": "_silent: ", "an operator of its own": "silu_and_double", "fused": "_addmm_activation"}
+    run = runs[kind]
+    network = nn.Module()
+
+    def forward(x: Tensor) -> Tensor:
+        with suppress(TypeError):  # no library was compiled for this, which takes long
+            return run(layer(x))
+        return layer(x)
+
+    network.forward = forward  # type: ignore[method-assign]
+    call = torch._C.ScriptFunction.__call__
+    with watch() as health, torch.no_grad():
+        for _ in range(5):
+            network(torch.ones(2, 3))
+    (note,) = health.report().notes
+    assert "not seen" in note
+    assert said.get(kind, {"loaded": "torch.jit"}.get(kind, kind)) in note
+    assert torch._C.ScriptFunction.__call__ is call
+    with watch(layer) as health:
+        network(torch.ones(2, 3))
+    assert health.report().notes == []
+
+
 def test_data_parallel_without_devices_is_only_a_wrapper() -> None:
     network = built(Convolutions)
     with watch() as health:
@@ -915,6 +1024,76 @@ def test_a_learned_slope() -> None:
     inputs = network[0](x).detach().numpy()
     truth = Evidence.of(rf.leaky_relu.bind(slope=np.array([0.1, 0.2, 0.5], np.float32)[:, None]), inputs, 1)
     compare(health.layers.values(), [truth + truth])
+
+
+def test_units_are_followed_through_what_imitates_quantization() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.act = nn.Linear(3, 4), nn.ReLU()
+            self.imitates = torch.ao.quantization.FakeQuantize()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.act(self.imitates(self.layer(x)))
+
+    network = Net()
+    with watch(network) as health:
+        for _ in range(3):
+            network(torch.randn(2, 3)).sum().backward()
+    assert [layer.units for layer in health.layers.values()] == [4]
+    assert health.report().notes == []
+
+
+def test_parameters_that_are_replaced_in_each_pass_are_those_of_one_layer() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(3, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(x @ self.weight)
+
+    network = Net()
+    with watch(network) as health:
+        for number in range(8):
+            if number % 2:
+                network.weight = nn.Parameter(torch.randn(3, 4))
+            values = {"weight": network.weight.detach()}
+            torch.func.functional_call(network, values if number < 4 else {}, torch.randn(2, 3))
+            torch.func.grad(lambda weight: torch.func.functional_call(network, weight, torch.randn(2, 3)).sum())(values)
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [16]
+
+
+def test_layers_that_are_not_there_yet() -> None:
+    network = nn.Sequential(nn.LazyLinear(4), nn.ReLU(), nn.LazyLinear(2))
+    with watch(network) as health:
+        for _ in range(3):
+            network(torch.ones(2, 3))
+    assert [layer.units for layer in health.layers.values()] == [4]
+    assert health.report().notes == []
+
+
+@pytest.mark.parametrize("size", [5, 8])
+def test_a_slope_for_each_channel_where_the_units_are_on_another_axis(size: int) -> None:
+    network = nn.Sequential(nn.Linear(3, 8), nn.PReLU(size))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    with watch(network) as health:
+        for _ in range(10):
+            network(torch.randn(2, size, 3)).sum().backward()
+            optimizer.step()
+    assert health.layers == {}
+    (note,) = health.report().notes
+    assert note.startswith("1: nothing tells which axis")
+
+
+def test_complex_numbers() -> None:
+    layer = nn.Linear(3, 4, dtype=torch.complex64)
+    network = nn.Module()
+    network.forward = lambda x: F.relu(torch.tanh(layer(x.to(torch.complex64))).imag)  # type: ignore[method-assign]
+    with watch(network) as health:
+        for _ in range(3):
+            network(torch.ones(2, 3))
+    assert health.report().notes == ["tanh: what it did with complex numbers was not counted"]
 
 
 def test_a_second_network_of_the_same_id_is_another() -> None:
@@ -1125,11 +1304,14 @@ class Experts(nn.Module):
         for number, expert in enumerate(self.experts):
             rows = (self.chosen == number).nonzero().flatten()
             if len(rows):
-                y = x[rows] if self.after == "weights" else expert(x[rows])
+                y = x[rows] if self.after in ("weights", "computed", "bare") else expert(x[rows])
                 if self.after == "outside":
                     y = expert.down(self.act(y))
-                if self.after == "weights":
-                    y = expert.down(F.relu(F.linear(y, expert.up.weight, expert.up.bias)))
+                if self.after in ("weights", "computed"):
+                    weight = expert.up.weight if self.after == "weights" else torch.tril(expert.up.weight, 9)
+                    y = expert.down(F.relu(F.linear(y, weight, expert.up.bias)))
+                if self.after == "bare":
+                    y = expert.down(self.act(torch.addmm(expert.up.bias, y, 2 * expert.up.weight.t() / 2)))
                 out = out.index_add(0, rows, y)
                 self.seen[number].append(expert.up.weight.detach() @ x[rows].detach().T + expert.up.bias.detach()[:, None])
         return out
@@ -1137,7 +1319,15 @@ class Experts(nn.Module):
 
 @pytest.mark.parametrize("learns", [True, False])
 @pytest.mark.parametrize(
-    ("act", "after"), [(nn.ReLU, "inside"), (nn.ReLU, "function"), (nn.GELU, "inside"), (nn.ReLU, "outside")]
+    ("act", "after"),
+    [
+        (nn.ReLU, "inside"),
+        (nn.ReLU, "function"),
+        (nn.GELU, "inside"),
+        (nn.ReLU, "outside"),
+        (nn.ReLU, "weights"),
+        (nn.ReLU, "bare"),
+    ],
 )
 def test_experts_that_share_an_activation_are_counted_apart(act: type[nn.Module], after: str, learns: bool) -> None:
     torch.manual_seed(3)
@@ -1166,7 +1356,7 @@ def test_experts_that_share_an_activation_are_counted_apart(act: type[nn.Module]
 
 def test_experts_that_are_told_apart_by_their_order_alone_have_a_note() -> None:
     torch.manual_seed(3)
-    network = Experts(nn.ReLU(), "weights")
+    network = Experts(nn.ReLU(), "computed")
     with watch(network) as health:
         for _ in range(40):
             network.chosen = torch.randint(4, (3,))

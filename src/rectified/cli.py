@@ -21,7 +21,7 @@ import numpy as np
 from rectified.activation import Activation, Ridge
 from rectified.catalogue import catalogue
 from rectified.config import __version__
-from rectified.mistake import Mistake
+from rectified.mistake import Mistake, complain
 
 try:
     import typer
@@ -70,12 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, or 2 after a mistake of the user, or 1 where a data file is to blame. One line on stderr explains.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and given[:1] != ["run"]:
+    for name in () if given[:1] == ["run"] else ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # it was closed
+            setattr(sys, name, io.StringIO())
+        elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without µ shows ?
     try:
         code = app(given or ["--help"], prog_name="rectified", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError as error:
         if error.filename is not None:  # not about the output
             raise
@@ -105,7 +109,7 @@ def _run_program(program: Callable[[], int]) -> int:
 def _refuse(message: str, code: int = 2) -> int:
     from rectified.health.text import printable
 
-    print("rectified:", printable(" ".join(message.split())), file=sys.stderr)
+    complain(printable(" ".join(message.split())))
     return code
 
 

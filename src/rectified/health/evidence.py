@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -153,6 +154,32 @@ class Evidence:
             gradients,
             self.examples,
         )
+
+    def parts(self, count: int, gradient_squares: Sequence[float] = (), gradients: int = 0) -> list[Evidence]:
+        """The evidence of each of some layers, whose units follow one another.
+
+        Parameters
+        ----------
+        count : int
+            How many layers these are.
+        gradient_squares, gradients
+            For each layer the sum of squares, and of how many batches these are.
+
+        Returns
+        -------
+        list of Evidence
+
+        Examples
+        --------
+        >>> import rectified as rf
+        >>> [part.fired.tolist() for part in Evidence.of(rf.relu, [[-1.0, 2.0, 3.0, 4.0]]).parts(2)]
+        [[0, 1], [1, 1]]
+        """
+        units = self.units // count
+        squares = gradient_squares or [0.0] * count
+        return [
+            self.part(slice(place * units, (place + 1) * units), square, gradients) for place, square in enumerate(squares)
+        ]
 
     def __add__(self, other: Evidence) -> Evidence:
         if self.units != other.units:

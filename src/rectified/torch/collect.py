@@ -12,15 +12,14 @@ when checkpointing repeats a part of the forward pass.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from threading import get_ident
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._C import _len_torch_function_stack, _pop_torch_function_stack, _push_on_torch_function_stack
-from torch._ops import OpOverload
 from torch.nn.modules.module import (
     _global_forward_hooks,
     _global_forward_pre_hooks,
@@ -31,14 +30,14 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.overrides import TorchFunctionMode
 
 from rectified.health.record import Run
-from rectified.torch.exported import is_exported, name_in_graph
-from rectified.torch.functions import FUNCTIONS, activation_of, call_again, is_in_place, output_of
+from rectified.torch.exported import is_compiled, name_in_graph
+from rectified.torch.functions import FUNCTIONS, activation_of, call_again, is_in_place, output_of, plain_name
 from rectified.torch.kinds import kind_of, unseen_in, unwrapped
 from rectified.torch.network import Draft, Network, Plan
+from rectified.torch.opaque import hides_activation, watch_opaque
 from rectified.torch.origins import Origins
 from rectified.torch.site import Site, caller, is_activation, place_of
 from rectified.torch.together import Together
-from rectified.torch.units import Origin
 
 _LOOKS = 3  # forward passes of a network, and steps, in which the mode is on at first
 _LOOK_AGAIN = 256  # forward passes later at the latest
@@ -105,7 +104,7 @@ class Collector:
         self._hidden: nn.Module | None = None
         self._kinds: dict[type, str] = {}
 
-        self._modules: dict[tuple[int, int, int], list[Site]] = {}
+        self._modules: dict[tuple[Any, ...], list[Site]] = {}
         self._sites: dict[tuple[Any, ...], list[Site]] = {}
         self._named: dict[str, Site] = {}
         self._claimed: set[str] = set()
@@ -125,6 +124,7 @@ class Collector:
             register_optimizer_step_pre_hook(self._before_step),
             register_optimizer_step_post_hook(self._after_step),
             watch_compiler(self),
+            *watch_opaque(self),
         ]
         self._entering, self._leaving = (handle.id for handle in self._handles[:2])
         self._switch(True)
@@ -142,7 +142,7 @@ class Collector:
         with torch._C.DisableTorchFunction():  # what the counters call is no part of the program
             self._together.hand_out()
             for site in self._named.values():
-                if site.axis is None:
+                if not site.axes:
                     self.note(_unknown(site))
                 else:
                     if self.run.notes and _unknown(site) in self.run.notes:  # it was told later
@@ -154,6 +154,12 @@ class Collector:
         """Say, once, what could not be seen."""
         if text not in self.run.notes:
             self.run.notes.append(text)
+
+    def note_unseen(self, text: str, module: nn.Module | None = None) -> None:
+        """The same of what runs now, if it is looked at: of a module that begins, or of a call."""
+        is_wanted = self._only is None or self._root is not None or (module is not None and unwrapped(module) is self._only)
+        if is_wanted and self._skipped is None and not torch.compiler.is_compiling():
+            self.note(text)
 
     def _switch(self, on: bool) -> None:
         if on is not self._mode_is_on and self._mode.switch(on):
@@ -173,6 +179,20 @@ class Collector:
             _global_forward_pre_hooks[self._entering], _global_forward_hooks[self._leaving] = self._enter, self._leave
             network._forward_hooks.pop(self._leaving, None)
             self._unhooked = None
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """See nothing for a while."""
+        hooks = [(_global_forward_pre_hooks, self._entering), (_global_forward_hooks, self._leaving)]
+        put_aside = [(there, number, there.pop(number)) for there, number in hooks if number in there]
+        was_on = self._mode_is_on
+        self._switch(False)
+        try:
+            yield
+        finally:
+            for there, number, hook in put_aside:
+                there[number] = hook
+            self._switch(was_on)
 
     # ---- steps -----------------------------------------------------------------------------------------------------------
 
@@ -234,8 +254,13 @@ class Collector:
             kind = self._kinds[type(module)] = kind_of(module)
         if kind:
             self._special(kind, module)
-        if kind not in ("compiled", "wrapper", "threads", "script") and (stack or self._begin(module)):
-            self._push(module)
+        if kind in ("compiled", "wrapper", "threads", "script"):
+            return
+        if not stack:
+            if not self._begin(module):
+                return
+            self.origins.inputs = {id(argument) for argument in args if isinstance(argument, Tensor)}
+        self._push(module)
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         if torch.compiler.is_compiling() or get_ident() != self._thread:
@@ -302,9 +327,10 @@ class Collector:
             self._is_everywhere = self._stays_everywhere
         self._root = root
         self._uses.clear()
-        self.is_tracking = is_look or self._step < self._settles_at
+        self.is_tracking = is_look or self._step < self._settles_at or root.tells_sources
         has_graph = torch.is_grad_enabled() and not _is_transformed()
         plan = root.plans[module.training] if has_graph else None
+        root.was_blind |= plan is None and not self.is_tracking
         self._needs_mode = root.needs_mode and plan is None
         self._switch((is_look or self._needs_mode or self._is_everywhere) and self._hidden is None)
         if not self._mode_is_on and self._hidden is None:
@@ -347,18 +373,20 @@ class Collector:
         path = self._root.path(module) if self._root else ""
         where = path or type(module).__name__
         if kind == "script":
-            self.note(f"{where}: what runs in torch.jit was not seen")
+            self.note_unseen(f"{where}: what runs in torch.jit was not seen", module)
         elif kind == "threads" and len(getattr(module, "device_ids", ())) > 1:
-            self.note(f"{where}: what DataParallel runs in threads was not seen; DistributedDataParallel is")
+            self.note_unseen(f"{where}: what DataParallel runs in threads was not seen; DistributedDataParallel is", module)
         elif kind == "recurrent":
             unseen = unseen_in(module)
             if unseen:
-                self.note(f"{where}: {unseen}")
+                self.note_unseen(f"{where}: {unseen}", module)
         elif kind == "compiled":
             self._hide(module)
         elif kind in ("fused", "attention") and not module.training and not _needs_gradients(module):
             if kind == "fused" and self._hidden is None:
-                self.note(f"{where}: in eval mode without gradients it takes PyTorch's fused path, where nothing was seen")
+                self.note_unseen(
+                    f"{where}: in eval mode without gradients it takes PyTorch's fused path, where nothing was seen", module
+                )
             self._hide(module)
 
     def _hide(self, module: nn.Module) -> None:
@@ -414,10 +442,10 @@ class Collector:
         result = function(*args, **kwargs)
         y = output_of(name, result)
         if self.is_tracking:
-            axis = self.origins.of_result(name, args, kwargs, y).axis
-            if site.axis is None:
-                site.axis = axis
-            self.origins.remember(y, Origin(axis, site))
+            origin = self.origins.of_result(name, args, kwargs, y)
+            if origin.axes:
+                site.see_axes(origin.axes, y.shape)
+            self.origins.remember(y, origin._replace(activation=site))
         owner = module if module is not None or not stack else stack[0]
         training = torch.is_grad_enabled() if owner is None else owner.training
         if self._see(site, x, y, training) and self._draft is not None and owner is not None:
@@ -437,6 +465,12 @@ class Collector:
             y.register_hook(counter.see_gradient)  # type: ignore[no-untyped-call]
         return True
 
+    def follow(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make a call of what is no activation, and know where its result comes from."""
+        if hides_activation(function) and not gradients_are_computed():
+            self.note_unseen(f"what {plain_name(function)} computes beside other things was not seen")
+        return self.origins.follow(function, args, kwargs)
+
     def _owner(self) -> nn.Module | None:
         """The innermost module that runs and is a part of a network; None for an activation by itself."""
         root, stack = self._root, self._stack
@@ -455,23 +489,52 @@ class Collector:
         if module is not None and is_activation(module):
             code = None
             key, outer = self._key(module, place - 1), stack[place - 1]
-            sites = self._modules.setdefault(key, [])
+            known = self._modules
         else:
             frame = caller()
             code, line = frame.f_code, frame.f_lineno
             owner = module if module is not None or not stack else stack[0]
             key = id(owner), code, frame.f_lasti, id(self._before[place]) if stack else 0
-            sites = self._sites.setdefault(key, [])
+            known = self._sites
+        root, sources = self._root, frozenset[Any]()
+        if root is not None and self.is_tracking:
+            sources = root.own(self.origins.sources(x))
+        if root is not None and root.tells_sources:
+            key = root.told_by(key, sources)
+        sites = known.setdefault(key, [])
         use = 0
         if module is not None:
             use = min(self._uses.get(key, 0), _MOST_USES - 1)
             self._uses[key] = use + 1
         if use < len(sites):
-            return sites[use]
-        if not x.is_floating_point() or activation_of(name, args, kwargs) is None:
+            site = sites[use]
+            if root is not None:
+                site.ran_in = root.passes
+                if sources and site.sources.isdisjoint(sources):
+                    if root.own(site.sources) and not root.tells_sources:
+                        self._tell_sources(root, sites)
+                        return self._site(function, name, x, module, args, kwargs)
+                    site.sources = sources
+            return site
+        if activation_of(name, args, kwargs) is None:
             return None
-        if isinstance(function, OpOverload) and not is_exported(module):  # compiled code, which counts for itself
+        if not x.is_floating_point():
+            if x.is_complex():
+                self.note_unseen(f"{name}: what it did with complex numbers was not counted")
             return None
+        if code is not None and is_compiled(function, module, code):  # it counts for itself
+            return None
+        if not self.is_tracking:  # look where the units are the next time
+            self._settles_at = self._step + 2
+            if root is not None:
+                root.look_again()
+                return None
+        if root is not None:
+            root.keys.append(key)
+            again = root.ran_before(key[:-1], sources)
+            if again is not None:
+                sites.append(again)
+                return again
         path = self.path(module, outer=outer)
         if code is not None:
             exported = name_in_graph(module, code, line)
@@ -479,7 +542,10 @@ class Collector:
                 path = f"{path}: {place_of(code, line)}" if path else place_of(code, line)
             else:
                 path = f"{path}.{exported}".strip(".")
+        if root is not None and root.tells_sources:
+            path += root.behind(sources)
         site = self.claim(path, name, args, kwargs)
+        site.sources = sources
         site.again = call_again(function, args, kwargs)
         is_marked = bool(kwargs.get("inplace")) or kwargs.get("out") is not None or any(each is True for each in args)
         overwrites = is_marked or is_in_place(function)
@@ -488,14 +554,29 @@ class Collector:
         sites.append(site)
         if module is None:
             self._stays_everywhere = self._is_everywhere = True
-        elif self._root is not None:
-            self._root.keys.append(key)
-            self._root.needs_mode |= site.needs_mode
-        if not self.is_tracking:  # look where the units are the next time
-            self._settles_at = self._step + 2
-            if self._root is not None:
-                self._root.look_again()
+        elif root is not None:
+            root.needs_mode |= site.needs_mode
+            root.add(key[:-1], site)
         return site
+
+    def _tell_sources(self, root: Network, mixed: list[Site]) -> None:
+        """Tell calls at one place apart by the weights behind them from now on, since they come in another order."""
+        for site in mixed:
+            site.is_mixed |= root.was_blind
+            name = site.name.partition(" (use ")[0] + root.behind(site.sources)
+            if site.name not in self.run.layers and name not in self._claimed:
+                site.name = name
+                self._claimed.add(name)
+        root.tells_sources = root.needs_mode = True
+        for known in (self._modules, self._sites):
+            for key in list(root.keys):
+                for site in known.pop(key, []):
+                    told = root.told_by(key, site.sources)
+                    sites = known.setdefault(told, [])
+                    if site not in sites:
+                        sites.append(site)
+                    root.keys.append(told)
+        self._uses.clear()
 
     def path(self, module: nn.Module | None, root: Network | None = None, outer: nn.Module | None = None) -> str:
         """Where a module that another calls is in the network. Names of a second network begin with its class."""
@@ -580,7 +661,7 @@ class _FunctionMode(TorchFunctionMode):
         if name is not None:
             return self._collector.observe(func, name, args, kwargs or {})
         if self._collector.is_tracking:
-            return self._collector.origins.follow(func, args, kwargs or {})
+            return self._collector.follow(func, args, kwargs or {})
         return func(*args, **kwargs) if kwargs else func(*args)
 
 

@@ -14,9 +14,11 @@ import operator
 import re
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import wraps
 from itertools import count
+from math import prod
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +30,14 @@ from rectified.torch.imports import after_import
 from rectified.torch.site import Site, is_activation, traced_caller
 from rectified.torch.slopes import Slopes
 from rectified.torch.tally import Measure, Tally
-from rectified.torch.units import Call, Origin, origin_of
+from rectified.torch.units import Axes, Call, Origin, Weight, origin_of, weight_of
 
 if TYPE_CHECKING:
     from rectified.torch.collect import Collector
     from rectified.torch.network import Network
 
 _library: Any = torch.library.Library("rectified", "DEF")  # type: ignore[no-untyped-call]
-_library.define("count(Tensor(a!) sums, Tensor(b!) low, Tensor(c!) high, Tensor x, Tensor y, int axis, int place) -> ()")
+_library.define("count(Tensor(a!) sums, Tensor(b!) low, Tensor(c!) high, Tensor x, Tensor y, int[] axes, int place) -> ()")
 _places: dict[int, _Place] = {}  # while their collectors look
 _numbers = count()
 _collectors: list[Collector] = []
@@ -98,7 +100,7 @@ class _Place:
         self._passes += 1
         return self._code.collector.is_left_out(None if self._code.mode == "train" else self._passes)
 
-    def running(self, y: Tensor, axis: int) -> _Place | None:
+    def running(self, y: Tensor, axes: Axes) -> _Place | None:
         """The place in the module that runs."""
         module = self._code.another()
         if module is None:
@@ -107,18 +109,18 @@ class _Place:
             site, other = self._among(module), _Place(self._code, self.slopes, self._among)
             self._others[module] = None if site is None else other
             if site is not None:
-                site.axis = axis
-                other.tally = Tally.new(y.shape[axis], self.slopes, y.dtype, y.device)
+                site.see_axes(axes, y.shape)
+                other.tally = Tally.new(prod(y.shape[axis] for axis in axes), self.slopes, y.dtype, y.device)
                 site.tallies.append((self._code.mode, other.tally))
         return self._others[module]
 
 
-def _count(sums: Tensor, low: Tensor, high: Tensor, x: Tensor, y: Tensor, axis: int, place: int) -> None:
+def _count(sums: Tensor, low: Tensor, high: Tensor, x: Tensor, y: Tensor, axes: Sequence[int], place: int) -> None:
     known = _places.get(place)
-    here = None if known is None else known.running(y, axis)
+    here = None if known is None else known.running(y, tuple(axes))
     if here is not None and not here.is_left_out():
         x, y = x.detach().unsqueeze(0), y.detach().unsqueeze(0)
-        (here.tally or Tally(sums, low, high)).add(Measure.of(x, y, axis + 1, here.slopes))
+        (here.tally or Tally(sums, low, high)).add(Measure.of(x, y, tuple(axis + 1 for axis in axes), here.slopes))
 
 
 _library.impl("count", _count, "CompositeExplicitAutograd")
@@ -151,6 +153,7 @@ def watch_compiler(collector: Collector) -> _Watching:
     """
     _collectors.append(collector)
     after_import("torch._dynamo.output_graph", _patch)
+    after_import("torch.export._trace", _patch_export)
     _forget_graphs()
     return _Watching(collector)
 
@@ -194,6 +197,24 @@ def _patch(dynamo: ModuleType) -> None:
     graph_class.call_user_compiler = instrumented
 
 
+def _patch_export(trace: ModuleType) -> None:
+    export = getattr(trace, "_strict_export", None)
+    if export is None or hasattr(export, "__wrapped__"):
+        return
+
+    @wraps(export)
+    def export_unseen(*args: Any, **kwargs: Any) -> Any:
+        looking = _collectors.copy()
+        _collectors.clear()  # what is exported does not count
+        with ExitStack() as stack:
+            stack.callback(_collectors.extend, looking)
+            for collector in looking:  # modules with hooks can not be traced
+                stack.enter_context(collector.aside())
+            return export(*args, **kwargs)
+
+    trace._strict_export = export_unseen  # type: ignore[attr-defined]
+
+
 def instrument(collector: Collector, output: Any, module: Any, inputs: Any) -> None:
     """Make counting a part of a graph.
 
@@ -227,7 +248,8 @@ class _Graph:
         self._self = local.get("self", next((value for value in local.values() if isinstance(value, nn.Module)), None))
         self._code = _Code(collector, output.root_tx, collector.network_compiled(self._self), self._self)
         self._origins: dict[Any, Origin] = {}
-        self._weights = {node for node, value in self._inputs.items() if isinstance(value, nn.Parameter)}
+        parameters = ((node, value) for node, value in self._inputs.items() if isinstance(value, nn.Parameter))
+        self._weights = {node: Weight((node, 0), tuple(value.shape)) for node, value in parameters}
         self._uses: dict[tuple[str, str], int] = {}
 
     def see(self, node: Any) -> None:
@@ -235,7 +257,7 @@ class _Graph:
             self._collector.note("what is checkpointed inside of compiled code was not seen")
         if node.op not in ("call_function", "call_method"):
             return
-        name = FUNCTIONS.get(node.target) or plain_name(node.target)
+        name = FUNCTIONS.get(node.target) or plain_name(node.args[1] if node.target is getattr else node.target)
         kwargs = dict(node.kwargs)
         out = _value(node)
         first = out[0] if isinstance(out, tuple | list) and out else out
@@ -243,19 +265,20 @@ class _Graph:
         if node.target is operator.getitem and isinstance(_value(node.args[0]), tuple | list):
             origin = self._origins.get(node.args[0])
         else:
-            origin = origin_of(
-                Call(name, node.args, kwargs, shape, self._origins.get, self._shape, self._weights.__contains__)
-            )
-        if name in ("t", "T", "mT", "transpose", "detach", "to") and node.args[:1] and node.args[0] in self._weights:
-            self._weights.add(node)
+            call = Call(name, node.args, kwargs, shape, self._origins.get, self._shape, self._weights.get)
+            origin, weight = origin_of(call), weight_of(call)
+            if weight is not None:
+                self._weights[node] = weight
         is_activation_call = node.target in FUNCTIONS or (node.op == "call_method" and name in FUNCTIONS.values())
         if is_activation_call and isinstance(out, Tensor) and out.is_floating_point():
             site, among = self._site(node, name, kwargs)
             if site is not None:
-                site.axis = origin.axis if site.axis is None and origin else site.axis
-                if site.axis is not None:
-                    self._insert(node, site, site.axis, among)
-                origin = Origin(site.axis, site)
+                origin = origin or Origin()
+                if origin.axes:
+                    site.see_axes(origin.axes, shape)
+                if site.axes:
+                    self._insert(node, site, site.axes, among)
+                origin = origin._replace(axes=site.axes, activation=site)
         if origin is not None:
             self._origins[node] = origin
 
@@ -290,12 +313,12 @@ class _Graph:
 
         return site(path, given, collector.named if code.is_wanted else Site), among
 
-    def _insert(self, node: Any, site: Site, axis: int, among: Callable[[nn.Module], Site | None]) -> None:
+    def _insert(self, node: Any, site: Site, axes: Axes, among: Callable[[nn.Module], Site | None]) -> None:
         from torch._dynamo.source import ConstantSource
 
         graph, module = self._module.graph, self._module
         like = _value(node)
-        units = _sizes(like)[axis]
+        units = prod(_sizes(like)[axis] for axis in axes)
         tally = Tally.new(units, site.slopes, like.dtype, like.device)
         site.tallies.append((self._code.mode, tally))
         number = next(_numbers)
@@ -316,7 +339,7 @@ class _Graph:
                 module.register_buffer(name, tensor)
                 self._sources[name] = ConstantSource(name)
                 counters.append(graph.get_attr(name))
-        counting.args = (*counters, x, y, axis, number)
+        counting.args = (*counters, x, y, axes, number)
 
     def _shape(self, value: Any) -> tuple[int, ...] | None:
         found = _value(value)

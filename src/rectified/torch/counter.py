@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
-from math import isfinite
 from operator import add
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence
 from rectified.torch.slopes import Slopes
-from rectified.torch.tally import Measure, Measures
+from rectified.torch.tally import Measure, Measures, norms
+from rectified.torch.units import Axes
 
 _MOST_ELEMENTS = 2**17  # that wait
 _MOST_BATCHES = 64
@@ -26,8 +27,10 @@ class Counter:
     ----------
     slopes : Slopes
         Of the layer's function.
-    axis : int
+    axes : tuple of int
         Of the units.
+    layers : int
+        How many layers these are of.
     again : callable
         Gives the outputs of other inputs.
 
@@ -37,13 +40,14 @@ class Counter:
         Whether batches were left out because they had another number of units.
     """
 
-    def __init__(self, slopes: Slopes, axis: int, again: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, slopes: Slopes, axes: Axes, layers: int, again: Callable[[Tensor], Tensor]) -> None:
         self._slopes = slopes
         self._is_told_by_output = slopes.idempotent
-        self._axis = axis
+        self._axes, self._layers = axes, layers
+        self._axes_behind_batches = tuple(axis + 1 for axis in axes)
         self._again = again
         self.units_changed = False
-        self._units: int | None = None
+        self._units: list[int] | None = None
         self._form: tuple[torch.Size, torch.dtype] | None = None
         self._most = 1  # batches that wait
         self._places: Sequence[Tensor] = ()
@@ -63,7 +67,7 @@ class Counter:
             self._first = step
         self._last = step
         if self._most == 1:
-            self._measures.add(Measure.of(kept.unsqueeze(0), y.detach().unsqueeze(0), self._axis + 1, self._slopes))
+            self._measure(kept.unsqueeze(0), y.detach().unsqueeze(0))
             return
         if self._room is None:
             with torch.inference_mode(False):  # or it could not change outside of it
@@ -76,10 +80,11 @@ class Counter:
 
     def add(self, evidence: Evidence, units: slice) -> None:
         """Count what was counted elsewhere, where the layer has some of the units."""
-        self._elsewhere.append(evidence.part(units, *self._taken_gradients()))
+        self._elsewhere.append(evidence.part(units))
 
-    def fits(self, units: int) -> bool:
+    def fits(self, batch: Tensor) -> bool:
         """Whether a batch has as many units as those before."""
+        units = [batch.shape[axis] for axis in self._axes if axis < batch.ndim]
         if self._units is None:
             self._units = units
         self.units_changed |= self._units != units
@@ -88,33 +93,31 @@ class Counter:
     def see_gradient(self, gradient: Tensor | None) -> None:
         """Count the gradient of the loss by the output."""
         if gradient is not None:
-            self._gradients.append(torch.linalg.vector_norm(gradient.detach().float()))
+            self._gradients.append(norms(gradient.detach(), self._axes, self._layers))
 
     def see_gradients(self, gradients: Sequence[Tensor | None]) -> None:
         """The same, for a node of autograd's graph."""
         self.see_gradient(gradients[0])
 
-    def evidence(self, activation: Ridge) -> Evidence | None:
-        """What was counted since the last time; None for nothing. Only here the device is waited for."""
+    def evidence(self, activation: Ridge) -> list[Evidence]:
+        """What was counted of each layer since the last time, if anything. Only here the device is waited for."""
         found, self._elsewhere = self._elsewhere, []
         if self._first >= 0:
             self._measure_waiting()
             counted = self._measures.take()
             if counted is not None:
-                steps = self._first, self._last
-                found.append(counted.evidence(activation, self._slopes, steps, *self._taken_gradients()))
+                found.append(counted.evidence(activation, self._slopes, (self._first, self._last)))
             self._first = -1
-        return reduce(add, found) if found else None
-
-    def _taken_gradients(self) -> tuple[float, int]:
-        """The sum of the squares that were seen, and how many they are; they are seen once."""
+        if not found:
+            return []
         gradients, self._gradients = self._gradients, []
-        squares = [norm**2 for norm in map(float, gradients) if isfinite(norm)]
-        return sum(squares), len(squares)
+        squares = np.array([norm.tolist() for norm in gradients], float).reshape(-1, self._layers) ** 2
+        squares = squares[np.isfinite(squares).all(1)]
+        return reduce(add, found).parts(self._layers, squares.sum(0).tolist(), len(squares))
 
     def _has_room(self, like: Tensor) -> bool:
         """Make room for batches like this one to wait in, none for large ones. Whether it has the units of those before."""
-        if not like.is_floating_point() or not self.fits(like.shape[self._axis] if like.dim() > self._axis else -1):
+        if not like.is_floating_point() or not self.fits(like):
             return False
         self._measure_waiting()
         self._form = like.shape, like.dtype
@@ -127,4 +130,7 @@ class Counter:
             x = self._room[: self._waiting]
             self._waiting = 0
             y = x if self._is_told_by_output else self._again(x.flatten(0, 1)).view_as(x)
-            self._measures.add(Measure.of(x, y, self._axis + 1, self._slopes))
+            self._measure(x, y)
+
+    def _measure(self, x: Tensor, y: Tensor) -> None:
+        self._measures.add(Measure.of(x, y, self._axes_behind_batches, self._slopes))

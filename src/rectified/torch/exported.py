@@ -8,14 +8,18 @@ from types import CodeType
 from typing import Any
 
 from torch import nn
+from torch._ops import OpOverload
 from torch.fx import GraphModule
 
 from rectified.torch.site import traced_caller
 
 
-def is_exported(module: nn.Module | None) -> bool:
-    """Whether a module was made by torch.export."""
-    return any(cls.__module__.startswith("torch.export") for cls in type(module).__mro__)
+def is_compiled(function: Any, module: nn.Module | None, code: CodeType) -> bool:
+    """Whether code that calls a function was compiled: made from a graph that is not what the program itself made."""
+    if not code.co_filename.startswith("<eval_with_key>"):
+        return False
+    is_exported = any(cls.__module__.startswith("torch.export") for cls in type(module).__mro__)
+    return not (is_exported if isinstance(function, OpOverload) else _is_of(module, code))
 
 
 def name_in_graph(module: nn.Module | None, code: CodeType, line: int) -> str | None:
@@ -29,7 +33,7 @@ def name_in_graph(module: nn.Module | None, code: CodeType, line: int) -> str | 
     >>> sorted({name_in_graph(module, code, line) for line in range(20)} - {None})
     ['0', '1']
     """
-    if not isinstance(module, GraphModule) or code is not type(module).forward.__code__:
+    if not isinstance(module, GraphModule) or not _is_of(module, code):
         return None
     variable = linecache.getline(code.co_filename, line).partition("=")[0].strip()
     node: Any = next((node for node in module.graph.nodes if node.name == variable), None)
@@ -42,3 +46,7 @@ def name_in_graph(module: nn.Module | None, code: CodeType, line: int) -> str | 
     place = f"{Path(caller[0]).name}:{caller[1]} in {kind.rpartition('.')[2]}.{caller[2]}" if caller else ""
     is_module = kind.startswith("torch.nn.")
     return path if is_module or not place else f"{path}: {place}" if path else place
+
+
+def _is_of(module: nn.Module | None, code: CodeType) -> bool:
+    return isinstance(module, GraphModule) and code is type(module).forward.__code__

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._ops import OpOverload
+from torch._ops import OpOverload, OpOverloadPacket
 from torch.nn import functional
 
 from rectified.activation import Ridge
@@ -20,6 +20,7 @@ LOSSES = frozenset({"cross_entropy", "binary_cross_entropy_with_logits", "multil
 _RENAMED = {"negative_slope": "slope", "weight": "slope"}
 _CLAMPS = ("clamp", "clamp_min", "clip")
 _RECURRENT = "rnn_relu"
+_SCALES_OF_SELU = (1.6732632423543772, 1.0507009873554805)  # of ELU: for inputs below 0, and for all outputs
 
 
 def plain_name(function: Any) -> str:
@@ -53,7 +54,13 @@ def is_in_place(function: Any) -> bool:
     return name.partition(".")[0].endswith("_")
 
 
-_ALIASES = {"prelu": "leaky_relu", _RECURRENT: "relu"}
+_ALIASES = {
+    "prelu": "leaky_relu",
+    "_prelu_kernel": "leaky_relu",
+    _RECURRENT: "relu",
+    "expit": "sigmoid",
+    "log_sigmoid": "logsigmoid",
+}
 NAMES: Mapping[str, str] = {
     **{name: name for name in catalogue.of("ridge") if hasattr(functional, name)},
     **_ALIASES,
@@ -64,9 +71,10 @@ NAMES: Mapping[str, str] = {
 
 def _forms(name: str) -> Iterator[Any]:
     for form in (name, f"{name}_"):
-        for owner in (functional, torch, Tensor):
+        packet = getattr(torch.ops.aten, form, None)
+        for owner in (functional, torch, Tensor, torch.special, torch._C._nn):
             yield getattr(owner, form, None)
-        yield getattr(getattr(torch.ops.aten, form, None), "default", None)  # which exported networks call
+        yield from (packet, getattr(packet, "default", None))
 
 
 FUNCTIONS: Mapping[Any, str] = {found: name for name in NAMES for found in _forms(name) if found is not None}
@@ -89,6 +97,8 @@ def activation_of(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
         return _row("relu") if zero and bounds.get("max") is None else None
     if name == _RECURRENT:
         return _row("relu")
+    if name == "elu" and any(scale != 1 for scale in (*args[2:], *map(kwargs.get, ("scale", "input_scale"), (1, 1)))):
+        return _row("selu") if tuple(args[1:]) == _SCALES_OF_SELU else None
     row = _row("gelu_tanh" if name == "gelu" and kwargs.get("approximate") == "tanh" else NAMES[name])
     if row is None:
         return None
@@ -128,7 +138,10 @@ def call_again(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Callable[[Tensor], Tensor]:
     """The same call on another input, never in place."""
-    rest = tuple(value.detach() if isinstance(value, Tensor) else value for value in args[1:])
+    rest = tuple(value.detach() if isinstance(value, Tensor) else value for value in args[1:] if value is not True)
     kept = {key: value for key, value in kwargs.items() if key not in ("inplace", "input", "out")}
-    plain = getattr(functional, plain_name(function), function)
+    is_operator = isinstance(function, OpOverload | OpOverloadPacket)
+    is_internal = getattr(function, "__module__", "") == torch._C._nn.__name__
+    owner = torch.ops.aten if is_operator else torch._C._nn if is_internal else functional
+    plain = getattr(owner, plain_name(function), function)
     return lambda x: plain(x, *rest, **kept)

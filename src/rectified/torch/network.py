@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -129,7 +130,7 @@ class Draft:
             and known_by is not None
             and (saved.is_output or (site.needs_mode and is_small))  # without the output it is computed anew
         ):
-            form = (site.family, site.axis, saved, y.shape, y.dtype, y.device) if is_small else len(self._seen)
+            form = (site.family, site.axes, saved, y.shape, y.dtype, y.device) if is_small else len(self._seen)
             self._groups.setdefault(form, []).append(len(self._seen))
             self._seen.append(Seen(site, weakref.ref(module), saved))
             self._nodes.append(y.grad_fn)
@@ -172,6 +173,10 @@ class Network:
         Under which the collector knows its sites.
     passes : int
         How many forward passes there were at all.
+    tells_sources : bool
+        Whether calls at one place are told apart by the weights behind them.
+    was_blind : bool
+        Whether there were passes in which nothing told these weights.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -182,10 +187,14 @@ class Network:
         self.plans: dict[bool, Plan | None] = {True: None, False: None}
         self.keys: list[Any] = []
         self.passes = 0
+        self.tells_sources = self.was_blind = False
+        self._sources: dict[Any, list[frozenset[Any]]] = {}
+        self._places: dict[Any, list[Site]] = {}
         self._changes = 0
         self._paths: dict[int, str] = {}
         self._learning: set[int] = set()
-        self._listed_at = -1  # the pass
+        self._listed_at = self._parameters_listed_at = -1  # the pass
+        self._parameters: set[int] = set()
 
     def learn(self, plan: Plan | None, *, training: bool) -> None:
         """Remember the plan of a forward pass, unless it differs from the one before."""
@@ -213,6 +222,48 @@ class Network:
             self._paths = {id(part): _without_wrappers(path) for path, part in root.named_modules()}
             self._learning = {id(part) for part in root.modules() if next(part.parameters(), None) is not None}
         return id(module) in self._paths
+
+    def own(self, sources: Iterable[Any]) -> frozenset[Any]:
+        """Those of some learned tensors, or of parts of such, that are parameters of the network."""
+        root = self.module()
+        if sources and self._parameters_listed_at != self.passes and root is not None:
+            self._parameters_listed_at = self.passes
+            self._parameters = {id(each) for each in root.parameters() if isinstance(each, nn.Parameter)}
+        return frozenset(source for source in sources if source[0] in self._parameters)
+
+    def behind(self, sources: frozenset[Any]) -> str:
+        """What to add to the name of a call to tell the parameter behind it, where that is one."""
+        root = self.module()
+        if root is None or len(sources) != 1:
+            return ""
+        ((owner, offset, *parts),) = sources
+        name, parameter = next(named for named in root.named_parameters() if id(named[1]) == owner)
+        if parameter.ndim > 2 and not parts:  # the product was one with a matrix
+            parts = [offset // parameter.stride(0)]
+        return f" behind {name}{''.join(f'[{part}]' for part in parts)}"
+
+    def told_by(self, key: tuple[Any, ...], sources: frozenset[Any]) -> tuple[Any, ...]:
+        """A key of calls as one of those at its place that have the same weights behind them."""
+        if not sources:
+            return *key, sources
+        known = self._sources.setdefault(key[:-1], [])
+        same = next((others for others in known if not others.isdisjoint(sources)), None)
+        if same is None:
+            known.append(sources)
+        return *key[:-1], sources if same is None else same
+
+    def add(self, place: tuple[Any, ...], site: Site) -> None:
+        """Know an activation at a place of the network, which runs now."""
+        self._places.setdefault(place, []).append(site)
+        site.ran_in = self.passes
+
+    def ran_before(self, place: tuple[Any, ...], sources: frozenset[Any]) -> Site | None:
+        """What ran at a place in another pass, with the same weights behind it."""
+        for site in self._places.get(place, []):
+            if site.sources and site.sources == sources and site.ran_in != self.passes:
+                site.ran_in = self.passes
+                return site
+        return None
 
     def learns(self, module: nn.Module) -> bool:
         """Whether a module is a part of it that has parameters."""

@@ -1,23 +1,34 @@
-"""Follows tensors through a network that runs, to know which axis of each counts the units."""
+"""Follows tensors through a network that runs, to know which axes of each count the units."""
 
 from __future__ import annotations
 
 import weakref
+from collections.abc import Hashable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from rectified.torch.functions import LOSSES, plain_name
-from rectified.torch.units import Call, Origin, origin_of
+from rectified.torch.units import Call, Origin, Weight, origin_of, weight_of
 
 _MOST = 4096
 
 
 class Origins:
-    """Where the tensors come from that are alive."""
+    """Where the tensors come from that are alive.
+
+    Attributes
+    ----------
+    inputs : set of int
+        By ``id``, what the network was given, which is not learned even if there are gradients for it.
+    """
 
     def __init__(self) -> None:
+        self.inputs: set[int] = set()
         self._known: dict[int, tuple[weakref.ref[Tensor], Origin]] = {}
+        self._weights: dict[int, tuple[weakref.ref[Tensor], Weight]] = {}
 
     def follow(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call, and remember where its result comes from."""
@@ -40,13 +51,37 @@ class Origins:
         found = self._known.get(id(value))
         return found[1] if found is not None and found[0]() is value else None
 
+    def sources(self, value: Any) -> frozenset[tuple[Hashable, ...]]:
+        """The learned tensors behind a tensor, where they are known."""
+        found = self.of(value)
+        return found.sources if found is not None else frozenset()
+
     def of_result(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> Origin:
         """The origin of what a call returned."""
-        return origin_of(Call(name, args, kwargs, _shape(out) or (), self.of, _shape, _is_weight))
+        call = Call(name, args, kwargs, _shape(out) or (), self.of, _shape, self._weight)
+        weight = weight_of(call)
+        if weight is not None and self._weight(out) is None:  # a view is known by its base
+            self._weights[id(out)] = weakref.ref(out), weight
+        return origin_of(call)
+
+    def _weight(self, value: Any) -> Weight | None:
+        if _shape(value) is None:
+            return None
+        found = self._weights.get(id(value))
+        if found is not None and found[0]() is value:
+            return found[1]
+        owner = value if value._base is None else value._base
+        is_learned = isinstance(owner, nn.Parameter) or (owner.is_leaf and owner.requires_grad)
+        if not is_learned or id(owner) in self.inputs:
+            return None
+        if value.layout is not torch.strided:
+            return Weight((id(owner), 0), tuple(value.shape))
+        sizes = zip(value.shape, value.stride(), strict=True)
+        return Weight((id(owner), value.storage_offset()), tuple(size if stride else 1 for size, stride in sizes))
 
     def remember(self, tensor: Tensor, origin: Origin) -> None:
         """Know the origin of a tensor from now on."""
-        if origin.axis is None and origin.activation is None:
+        if not origin.axes and origin.activation is None:
             self._known.pop(id(tensor), None)
         else:
             self._known[id(tensor)] = weakref.ref(tensor), origin
@@ -55,14 +90,9 @@ class Origins:
         """Forget tensors that are gone, where there are many."""
         if len(self._known) > _MOST:
             self._known = {key: found for key, found in self._known.items() if found[0]() is not None}
+        if len(self._weights) > _MOST:
+            self._weights = {key: made for key, made in self._weights.items() if made[0]() is not None}
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:
-    return tuple(value.shape) if isinstance(value, Tensor) and not value.is_nested else None
-
-
-def _is_weight(value: Any) -> bool:
-    if not isinstance(value, Tensor):
-        return False
-    owner = value if value._base is None else value._base
-    return isinstance(owner, nn.Parameter) or (owner.is_leaf and owner.requires_grad)
+    return tuple(value.shape) if isinstance(value, Tensor) and not value.is_nested and not is_lazy(value) else None

@@ -9,7 +9,10 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-_OWN = {str(Path(__file__).with_name(f"{name}.py")) for name in ("run", "imports", "collect", "origins", "compiled")}
+# Those that make calls of the program. What else is here counts, and an error in it is one of this library.
+_OWN = {
+    str(Path(__file__).with_name(f"{name}.py")) for name in ("run", "imports", "collect", "origins", "opaque", "compiled")
+}
 _WITH_HOOKS = "Module._call_impl.<locals>.inner"
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from rectified.health.record import Run
 from rectified.health.store import DataError, Writer, part
-from rectified.mistake import Mistake
+from rectified.mistake import Mistake, complain
 from rectified.torch.imports import after_import
 from rectified.torch.own_frames import show_warnings_in_place, without_own_frames
 
@@ -99,7 +99,7 @@ class _Record:
             if self._collector is not None:
                 self._collector.stop()
             if not self._run.layers:
-                print("rectified: no activation was seen", file=sys.stderr)
+                complain("no activation was seen")
             self._write()
 
     def _before(self, end: Callable[..., Any]) -> Callable[..., Any]:
@@ -128,7 +128,7 @@ class _Record:
                     self._collector.update()
                 self._write()
             except Exception as error:  # in the middle of something; the program ends as it would
-                print(f"rectified: the last of the data was lost ({type(error).__name__}: {error})", file=sys.stderr)
+                complain(f"the last of the data was lost ({type(error).__name__}: {error})")
 
     def _write_at_times(self) -> None:
         """Often at first, so that a short run leaves something if it is killed."""
@@ -141,7 +141,7 @@ class _Record:
         try:
             self._writer.write([self._run])
         except DataError as error:
-            print(f"rectified: {error}", file=sys.stderr)
+            complain(str(error))
         self._written = monotonic()
 
     def _is_fork(self) -> bool:

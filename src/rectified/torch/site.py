@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -15,12 +16,15 @@ from torch import Tensor, nn
 
 from rectified.activation import Ridge
 from rectified.catalogue import catalogue
+from rectified.health.evidence import Evidence
 from rectified.health.record import Mode, Run
 from rectified.torch.counter import Counter
 from rectified.torch.functions import activation_of
 from rectified.torch.slopes import Slopes
 from rectified.torch.tally import Tally
+from rectified.torch.units import Axes
 
+_MOST_LAYERS = 256  # that are told apart by names
 _SLOPES: dict[tuple[Any, ...], Slopes] = {}
 _TORCH = Path(torch.__file__).parent
 _PASSED_THROUGH = {
@@ -51,8 +55,16 @@ class Site:
 
     Attributes
     ----------
-    axis : int or None
-        Of the units, where it is known.
+    axes : tuple of int
+        Of the stacked layers, and of the units, where they are known.
+    layers : tuple of int
+        How many layers are stacked; empty where one is.
+    sources : frozenset
+        The learned tensors behind the input, where they are known.
+    is_mixed : bool
+        Whether inputs came from different layers.
+    ran_in : int
+        The last pass of its network in which it is known to have run.
     feeds_loss : str
         The loss into which the outputs go as they are.
     is_overwritten : bool
@@ -69,10 +81,14 @@ class Site:
 
     def __init__(self, name: str, function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         self.name = name
-        self.axis: int | None = None
+        self.axes: Axes = ()
+        self.layers: tuple[int, ...] = ()
+        self._stacked = 1
         self.feeds_loss = ""
-        self._sources: set[int] = set()
-        self._is_mixed = False
+        self.sources: frozenset[Any] = frozenset()
+        self._learned: set[int] = set()
+        self.is_mixed = False
+        self.ran_in = -1
         self.is_overwritten = False
         self.needs_mode = False
         self.again: Callable[[Tensor], Tensor] = torch.clone
@@ -80,6 +96,7 @@ class Site:
         self._activation = activation = self._now()
         self._parameters = _own_parameters(activation)
         self._is_learned = is_learned(activation)
+        self._has_channels = any(np.size(parameter.default) > 1 for parameter in activation.parameters.values())
         self.function = activation.name
         self.slopes = slopes_of(activation)
         self.family = id(self if self._is_learned else self.slopes)
@@ -99,33 +116,49 @@ class Site:
     def counter(self, training: bool) -> Counter | None:
         """The counter of a mode; None where the units are not known."""
         found = self._counters.get(training)
-        if found is None and self.axis is not None:
-            found = self._counters[training] = Counter(self.slopes, self.axis, self.again)
+        if found is None and self.axes:
+            found = self._counters[training] = Counter(self.slopes, self.axes, prod(self.layers), self.again)
         return found
+
+    def see_axes(self, axes: Axes, shape: Sequence[int]) -> None:
+        """Know which axes of an output of this shape count the units, unless that is known.
+
+        What has a parameter for each channel has its channels on the second axis, and no other will do.
+        """
+        if not self.axes and (axes == (1,) or not self._has_channels):
+            self.axes = axes
+            layers = tuple(shape[axis] for axis in axes[:-1])
+            self._stacked = prod(layers)
+            self.layers = layers if self._stacked <= _MOST_LAYERS else ()
 
     def see_source(self, parameters: set[int]) -> None:
         """Know, by ``id``, which parameters made the input. If these have nothing in common, it has several sources."""
-        self._is_mixed |= bool(self._sources) and self._sources.isdisjoint(parameters)
-        self._sources |= parameters
+        self.is_mixed |= bool(self._learned) and self._learned.isdisjoint(parameters)
+        self._learned |= parameters
 
     def write(self, run: Run, steps: tuple[int, int]) -> None:
         """Put what was counted since the last time into a run's record; `steps` are those of compiled code."""
         activation = self.activation
         modes: dict[bool, Mode] = {True: "train", False: "eval"}
         counted = [(modes[training], counter.evidence(activation)) for training, counter in self._counters.items()]
-        counted += [(mode, tally.take().evidence(activation, self.slopes, steps)) for mode, tally in self.tallies]
-        for mode, evidence in counted:
-            if evidence is None or not evidence.samples:
-                continue
-            layer = run.layer(self.name, self.function, evidence.units, self._parameters)
-            layer.feeds_loss = self.feeds_loss
-            counters = self._counters.values()
-            if layer.units != evidence.units or any(counter.units_changed for counter in counters):
-                layer.note = "its number of units changed, and only the first number was counted"
-            elif self._is_mixed:
-                layer.note = "its inputs come from different layers at different times, whose units were counted as one"
-            if layer.units == evidence.units:
-                layer.add(evidence, mode)
+        for mode, tally in self.tallies:
+            evidence = tally.take().evidence(activation, self.slopes, steps)
+            counted.append((mode, evidence.parts(prod(self.layers)) if evidence.samples else []))
+        for mode, parts in counted:
+            for place, part in zip(np.ndindex(self.layers), parts, strict=False):
+                self._write_layer(run, f"{self.name} {list(place)}" if place else self.name, part, mode)
+
+    def _write_layer(self, run: Run, name: str, evidence: Evidence, mode: Mode) -> None:
+        layer = run.layer(name, self.function, evidence.units, self._parameters)
+        layer.feeds_loss = self.feeds_loss
+        if layer.units != evidence.units or any(counter.units_changed for counter in self._counters.values()):
+            layer.note = "its number of units changed, and only the first number was counted"
+        elif self._stacked > 1 and not self.layers:
+            layer.note = f"its units are those of {self._stacked} layers, which follow one another"
+        elif self.is_mixed:
+            layer.note = "its inputs come from different layers at different times, whose units were counted as one"
+        if layer.units == evidence.units:
+            layer.add(evidence, mode)
 
 
 def slopes_of(activation: Ridge) -> Slopes:

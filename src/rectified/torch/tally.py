@@ -23,6 +23,7 @@ from rectified._native import count_positive, count_positive_each
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence, steepness
 from rectified.torch.slopes import Slopes
+from rectified.torch.units import Axes
 
 _ALL = ((-inf, inf),)
 _MOST_MEASURES = 64  # that wait
@@ -58,19 +59,19 @@ class Measure(NamedTuple):
     high: Sequence[Tensor]
 
     @classmethod
-    def of(cls, x: Tensor, y: Tensor, axis: int, slopes: Slopes) -> Measure:
+    def of(cls, x: Tensor, y: Tensor, axes: Axes, slopes: Slopes) -> Measure:
         """Measure batches, which the first axis counts.
 
         Parameters
         ----------
         x, y : Tensor
             Inputs and outputs.
-        axis : int
-            The axis of the units.
+        axes : tuple of int
+            Those of the units, which get a column each.
         slopes : Slopes
             The function's.
         """
-        x, y = _wide(x), _wide(y)
+        (x, axis), (y, axis) = _on_one_axis(_wide(x), axes), _on_one_axis(_wide(y), axes)
         others = [other for other in range(1, x.ndim) if other != axis]
         firing = slopes.firing_in_double if x.dtype == torch.float64 else slopes.firing
         fired: Tensor | None
@@ -95,9 +96,9 @@ class Measure(NamedTuple):
         return cls(values, examples, total, magnitude, fired, low, high)
 
     @classmethod
-    def of_positive(cls, shape: Sequence[int], axis: int, total: Tensor, fired: Tensor) -> Measure:
-        """What was counted of batches of a rectifier's outputs, each of one shape, with the units on one axis."""
-        others = [size for other, size in enumerate(shape) if other != axis]
+    def of_positive(cls, shape: Sequence[int], axes: Axes, total: Tensor, fired: Tensor) -> Measure:
+        """What was counted of batches of a rectifier's outputs, each of one shape, with the units on some axes."""
+        others = [size for other, size in enumerate(shape) if other not in axes]
         return cls(prod(others), others[0] if others else 1, total, total, fired, (), ())
 
     @classmethod
@@ -315,6 +316,26 @@ def _working(dtype: torch.dtype) -> torch.dtype:
 def _wide(values: Tensor) -> Tensor:
     """Half precision is too narrow to add up in."""
     return values if values.dtype == torch.float32 else values.to(_working(values.dtype))
+
+
+def _on_one_axis(values: Tensor, axes: Axes) -> tuple[Tensor, int]:
+    """The same values, where one axis counts all units, and that axis."""
+    if len(axes) == 1:
+        return values, axes[0]
+    axis = values.ndim - len(axes)
+    return values.movedim(axes, tuple(range(axis, values.ndim))).flatten(axis), axis
+
+
+def norms(values: Tensor, axes: Axes, layers: int) -> Tensor:
+    """The length of a tensor, or of what it has for each of some layers."""
+    values = _wide(values)
+    found: Tensor
+    if layers == 1:
+        found = torch.linalg.vector_norm(values)
+    else:
+        values, axis = _on_one_axis(values, axes)
+        found = torch.linalg.vector_norm(values.reshape(-1, layers, values.shape[axis] // layers), dim=(0, 2))
+    return found
 
 
 def _sum(values: Tensor, axis: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -47,11 +48,13 @@ class _Group:
     """Layers whose batches have one shape. What was counted of each, or else the batches, wait for those of other steps."""
 
     def __init__(self, site: Site, counters: list[Counter], *, is_output: bool) -> None:
-        self._site, self._axis, self._is_output = site, site.axis or 0, is_output
+        self._site, self._is_output = site, is_output
+        self._axes = tuple(axis + 1 for axis in site.axes)
+        self._stacks = len(self._axes) - 1  # axes
         self._counters = counters
         self._measures = Measures(site.slopes, len(counters))
         self._form: tuple[torch.Size, torch.dtype] | None = None
-        self._units = 0
+        self._units = -1
         self._rows: NDArray[np.float32] | None = None
         self._room: Tensor | None = None
         self._places: Sequence[Any] = ()
@@ -65,7 +68,7 @@ class _Group:
             return False
         if self._places:
             place = self._places[self._waiting]
-            if not (_stacked(batches, place) if self._rows is None else counted_each(batches, self._axis, *place)):
+            if not (_stacked(batches, place) if self._rows is None else self._count_each(batches, place)):
                 return False
             self._waiting += 1
             if self._waiting == len(self._places):
@@ -76,6 +79,11 @@ class _Group:
             self._first = step
         self._last = step
         return True
+
+    def _count_each(self, batches: list[Tensor], place: Any) -> bool:
+        if self._stacks:
+            batches = [layer for batch in batches for layer in batch.detach().flatten(0, self._stacks - 1).unbind()]
+        return counted_each(batches, self._site.axes[-1] - self._stacks, *place)
 
     def hand_out(self) -> None:
         """Give each layer what was counted of it."""
@@ -91,20 +99,22 @@ class _Group:
         """Make room for batches like this one. Whether they have the units of those before."""
         self._measure_waiting()
         self._form = None
-        if like.numel() == 0 or like.dim() <= self._axis or self._units not in (0, like.shape[self._axis]):
+        if like.numel() == 0:
             return False
-        fitting = [counter.fits(like.shape[self._axis]) for counter in self._counters]
+        fitting = [counter.fits(like) for counter in self._counters]
         if not all(fitting):
             return False
-        self._form, self._units = (like.shape, like.dtype), like.shape[self._axis]
+        self._form, self._units = (like.shape, like.dtype), prod(like.shape[axis] for axis in self._site.axes)
         self._make_room(like)
         return True
 
     def _make_room(self, like: Tensor) -> None:
         layers = len(self._counters)
         self._rows, self._room, self._places = None, None, ()
-        if self._is_output and can_count_each(like, self._site.slopes):
-            self._rows = np.empty((2, _MOST_STEPS, layers, self._units), np.float32)
+        are_first = self._site.axes[:-1] == tuple(range(self._stacks))
+        if self._is_output and are_first and can_count_each(like, self._site.slopes):
+            units = like.shape[self._site.axes[-1]]
+            self._rows = np.empty((2, _MOST_STEPS, layers * self._units // units, units), np.float32)
             self._places = list(zip(*self._rows, strict=True))
         elif layers > 1:
             steps = max(1, _MOST_ELEMENTS // (layers * like.numel()))
@@ -118,14 +128,14 @@ class _Group:
             self._waiting = 0
             if self._rows is not None:
                 total, fired = map(torch.from_numpy, self._rows.reshape(2, -1, self._units)[:, :rows].copy())
-                self._measures.add(Measure.of_positive(self._form[0], self._axis, total, fired))
+                self._measures.add(Measure.of_positive(self._form[0], self._site.axes, total, fired))
             elif self._room is not None:
                 self._measure(self._room[:rows])
 
     def _measure(self, x: Tensor) -> None:
         with torch.no_grad():
             y = x if self._is_output else self._site.again(x.flatten(0, 1)).view_as(x)
-            self._measures.add(Measure.of(x, y, self._axis + 1, self._site.slopes))
+            self._measures.add(Measure.of(x, y, self._axes, self._site.slopes))
 
 
 def _stacked(batches: list[Tensor], place: Tensor) -> bool:

@@ -1,20 +1,22 @@
-"""Which axis of a tensor counts the units: followed from the function that made them, never read from the shape.
+"""Which axes of a tensor count the units: followed from the function that made them, never read from the shape.
 
-A convolution makes its channels the axis after the batch, a linear layer the last one. Normalization, dropout, pooling and
-sums of equals keep it, and what moves axes moves it. Where this is not enough the axis is not known.
+A convolution makes its channels the axis after the batch, a linear layer the last one. Where the weights of several layers
+are stacked in one tensor, another axis counts the layers. Normalization, dropout, pooling and sums of equals keep an axis,
+and what moves axes moves it. Where this is not enough the axes are not known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, NamedTuple
 
 from rectified.torch.functions import NAMES
 
 Shape = tuple[int, ...]
+Axes = tuple[int, ...]
 
 
 class Origin(NamedTuple):
@@ -22,14 +24,24 @@ class Origin(NamedTuple):
 
     Attributes
     ----------
-    axis : int or None
-        The axis of the units, where it is known.
+    axes : tuple of int
+        The last is the axis of the units, those before it count the layers; empty where they are not known.
     activation : object
         The activation whose outputs these are as they were, if any.
+    sources : frozenset of tuple
+        The learned tensors of the layers that it is made of, by what they are known.
     """
 
-    axis: int | None
+    axes: Axes = ()
     activation: Any = None
+    sources: frozenset[tuple[Hashable, ...]] = frozenset()
+
+
+class Weight(NamedTuple):
+    """A learned tensor: its owner's ``id`` and which part it is; its shape, where axes that repeat have a size of 1."""
+
+    id: tuple[Hashable, ...]
+    shape: Shape
 
 
 @dataclass(frozen=True)
@@ -50,8 +62,8 @@ class Call:
         Gives the origin of an argument, or None for one that has none.
     shape : callable
         Gives the shape of an argument, or None for one that is no tensor.
-    is_weight : callable
-        Whether an argument is learned.
+    weight : callable
+        Gives what is known of an argument that is learned, or None for another.
     """
 
     name: str
@@ -60,7 +72,7 @@ class Call:
     out: Shape
     origin: Callable[[Any], Origin | None]
     shape: Callable[[Any], Shape | None]
-    is_weight: Callable[[Any], bool]
+    weight: Callable[[Any], Weight | None]
 
     def get(self, place: int, name: str, default: Any = None) -> Any:
         """An argument by its place or its name."""
@@ -74,94 +86,194 @@ class Call:
 
 def origin_of(call: Call) -> Origin:
     """The origin of what a call returns, as far as it can be known."""
-    name = call.name.removeprefix("__").removesuffix("__")
-    rule = _RULES.get(name) or _RULES.get(name[1:] if name[:1] in ("i", "r") else "")
-    axis = None
+    name = _plain(call.name)
+    rule = _RULES.get(name)
+    axes: Axes = ()
     if rule is not None and call.out:
         with suppress(TypeError, ValueError, LookupError, AttributeError):  # a form of the call that the rule does not know
-            axis = rule(call)
+            axes = rule(call)
     before = call.origin(call.input) if name in _AS_THEY_WERE else None
-    is_known = axis is not None and 0 <= axis < len(call.out)
-    return Origin(axis if is_known else None, before.activation if before else None)
+    activation = before.activation if before else None
+    if not axes or not all(0 <= axis < len(call.out) for axis in axes):
+        return Origin((), activation)
+    return Origin(axes, activation, _sources(call))
+
+
+def weight_of(call: Call) -> Weight | None:
+    """What a call returns, where it is a learned tensor in another form, or several together; None for others."""
+    name = _plain(call.name)
+    rule, size = _RULES.get(name), prod(call.out)
+    if rule not in (_joined, _together, _kept, _product) and name not in _FORMS:
+        return None
+    tensors = _tensors(call)
+    if rule in (_together, _kept):  # scaled, for instance, by what is no activation
+        tensors = [each for each in tensors if call.weight(each) is not None or call.origin(each) is not None]
+    weights = [weight for weight in map(call.weight, tensors) if weight is not None]
+    if not weights or len(weights) < len(tensors):
+        return None
+    first, *others = weights
+    if name == "expand":
+        return Weight(first.id, (1,) * (len(call.out) - len(first.shape)) + first.shape)
+    # What repeats along an axis must not become an axis like others.
+    if rule is not _product and size > sum(prod(weight.shape) for weight in weights):
+        return None
+    if others:
+        return Weight((*first.id, *(weight.id for weight in others)), call.out)
+    part = call.get(1, "") if isinstance(call.get(1, ""), int) else repr(call.args[1:])
+    return Weight(first.id if size == prod(first.shape) else (*first.id, part), call.out)
+
+
+def _tensors(call: Call) -> list[Any]:
+    """What of the arguments are tensors, in lists too."""
+    given: list[Any] = []
+    for argument in (*call.args, *call.kwargs.values()):
+        given += argument if isinstance(argument, list | tuple) else [argument]
+    return [argument for argument in given if call.shape(argument) is not None]
+
+
+def _plain(name: str) -> str:
+    """A function's name without what marks it as an operator's."""
+    name = name.removeprefix("__").removesuffix("__")
+    return name[1:] if name not in _RULES and name[:1] in ("i", "r") else name
+
+
+def _sources(call: Call) -> frozenset[tuple[Hashable, ...]]:
+    """The weights of a call, or those behind its arguments where it has none of its own."""
+    tensors = _tensors(call)
+    factors = tensors[1:] if "add" in call.name else tensors  # without a bias
+    own = [weight.id for weight in map(call.weight, factors) if weight is not None and len(weight.shape) > 1]
+    behind = [origin.sources for origin in map(call.origin, tensors) if origin is not None]
+    return frozenset(own if own and _RULES.get(_plain(call.name)) in _MAKERS else ()) or frozenset().union(*behind)
+
+
+def _each(rule: Callable[[Call], int | None]) -> Callable[[Call], Axes]:
+    """A rule for one axis as one for several, each of which goes its own way."""
+
+    def rule_for_all(call: Call) -> Axes:
+        axes: Axes = ()
+        while True:
+            found: list[Origin] = []
+
+            def origin(argument: Any, place: int = -1 - len(axes), found: list[Origin] = found) -> Origin | None:
+                known = call.origin(argument)
+                if known is None or len(known.axes) < -place:
+                    return None
+                found.append(known)
+                return known._replace(axes=(known.axes[place],))
+
+            axis = rule(replace(call, origin=origin))
+            if axis is None or not found:
+                return () if found else axes
+            axes = (axis, *axes)
+
+    return rule_for_all
 
 
 def _axis(call: Call, argument: Any) -> int | None:
     found = call.origin(argument)
-    return found.axis if found else None
+    return found.axes[-1] if found and found.axes else None
 
 
-def _last(call: Call) -> int | None:
-    return len(call.out) - 1
+def _last(call: Call) -> Axes:
+    return (len(call.out) - 1,)
 
 
-def _convolution(call: Call) -> int | None:
-    return len(call.out) - 1 - int(call.name[-2])
+def _convolution(call: Call) -> Axes:
+    return (len(call.out) - 1 - int(call.name[-2]),)
 
 
-def _second(call: Call) -> int | None:
-    return 1
+def _second(call: Call) -> Axes:
+    return (1,)
 
 
+@_each
 def _kept(call: Call) -> int | None:
     axis, shape = _axis(call, call.input), call.shape(call.input)
     return axis if shape is not None and len(shape) == len(call.out) else None
 
 
-def _channels(call: Call) -> int | None:
+def _channels(call: Call) -> Axes:
     """A norm with a scale for each channel tells the axis even where nothing else does."""
-    found = _kept(call)
-    return 1 if found is None else found
+    return _kept(call) or (1,)
 
 
-def _normalized(call: Call) -> int | None:
+def _normalized(call: Call) -> Axes:
     found, over = _kept(call), call.get(1, "normalized_shape")
-    return len(call.out) - 1 if found is None and isinstance(over, Sequence) and len(over) == 1 else found
+    return (len(call.out) - 1,) if not found and isinstance(over, Sequence) and len(over) == 1 else found
 
 
+@_each
 def _together(call: Call) -> int | None:
     """Of operands that broadcast: the axis on which all that are known agree, seen from the end as broadcasting does."""
     operands = call.args[1:] if call.name == "where" else call.args
-    axes = set()
+    axes, sources = set(), set()
     for operand in operands:
-        axis, shape = _axis(call, operand), call.shape(operand)
-        if axis is not None and shape is not None and shape[axis] == call.out[axis - len(shape)]:
-            axes.add(axis - len(shape))
-    return len(call.out) + axes.pop() if len(axes) == 1 else None
+        known, shape = call.origin(operand), call.shape(operand)
+        if known is not None and shape is not None and shape[known.axes[0]] == call.out[known.axes[0] - len(shape)]:
+            axes.add(known.axes[0] - len(shape))
+            sources.add(known.sources)
+    are_mixed = call.name == "where" and len(sources) > 1
+    return len(call.out) + axes.pop() if len(axes) == 1 and not are_mixed else None
 
 
-def _product(call: Call) -> int | None:
-    left, right = call.args[1:3] if call.name in ("addmm", "baddbmm") else call.args[:2]
+def _product(call: Call) -> Axes:
+    left, right = call.args[1:3] if "add" in call.name else call.args[:2]
     if call.name == "__rmatmul__":
         left, right = right, left
-    if call.is_weight(right):
-        return len(call.out) - 1
-    return len(call.out) - 2 if call.is_weight(left) else None
+    weight, place = call.weight(right), -1
+    if weight is None:
+        weight, place = call.weight(left), -2 if len(call.shape(right) or ()) > 1 else -1
+    if weight is None:
+        return _mixed(call, left, right)
+    if len(weight.shape) < 2:
+        return ()
+    count, layers = len(call.out), () if call.name == "addbmm" else weight.shape[:-2]
+    stacked = [count - len(weight.shape) + axis for axis, size in enumerate(layers) if size > 1]
+    return (*stacked, count + place)
 
 
-def _einsum(call: Call) -> int | None:
-    equation, *operands = call.args
-    if not isinstance(equation, str) or "..." in equation or "->" not in equation or len(operands) != 2:
-        return None
-    taken, given = equation.replace(" ", "").split("->")
-    letters = dict(zip(taken.split(","), operands, strict=True))
-    weights = [used for used, operand in letters.items() if call.is_weight(operand)]
-    if len(weights) != 1:
-        return None
-    (other,) = letters.keys() - set(weights)
-    own = [letter for letter in given if letter in weights[0] and letter not in other]
-    return given.index(own[0]) if len(own) == 1 else None
+def _mixed(call: Call, left: Any, right: Any) -> Axes:
+    """Rows that a matrix mixes, as a graph's does, have the units that they had."""
+    found = []
+    for operand, units, summed in ((left, -2, -1), (right, -1, -2)):
+        known, shape = call.origin(operand), call.shape(operand)
+        places = [axis - len(shape) for axis in known.axes] if known is not None and shape is not None else []
+        if places and places[-1] == units:
+            found.append(tuple(len(call.out) + place for place in places if place != summed))
+    return found[0] if len(found) == 1 else ()
 
 
-def _reshaped(call: Call) -> int | None:
-    """The axis in the new shape that has as many elements before it, and as many in it."""
-    axis, shape = _axis(call, call.input), call.shape(call.input)
-    if axis is None or shape is None:
-        return None
-    before, units = prod(shape[:axis]), shape[axis]
-    places = [place for place, size in enumerate(call.out) if size == units and prod(call.out[:place]) == before]
-    return places[0] if places else None
+def _einsum(call: Call) -> Axes:
+    equation, *given = call.args
+    operands = given[0] if isinstance(given[0], Sequence) else given
+    taken, put_out = equation.replace(" ", "").split("->")
+    named = list(zip(taken.split(","), map(call.weight, operands), strict=True))
+    (own,) = (dict(zip(letters, weight.shape, strict=True)) for letters, weight in named if weight is not None)
+    others = {letter for letters, weight in named if weight is None for letter in letters}
+    put_out = put_out.replace("...", "." * (len(call.out) - len(put_out) + 3))
+    units = [letter for letter in put_out if letter in own and letter not in others]
+    stacked = [letter for letter in put_out if letter in others and own.get(letter, 1) > 1]
+    return tuple(map(put_out.index, [*stacked, *units])) if units else ()
 
 
+def _reshaped(call: Call) -> Axes:
+    """The axes in the new shape that have as many elements before them, and as many in them; several may become one."""
+    known, shape = call.origin(call.input), call.shape(call.input)
+    if known is None or shape is None:
+        return ()
+
+    def placed(first: int, last: int) -> list[int]:
+        before, units = prod(shape[:first]), prod(shape[first : last + 1])
+        return [axis for axis, size in enumerate(call.out) if size == units and prod(call.out[:axis]) == before][:1]
+
+    axes, first, last = known.axes, known.axes[0], known.axes[-1]
+    found = [axis for each in axes for axis in placed(each, each)]
+    if len(found) < len(axes):
+        found = placed(first, last) if axes == tuple(range(first, last + 1)) else []
+    return tuple(found)
+
+
+@_each
 def _swapped(call: Call) -> int | None:
     axis, count = _axis(call, call.input), len(call.out)
     if axis is None:
@@ -173,6 +285,7 @@ def _swapped(call: Call) -> int | None:
     return {first: second, second: first}.get(axis, axis)
 
 
+@_each
 def _permuted(call: Call) -> int | None:
     axis, count = _axis(call, call.input), len(call.out)
     dims = call.kwargs.get("dims", call.args[1:])
@@ -180,6 +293,7 @@ def _permuted(call: Call) -> int | None:
     return None if axis is None else [dim % count for dim in dims].index(axis)
 
 
+@_each
 def _moved(call: Call) -> int | None:
     axis, count = _axis(call, call.input), len(call.out)
     source, destination = call.get(1, "source"), call.get(2, "destination")
@@ -190,17 +304,19 @@ def _moved(call: Call) -> int | None:
     return order.index(axis)
 
 
-def _reduced(call: Call) -> int | None:
-    axis, shape = _axis(call, call.input), call.shape(call.input)
+def _reduced(call: Call) -> Axes:
+    known, shape = call.origin(call.input), call.shape(call.input)
     dims = call.get(1, "dim", call.kwargs.get("axis"))
-    if axis is None or shape is None or dims is None:
-        return None
+    if known is None or shape is None or dims is None:
+        return ()
     gone = {dim % len(shape) for dim in (dims if isinstance(dims, Sequence) else [dims])}
-    if axis in gone:
-        return None
-    return axis if len(call.out) == len(shape) else axis - sum(dim < axis for dim in gone)
+    if known.axes[-1] in gone:
+        return ()
+    left = [axis for axis in known.axes if axis not in gone]
+    return tuple(left if len(call.out) == len(shape) else [axis - sum(dim < axis for dim in gone) for axis in left])
 
 
+@_each
 def _without(call: Call) -> int | None:
     axis, shape, dim = _axis(call, call.input), call.shape(call.input), call.get(1, "dim", 0)
     if axis is None or shape is None or dim % len(shape) == axis:
@@ -208,15 +324,20 @@ def _without(call: Call) -> int | None:
     return axis - int(dim % len(shape) < axis)
 
 
-def _joined(call: Call) -> int | None:
-    tensors = call.get(0, "tensors")
-    axes = {_axis(call, tensor) for tensor in tensors} if isinstance(tensors, Sequence) else {None}
-    axis = axes.pop()
-    if axes or axis is None:
-        return None
-    return axis + (call.get(1, "dim", 0) % len(call.out) <= axis) if call.name == "stack" else axis
+def _joined(call: Call) -> Axes:
+    """Tensors of one layer are one of it, too. Those of different layers have units side by side, or are stacked."""
+    known = [call.origin(tensor) for tensor in call.get(0, "tensors")]
+    first, dim = known[0], call.get(1, "dim", 0) % len(call.out)
+    if first is None or not first.axes or any(origin is None or origin.axes != first.axes for origin in known):
+        return ()
+    axes = tuple(axis + (dim <= axis) for axis in first.axes) if call.name == "stack" else first.axes
+    sources = {origin.sources for origin in known if origin is not None}
+    if dim in axes or (len(sources) == 1 and first.sources):
+        return axes
+    return (dim, *axes) if call.name == "stack" and len(sources) == len(known) else ()
 
 
+@_each
 def _indexed(call: Call) -> int | None:
     axis, shape = _axis(call, call.input), call.shape(call.input)
     index = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
@@ -241,11 +362,19 @@ def _indexed(call: Call) -> int | None:
     return None
 
 
+@_each
+def _selected(call: Call) -> int | None:
+    axis, shape = _axis(call, call.input), call.shape(call.input)
+    return None if shape is None or call.get(1, "dim") % len(shape) == axis else axis
+
+
+@_each
 def _expanded(call: Call) -> int | None:
     axis, shape = _axis(call, call.input), call.shape(call.input)
     return None if axis is None or shape is None else axis + len(call.out) - len(shape)
 
 
+@_each
 def _attention(call: Call) -> int | None:
     return _axis(call, call.get(2, "value"))
 
@@ -254,8 +383,9 @@ _MOVES = "view reshape flatten unflatten squeeze unsqueeze transpose swapaxes sw
 _COPIES = "contiguous clone detach to float half double bfloat16 type cuda cpu type_as"
 _PARTS = "dropout getitem select narrow chunk split"
 _AS_THEY_WERE = frozenset(f"{_MOVES} {_COPIES} {_PARTS}".split())
+_FORMS = _AS_THEY_WERE | {"expand"}
 
-_NAMES: dict[Callable[[Call], int | None], str] = {
+_NAMES: dict[Callable[[Call], Axes], str] = {
     _last: "linear bilinear embedding lstm gru rnn_tanh rnn_relu multi_head_attention_forward",
     _convolution: "conv1d conv2d conv3d",
     _second: "convolution",  # of any dimension, always with a batch
@@ -271,11 +401,12 @@ _NAMES: dict[Callable[[Call], int | None], str] = {
         "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d "
         "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
         "interpolate upsample pad local_response_norm normalize softmax log_softmax celu elu selu gelu silu mish softplus "
-        "logsigmoid tanhshrink rrelu abs neg exp log sqrt rsqrt square pow sin cos erf clamp_max masked_fill "
-        f"{_COPIES} requires_grad chunk split tensor_split narrow roll flip cumsum index_select"
+        "logsigmoid tanhshrink rrelu abs neg exp log sqrt rsqrt square pow sin cos erf clamp_max masked_fill real imag "
+        "fake_quantize_per_tensor_affine fake_quantize_per_channel_affine fused_moving_avg_obs_fake_quant "
+        f"{_COPIES} requires_grad chunk split tensor_split narrow roll flip cumsum"
     ),
     _together: "add sub mul div true_divide truediv rsub radd rmul subtract multiply divide maximum minimum where lerp",
-    _product: "matmul mm bmm addmm baddbmm",
+    _product: "matmul linalg_matmul mm bmm mv addmm addmv addbmm baddbmm _sparse_mm _sparse_addmm smm hspmm",
     _einsum: "einsum",
     _reshaped: "view reshape flatten unflatten squeeze unsqueeze view_as reshape_as",
     _swapped: "transpose swapaxes swapdims t T mT adjoint",
@@ -283,11 +414,13 @@ _NAMES: dict[Callable[[Call], int | None], str] = {
     _moved: "movedim moveaxis",
     _reduced: "mean sum amax amin std var logsumexp max min",
     _without: "select unbind",
+    _selected: "index_select",
     _joined: "cat concat concatenate stack",
     _indexed: "getitem",
     _expanded: "expand expand_as",
     _attention: "scaled_dot_product_attention",
 }
+_MAKERS = (_last, _convolution, _second, _product, _einsum)
 _RULES = {name: rule for rule, names in _NAMES.items() for name in names.split()}
 _RULES |= {f"conv_transpose{count}d": _convolution for count in (1, 2, 3)}
 _RULES |= {name: _kept for name in NAMES if name not in _RULES}
