@@ -277,7 +277,7 @@ def test_tour_into_a_place_that_cannot_be_written(
         (["bench", "relu", "--sizes", "many"], "--sizes are whole numbers with commas between"),
         (["bench", "relu", "--sizes", "0"], "a size is at least 1, not 0"),
         (["bench", "relu", "--sizes", str(10**15)], "there is not enough memory for 1,000,000,000,000,000 elements"),
-        (["bench", "relu", "--dtype", "int8"], "dtype is one of float16, float32, float64, not 'int8'"),
+        (["bench", "relu", "--dtype", "int8"], "dtype is one of float16, bfloat16, float32, float64, not 'int8'"),
         (["bench", "relu", "--threads", "0"], "threads is 1 to "),
         (["bench", "relu", "--threads", "9999"], "threads is 1 to "),
         (["bench", "maxout", "--sizes", "3"], "maxout: axis 0 has length 3, which does not divide into groups of 2"),
