@@ -64,9 +64,8 @@ def _numpy(threads: int, dtype: str) -> Iterator[Prepare]:
 @contextmanager
 def _limit(threads: int, dtype: str) -> Iterator[Prepare]:
     def prepare(call: str, names: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        if dtype.endswith(
-            "16"
-        ):  # NumPy multiplies these by a detour that is no limit; integers of their size take memory's time
+        # Short types NumPy multiplies by a detour that is no limit; integers of their size take memory's time.
+        if dtype.endswith("16"):
             names = {key: name.view(np.int16) if isinstance(name, np.ndarray) else name for key, name in names.items()}
         return call, {"np": np, **names}
 
