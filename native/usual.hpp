@@ -23,8 +23,10 @@ template <class Op, class B>
 RECTIFIED_INLINE B if_usual(const B &quick, const B &x, const B &parameter) {
     using I = typename B::integer;
     const I usual = is_usual(parameter);
-    if (any(usual == I(0))) [[unlikely]]
-        return select(usual, quick, through_float64<Op>(x, parameter));
+    if (any(usual == I(0))) [[unlikely]] {
+        const B copies[] = {x, parameter};  // what a call takes the address of is in memory all the time
+        return select(usual, quick, through_float64<Op>(copies[0], copies[1]));
+    }
     return quick;
 }
 

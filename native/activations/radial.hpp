@@ -344,6 +344,13 @@ RECTIFIED_INLINE B sum_in_float32(const pair<B> &t, float unit) {
     return fma(t.high, t.high, fma(t.high + t.high, t.low, B(unit)));
 }
 
+// What it lacks, too.
+template <class B>
+RECTIFIED_INLINE pair<B> whole_sum_in_float32(const pair<B> &t, float unit) {
+    const pair<B> square = product_of(t.high, t.high), sum = sum_of_any(B(unit), square.high);
+    return {sum.high, sum.low + fma(t.high + t.high, t.low, square.low)};
+}
+
 // Its root, and what the square of that lacks to it.
 template <class B>
 struct root_in_float32 {
@@ -359,6 +366,7 @@ struct root_in_float32 {
 // 1 / (1 + z^2)
 struct inverse_quadratic : radial, curved {
     static constexpr const char *name = "inverse_quadratic";
+    static constexpr bool is_short = true;
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
@@ -385,6 +393,16 @@ struct inverse_quadratic : radial, curved {
         using B = batch<float, N>;
         return B(1) / sum_in_float32(scaled_in_float32(r, epsilon, 0x1p-20f, 0x1p63f), 0x1p-40f) * B(0x1p-40f);
     }
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> derivative_in_float32(const batch<float, N> &r,
+                                                                  const batch<float, N> &epsilon) {
+        using B = batch<float, N>;
+        const pair<B> up = scaled_in_float32(r, epsilon, 0x1p24f, 0x1p84f);
+        const pair<B> sum = whole_sum_in_float32(pair<B>{up.high * B(0x1p-24f), up.low * B(0x1p-24f)}, 1);
+        const B high = B(1) / sum.high;
+        const pair<B> q = {high, high * fnma(high, sum.low, fnma(high, sum.high, B(1)))};
+        return -finished(times(product_of(abs(epsilon + epsilon), up), q, q)) * B(0x1p-24f);
+    }
 
   private:
     template <class B>
@@ -399,6 +417,7 @@ struct inverse_quadratic : radial, curved {
 // 1 / sqrt(1 + z^2)
 struct inverse_multiquadric : radial, curved {
     static constexpr const char *name = "inverse_multiquadric";
+    static constexpr bool is_short = true;
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
@@ -431,6 +450,17 @@ struct inverse_multiquadric : radial, curved {
         const B low = select(far, t.low, s.rest * B(0.5f) * q);
         return fma(q, fnma(q, low, fnma(q, root, B(1))), q) * B(0x1p-30f);
     }
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> derivative_in_float32(const batch<float, N> &r,
+                                                                  const batch<float, N> &epsilon) {
+        using B = batch<float, N>;
+        const pair<B> up = scaled_in_float32(r, epsilon, 0x1p24f, 0x1p108f);
+        const pair<B> sum = whole_sum_in_float32(pair<B>{up.high * B(0x1p-54f), up.low * B(0x1p-54f)}, 0x1p-60f);
+        const B root = sqrt(sum.high), high = B(1) / root;
+        const B rest = fma(fnma(root, root, sum.high) + sum.low, high * B(-0.5f), fnma(high, root, B(1)) * root);
+        const pair<B> q = {high * B(0x1p-30f), high * rest * high * B(0x1p-30f)};
+        return -finished(times(product_of(abs(epsilon), up), q, q, q)) * B(0x1p-24f);
+    }
 
   private:
     template <class B>
@@ -449,6 +479,7 @@ struct inverse_multiquadric : radial, curved {
 // -sqrt(1 + z^2)
 struct multiquadric : radial, curved {
     static constexpr const char *name = "multiquadric";
+    static constexpr bool is_short = true;
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
