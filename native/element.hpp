@@ -129,11 +129,15 @@ struct upper_half {
 
     RECTIFIED_INLINE static floats widened(const bfloat16 *from) { return (floats)(bits_from<Lanes>(from) << 16); }
 
-    RECTIFIED_INLINE static void narrowed(bfloat16 *to, floats value) {
+    // A NaN whose low bits are 0, as those have that come from a bfloat16, stays one.
+    RECTIFIED_INLINE static integers rounded(floats value) {
         const integers bits = (integers)value;
-        const integers nearest = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
-        const integers upper = value == value ? nearest : (bits >> 16) | 0x40;
-        bits_to<Lanes>(to, upper);
+        return (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+    }
+
+    RECTIFIED_INLINE static void narrowed(bfloat16 *to, floats value) {
+        const integers quiet = ((integers)value >> 16) | 0x40;
+        bits_to<Lanes>(to, value == value ? rounded(value) : quiet);
     }
 };
 RECTIFIED_INLINE register_t<float> widened(const bfloat16 *from, const float *) {
@@ -183,10 +187,36 @@ RECTIFIED_INLINE void store(S *to, const B &value) {
     B::visit([&](int i) { narrowed(to + i * B::lanes_per_register, value.part[i]); });
 }
 
+// In the order that takes the fewest steps, which is the same for all arrays of a type, and back from it. Two registers of
+// bfloat16 come of one: its lanes, in turns of four, are the upper halves of the lanes of both.
+template <class B, class S>
+RECTIFIED_INLINE B load_in_any_order(const S *from) {
+#if defined(__x86_64__)
+    if constexpr (std::is_same_v<S, bfloat16> && std::is_same_v<B, batch<float, 2>>) {
+        register_t<std::int16_t> packed, zero = {};
+        __builtin_memcpy(&packed, from, register_bytes);
+        return B::each([&](int i) { return (register_t<float>)single::by_fours(zero, packed, i); });
+    }
+#endif
+    return load<B>(from);
+}
+template <class B, class S>
+RECTIFIED_INLINE void store_in_that_order(S *to, const B &value) {
+#if defined(__x86_64__)
+    if constexpr (std::is_same_v<S, bfloat16> && std::is_same_v<B, batch<float, 2>>) {
+        using upper = upper_half<lanes_of_float>;
+        const auto packed = single::shortened(upper::rounded(value.part[0]), upper::rounded(value.part[1]));
+        __builtin_memcpy(to, &packed, register_bytes);
+        return;
+    }
+#endif
+    store(to, value);
+}
+
 // Past the caches, to memory: what is written is not read first. The place must be aligned to register_bytes.
 template <class B, class S>
 RECTIFIED_INLINE void stream(S *to, const B &value) {
-    if constexpr (!std::is_same_v<S, typename B::scalar>) return store(to, value);
+    if constexpr (!std::is_same_v<S, typename B::scalar>) return store_in_that_order(to, value);
     B::visit([&](int i) {
         S *const place = to + i * B::lanes_per_register;
 #if defined(__AVX512F__)

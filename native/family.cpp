@@ -10,14 +10,15 @@
 #include "loops.hpp"
 #include "packed.hpp"
 #include "registry.hpp"
+#include "two_slopes.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
 namespace {
 
 // The type that a kernel computes an element in, and the one that it takes it as; a loop converts to that from the array's.
-// Half precision is computed in float32 where that is exact, in float64 elsewhere: rounding the result once more is then
-// correct rounding. Where float64 is `ample` for shorter types a function says so. Where float32 has kernels of its own
-// they go first, and float64 settles what they leave open.
+// Half precision is computed in float32 where that, or a pair of it, is exact, in float64 elsewhere: rounding the result
+// once more is then correct rounding. Where float64 is `ample` for shorter types a function says so. Where float32 has
+// kernels of its own they go first, and float64 settles what they leave open.
 template <class Op, class S>
 struct types {
     using computed = S;
@@ -32,7 +33,7 @@ struct types<Op, float> {
 };
 template <class Op>
 struct types<Op, half> {
-    static constexpr bool is_exact_in_float = requires { Op::function::piecewise_linear; };
+    static constexpr bool is_exact_in_float = Op::in_pairs || requires { Op::function::piecewise_linear; };
     using computed = std::conditional_t<is_exact_in_float, float, longer<Op>>;
     using taken = std::conditional_t<!is_exact_in_float, double, std::conditional_t<Op::rare, float, half>>;
 };
@@ -185,22 +186,37 @@ void add_packed(registry &to) {
         {F::name, "backward_packed", "", "", 2 + parameters, backward[parameters], backwards, std::size(backwards), 1, 1});
 }
 
+// A product of two short numbers is exact in float32, and such are the values of functions that pass numbers on as they
+// are.
 template <class F, class S>
 struct unit_of {
-    using C = typename types<part<F>, S>::taken;
-    using computed = typename types<part<F>, S>::computed;
+    static constexpr bool is_short = sizeof(S) == 2,
+                          passes = std::is_base_of_v<pass_or_stop, F> && !requires { F::rounds; };
+    using C = std::conditional_t<!is_short, typename types<part<F>, S>::taken, std::conditional_t<passes, float, double>>;
+    using computed = std::conditional_t<is_short && !passes, longer<part<F>>, typename types<part<F>, S>::computed>;
     static constexpr unit_work<C> work = {&stored_as<S, C>::way, &work_of<value<F>, C, computed>::value,
                                           &work_of<derivative<F>, C, computed>::value};
+    static constexpr unit_work<float> quick = {&stored_as<S, float>::way, &work_for<value<F>, float>::value,
+                                               &work_for<derivative<F>, float>::value, &work};
 
+    // A product's error is its factors', as a backward pass's is.
     template <class Unit>
-    static constexpr typed_loop loop = {type_number<S>, unit_loop<Unit, C>, &work};
+    static constexpr bool settles = requires { Unit::is_product; } && is_short && !passes && !value<F>::through_double &&
+                                    !derivative<F>::through_double;
+    template <class Unit>
+    static constexpr typed_loop loop() {
+        if constexpr (settles<Unit>)
+            return {type_number<S>, settled_unit_loop<Unit, S>, &quick};
+        else
+            return {type_number<S>, unit_loop<Unit, C>, &work};
+    }
 };
 
 template <class F, class Unit>
 void add_unit(registry &to) {
-    static constexpr typed_loop loops[] = {unit_of<F, half>::template loop<Unit>, unit_of<F, float>::template loop<Unit>,
-                                           unit_of<F, double>::template loop<Unit>,
-                                           unit_of<F, bfloat16>::template loop<Unit>};
+    static constexpr typed_loop loops[] = {
+        unit_of<F, half>::template loop<Unit>(), unit_of<F, float>::template loop<Unit>(),
+        unit_of<F, double>::template loop<Unit>(), unit_of<F, bfloat16>::template loop<Unit>()};
     static constexpr unit_signature<Unit, parameters_of<F>()> signature;
     to.add({F::name, Unit::kind, "", "", Unit::inputs + parameters_of<F>(), signature.text, loops, std::size(loops),
             Unit::outputs});
@@ -239,8 +255,8 @@ constexpr typed_loop fold_loop() {
 
 template <class F, int K>
 void add_fold_operation(registry &to) {
-    static constexpr typed_loop loops[] = {fold_loop<F, half, double, K>(), fold_loop<F, float, float, K>(),
-                                           fold_loop<F, double, double, K>(), fold_loop<F, bfloat16, double, K>()};
+    static constexpr typed_loop loops[] = {fold_loop<F, half, float, K>(), fold_loop<F, float, float, K>(),
+                                           fold_loop<F, double, double, K>(), fold_loop<F, bfloat16, float, K>()};
     constexpr fold_operation operation = F::operations[K];
     to.add({F::name, operation.kind, "", "", operation.inputs(), operation.signature, loops, std::size(loops),
             operation.outputs(), operation.bits, true});

@@ -5,6 +5,7 @@
 
 #include "environment.hpp"
 #include "memory.hpp"
+#include "settle.hpp"
 #include "threads.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
@@ -12,10 +13,12 @@ namespace {
 
 constexpr npy_intp grain = 1 << 16;  // of the parts that threads take
 
-template <class Unit, class C>
+// With another S, results are rounded to it, and what C leaves open is computed once more.
+template <class Unit, class C, class S = C>
 class rows_of_halves {
     using B = batch<C, 1>;
     static constexpr int inputs = Unit::inputs, outputs = Unit::outputs, answers = std::size(Unit::questions);
+    static constexpr bool settles = !std::is_same_v<S, C>;
 
     struct operand {
         char *first;
@@ -31,6 +34,15 @@ class rows_of_halves {
     struct buffers {
         buffer in[inputs], parameters[most_parameters], negative, answers[rows_of_halves::answers], out[outputs];
     };
+    // Results that are open, with their operands, until there are enough of them to fill the registers of float64.
+    struct open_results {
+        npy_intp count = 0;
+        buffer operands[inputs + most_parameters];
+        char *places[outputs][block];
+    };
+    struct no_results {};
+    using remembered = std::conditional_t<settles, open_results, no_results>;
+    static constexpr npy_intp worth_settling = 64;
 
   public:
     rows_of_halves(char **args, const npy_intp *dimensions, const npy_intp *steps, const unit_work<C> &work)
@@ -57,12 +69,14 @@ class rows_of_halves {
         const npy_intp in_a_row = are_short ? 1 : (columns_ + block - 1) / block + past_caches_;
         const auto body = [=, this](npy_intp begin, npy_intp end) {
             buffers room;
+            remembered open;
             for (npy_intp i = begin; i < end; ++i) {
                 const npy_intp row = i / in_a_row * at_once;
                 const npy_intp from = i % in_a_row * block - (are_short ? 0 : lacking(row));
                 const npy_intp first = from > 0 ? from : 0, last = lesser(from + block, columns_);
-                if (first < last) compute({row, lesser(at_once, rows_ - row), first, last - first}, room);
+                if (first < last) compute({row, lesser(at_once, rows_ - row), first, last - first}, room, open);
             }
+            if constexpr (settles) settle(open);
             if (past_caches_) streamed();
         };
         const npy_intp tiles = (rows_ + at_once - 1) / at_once * in_a_row;
@@ -123,7 +137,7 @@ class rows_of_halves {
         return past ? block - (register_bytes - past) / npy_intp(sizeof(C)) : 0;
     }
 
-    void compute(const tile &here, buffers &room) const {
+    void compute(const tile &here, buffers &room, remembered &open) const {
         const npy_intp count = here.rows * here.columns;
         const C *in[inputs];
         for (int k = 0; k < inputs; ++k) in[k] = read(in_[k], here, room.in[k]);
@@ -156,8 +170,52 @@ class rows_of_halves {
         }
         combine(in, room.answers, to, count, std::make_integer_sequence<int, inputs>{},
                 std::make_integer_sequence<int, answers>{}, std::make_integer_sequence<int, outputs>{});
+        if constexpr (settles) {
+            for (int k = 0; k < outputs; ++k) round(to[k], k, here, in, asked + 1, fixed, open);
+            if (open.count >= worth_settling) settle(open);
+        } else {
+            for (int k = 0; k < outputs; ++k)
+                if (to[k] == room.out[k].numbers) write(to[k], out_[k], here);
+        }
+    }
+
+    // Rounds an output's results, and remembers which are open.
+    void round(const C *results, int output, const tile &here, const C *const *in, const C *const *parameters, bool fixed,
+               open_results &open) const {
+        S rounded[block + B::lanes];
+        npy_intp found[block];
+        const npy_intp few = round_and_list_open(results, here.rows * here.columns, rounded, found);
+        const operand &to = out_[output];
+        by_rows(to, here, [&](npy_intp i, char *first, npy_intp count) { scatter(rounded + i, count, first, to.step); });
+        if (open.count + few > block) settle(open);
+        for (npy_intp j = 0; j < few; ++j, ++open.count) {
+            const npy_intp i = found[j], row = here.row + i / here.columns, column = here.column + i % here.columns;
+            for (int k = 0; k < inputs; ++k) open.operands[k].numbers[open.count] = in[k][i];
+            for (int k = 0; k < parameters_; ++k)
+                open.operands[inputs + k].numbers[open.count] = parameters[k][fixed ? 0 : i];
+            for (int k = 0; k < outputs; ++k)
+                open.places[k][open.count] = out_[k].first + row * out_[k].row + column * out_[k].step;
+        }
+    }
+
+    // Compute them once more, as rows of one number each.
+    [[gnu::noinline]] void settle(open_results &open) const {
+        S operands[inputs + most_parameters][block + B::lanes], results[outputs][block];
+        constexpr int most = inputs + most_parameters + outputs;
+        char *args[most];
+        npy_intp steps[most + inputs + outputs] = {};
+        const npy_intp dimensions[] = {open.count, 1};
+        const int given = inputs + parameters_;
+        for (int k = 0; k < given; ++k) {
+            args[k] = reinterpret_cast<char *>(operands[k]);
+            stored_as<S, C>::write(open.operands[k].numbers, open.count, args[k], sizeof(S));
+        }
+        for (int k = 0; k < outputs; ++k) args[given + k] = reinterpret_cast<char *>(results[k]);
+        for (int k = 0; k < given + outputs; ++k) steps[k] = sizeof(S);
+        rows_of_halves<Unit, double>(args, dimensions, steps, *work_.sure).run();
         for (int k = 0; k < outputs; ++k)
-            if (to[k] == room.out[k].numbers) write(to[k], out_[k], here);
+            for (npy_intp j = 0; j < open.count; ++j) __builtin_memcpy(open.places[k][j], results[k] + j, sizeof(S));
+        open.count = 0;
     }
 
     // What a kernel's results are combined with comes from memory while it computes. Not inlined, GCC takes this for
@@ -209,14 +267,35 @@ class rows_of_halves {
         C *const to[] = {out[O]...};
         const bool past_caches[] = {(past_caches_ && reinterpret_cast<npy_uintp>(out[O]) % register_bytes == 0)...};
         npy_intp i = 0;
-        for (; i + B::lanes <= count; i += B::lanes) {
-            const results<B, outputs> made = Unit::of(load<B>(from[I] + i)..., load<B>(from[inputs + A] + i)...);
+        // The buffers of what is rounded have room for a whole batch at their end.
+        for (; settles ? i < count : i + B::lanes <= count; i += B::lanes) {
+            const results<B, outputs> made = Unit::of(input<I>(from, i)..., answer<A>(from, i)...);
             ((past_caches[O] ? stream(to[O] + i, made.of[O]) : store(to[O] + i, made.of[O])), ...);
         }
         for (; i < count; ++i) {
             const results<C, outputs> made = Unit::of(from[I][i]..., from[inputs + A][i]...);
             ((to[O][i] = made.of[O]), ...);
         }
+    }
+
+    // In bfloat16's range a product of two of the factors may vanish that three would not, and an answer may lack digits:
+    // so small a factor is taken for NaN, which is open.
+    RECTIFIED_INLINE static B factor(const B &number, const B &where_not_0) {
+        if constexpr (std::is_same_v<S, bfloat16>) {
+            const auto lost = (abs(number) < B(0x1p-50f)) & (abs(where_not_0) > B(0));
+            return select(lost, B(std::numeric_limits<C>::quiet_NaN()), number);
+        } else {
+            return number;
+        }
+    }
+    template <int I>
+    RECTIFIED_INLINE static B input(const C *const *from, npy_intp i) {
+        const B number = load<B>(from[I] + i);
+        return factor(number, number);
+    }
+    template <int A>
+    RECTIFIED_INLINE static B answer(const C *const *from, npy_intp i) {
+        return factor(load<B>(from[inputs + A] + i), load<B>(from[Unit::questions[A].input] + i));
     }
 };
 
@@ -227,6 +306,22 @@ void unit_loop(char **args, const npy_intp *dimensions, const npy_intp *steps, v
     const default_environment environment;
     rows_of_halves<Unit, C>(args, dimensions, steps, *static_cast<const unit_work<C> *>(work)).run();
 }
+
+template <class Unit, class S>
+void settled_unit_loop(char **args, const npy_intp *dimensions, const npy_intp *steps, void *work) {
+    const default_environment environment;
+    const auto &quick = *static_cast<const unit_work<float> *>(work);
+    if (suit_float32<S>(args + Unit::inputs, steps + Unit::inputs, quick.value->parameters))
+        rows_of_halves<Unit, float, S>(args, dimensions, steps, quick).run();
+    else
+        rows_of_halves<Unit, double>(args, dimensions, steps, *quick.sure).run();
+}
+
+#define RECTIFIED_SETTLED_UNIT(Unit)                                                                  \
+    template void settled_unit_loop<Unit, half>(char **, const npy_intp *, const npy_intp *, void *); \
+    template void settled_unit_loop<Unit, bfloat16>(char **, const npy_intp *, const npy_intp *, void *);
+RECTIFIED_SETTLED_UNIT(gated)
+RECTIFIED_SETTLED_UNIT(gated_backward)
 
 #define RECTIFIED_UNIT(Unit)                                                                   \
     template void unit_loop<Unit, float>(char **, const npy_intp *, const npy_intp *, void *); \

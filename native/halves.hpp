@@ -8,11 +8,13 @@ namespace rectified::RECTIFIED_TARGET {
 
 inline constexpr int most_parameters = 2;  // of a function
 
-// What a unit's loop is given: the function, and how the arrays' numbers become those that its kernels take.
+// What a unit's loop is given: the function, and how the arrays' numbers become those that its kernels take. Where float32
+// leaves open how a result is rounded to a short type, the same in float64 decides.
 template <class C>
 struct unit_work {
     const storage<C> *stored;
     const work<C> *value, *slope;
+    const unit_work<double> *sure = nullptr;
 };
 
 // What a unit asks a function for: its value or its slope, at an input or at the negative of that.
@@ -31,6 +33,7 @@ struct results {
 // Each unit has inputs and questions, and `of` makes its outputs from the inputs and the answers.
 struct gated {
     static constexpr const char *kind = "gated";
+    static constexpr bool is_product = true;
     static constexpr int inputs = 2, outputs = 1;
     static constexpr question questions[] = {{its_value, 1}};
     template <class B>
@@ -41,6 +44,7 @@ struct gated {
 
 struct gated_backward {
     static constexpr const char *kind = "gated_backward";
+    static constexpr bool is_product = true;
     static constexpr int inputs = 3, outputs = 2;
     static constexpr question questions[] = {{its_value, 2}, {its_slope, 2}};
     template <class B>
@@ -101,5 +105,10 @@ struct unit_signature {
 // The loop of a unit. What NumPy hands through is a unit_work<C>.
 template <class Unit, class C>
 void unit_loop(char **args, const npy_intp *dimensions, const npy_intp *steps, void *work);
+
+// The same in float32 for a short type, and in float64 for what that leaves open. What NumPy hands through is a
+// unit_work<float>.
+template <class Unit, class S>
+void settled_unit_loop(char **args, const npy_intp *dimensions, const npy_intp *steps, void *work);
 
 }  // namespace rectified::RECTIFIED_TARGET

@@ -5,6 +5,7 @@
 
 #include "element.hpp"
 #include "operations.hpp"
+#include "round_once.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
 
@@ -21,6 +22,14 @@ struct kernel {
     }
 
   private:
+    template <class... In>
+    RECTIFIED_INLINE static B of(const In &...in) {
+        if constexpr (sizeof(S) == 2 && Op::in_pairs)
+            return to_be_rounded_once<Op, S>(in...);
+        else
+            return Op::of(in...);
+    }
+
     static constexpr bool moves(int input) { return !FixedParameters || input < Op::data; }
 
     template <int... I>
@@ -29,11 +38,11 @@ struct kernel {
         const B fixed[] = {moves(I) ? B() : repeated<B>(in[I])...};
         npy_intp i = 0;
         for (; i + B::lanes <= count; i += B::lanes) {
-            const B result = Op::of((moves(I) ? load<B>(first[I] + i) : fixed[I])...);
+            const B result = of((moves(I) ? load_in_any_order<B>(first[I] + i) : fixed[I])...);
             if (past_caches)
                 stream(out + i, result);
             else
-                store(out + i, result);
+                store_in_that_order(out + i, result);
         }
         if (past_caches) streamed();
         if (i < count) rest(in, out, i, count - i);

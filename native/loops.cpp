@@ -250,9 +250,7 @@ void settled_loop(char **args, const npy_intp *dimensions, const npy_intp *steps
     const default_environment environment;
     const auto &[quick, sure] = *static_cast<const rectified::RECTIFIED_TARGET::settled_work *>(settled_work);
     const int data = quick->data + quick->multiplied;
-    bool usual = true;
-    for (int k = data; k < data + quick->parameters; ++k) usual = usual && steps[k] == 0 && suits_float32(read<S>(args[k]));
-    if (usual)
+    if (suit_float32<S>(args + data, steps + data, quick->parameters))
         looper<S, float>(args, dimensions[0], steps, *quick, sure).run();
     else
         looper<S, double>(args, dimensions[0], steps, *sure).run();

@@ -26,11 +26,13 @@ struct operation {
     static constexpr bool is_short = cheap || requires { F::is_short; };        // takes few steps, with no long chains
     static constexpr bool through_double = requires { F::ample_for_shorter; };  // computes float32 in float64
     static constexpr bool rare = false;                                         // not worth code of its own for each case
+    static constexpr bool in_pairs = false;  // has as_pair, which float32 has in all digits that a short type needs
 };
 
 template <class F>
 struct value : operation<F, 1, parameters_of<F>()> {
     static constexpr const char *kind = "";
+    static constexpr bool in_pairs = requires(batch<float, 1> x) { F::value_as_pair(x); };
     static constexpr bool through_double =
         operation<F, 1, parameters_of<F>()>::through_double && !requires(batch<float, 1> x) { F::value_in_float32(x, x); };
     template <class... B>
@@ -40,11 +42,16 @@ struct value : operation<F, 1, parameters_of<F>()> {
         else
             return F::value(in...);
     }
+    template <class B>
+    RECTIFIED_INLINE static pair<B> as_pair(const B &x) {
+        return F::value_as_pair(x);
+    }
 };
 
 template <class F>
 struct derivative : operation<F, 1, parameters_of<F>()> {
     static constexpr const char *kind = "derivative";
+    static constexpr bool in_pairs = requires(batch<float, 1> x) { F::backward_as_pair(x, x); };
     static constexpr bool through_double = operation<F, 1, parameters_of<F>()>::through_double &&
                                            !requires(batch<float, 1> x) { F::derivative_in_float32(x, x); };
     template <class... B>
@@ -55,6 +62,14 @@ struct derivative : operation<F, 1, parameters_of<F>()> {
             return F::derivative(in..., smallest{});
         else
             return F::derivative(in...);
+    }
+    template <class B>
+    RECTIFIED_INLINE static pair<B> as_pair(const B &x) {
+        return product_as_pair(B(1), x);
+    }
+    template <class B>
+    RECTIFIED_INLINE static pair<B> product_as_pair(const B &dy, const B &x) {
+        return F::backward_as_pair(dy, x);
     }
 };
 
@@ -92,19 +107,30 @@ template <class F>
 struct derivative_from_output : operation<F, 1, parameters_of<F>()> {
     static constexpr const char *kind = "derivative", *detail = "_from_output";
     static constexpr bool cheap = true, is_short = true;
+    static constexpr bool in_pairs = requires(batch<float, 1> y) { F::backward_from_output_as_pair(y, y); } ||
+                                     requires(batch<float, 1> y) { F::backward_from_output_as_pair(y, y, y); };
     template <class... B>
     RECTIFIED_INLINE static auto of(const B &...in) {
         return F::derivative_from_output(in...);
+    }
+    template <class B, class... In>
+    RECTIFIED_INLINE static pair<B> product_as_pair(const B &dy, const In &...in) {
+        return F::backward_from_output_as_pair(dy, in...);
     }
 };
 
 template <class D>
 struct backward : operation<typename D::function, 2, D::parameters> {
     static constexpr const char *kind = "backward", *detail = D::detail;
-    static constexpr bool cheap = D::cheap, is_short = D::is_short, through_double = D::through_double, rare = D::rare;
+    static constexpr bool cheap = D::cheap, is_short = D::is_short, through_double = D::through_double, rare = D::rare,
+                          in_pairs = D::in_pairs;
     template <class B, class... In>
     RECTIFIED_INLINE static B of(const B &dy, const In &...in) {
         return dy * D::of(in...);
+    }
+    template <class B, class... In>
+    RECTIFIED_INLINE static pair<B> as_pair(const B &dy, const In &...in) {
+        return D::product_as_pair(dy, in...);
     }
 };
 

@@ -3,6 +3,7 @@
 
 #include <numpy/npy_common.h>
 
+#include "blocks.hpp"
 #include "element.hpp"
 #include "usual.hpp"
 
@@ -61,10 +62,9 @@ RECTIFIED_INLINE doubt<half> rounded_to(half *to, const one_register &y) {
 // Open is also what is no finite number: the type's range is float32's, which may be passed on the way to a result within.
 RECTIFIED_INLINE doubt<bfloat16> rounded_to(bfloat16 *to, const one_register &y) {
     using I = one_register::integer;
-    store(to, y);
-    const I bits = I::bits_of(y), beyond = I(0x7F800000), distance = (bits & I(0xFFFF)) - I(0x8000);
-    const I open = ((bits & beyond) == beyond) | ((distance >= I(-most_error)) & (distance <= I(most_error)));
-    return {open.part[0]};
+    const I bits = I::bits_of(y), beyond = I(0x7F800000), beside = (bits + I(most_error - 0x8000)) & I(0xFFFF);
+    bits_to<lanes_of_float>(to, upper_half<lanes_of_float>::rounded(y.part[0]));
+    return {(((bits & beyond) == beyond) | (I(2 * most_error + 1) > beside)).part[0]};
 }
 
 // Whether a parameter is one with which float32's kernels have the accuracy that is counted on.
@@ -73,6 +73,14 @@ bool suits_float32(S parameter) {
     using B = batch<double, 1>;
     const B value = repeated<B>(&parameter);
     return !any((is_usual(value) | (value == B(0))) == B::integer(0));
+}
+
+// Whether parameters are the same for all elements, and such.
+template <class S>
+bool suit_float32(const char *const *args, const npy_intp *steps, int count) {
+    bool all = true;
+    for (int k = 0; k < count; ++k) all = all && steps[k] == 0 && suits_float32(read<S>(args[k]));
+    return all;
 }
 
 // Rounds results, lists which of them are open, and says how many.

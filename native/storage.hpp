@@ -24,8 +24,12 @@ struct stored_as {
         if constexpr (std::is_same_v<S, C>) {
             gather(from, step, count, to);
         } else {
+            const S *const beside = reinterpret_cast<const S *>(from);
             S some[block + B::lanes] = {};
-            for (npy_intp k = 0; k < count; k += block) {
+            npy_intp k = 0;
+            if (step == sizeof(S))
+                for (; k + B::lanes <= count; k += B::lanes) store(to + k, load<B>(beside + k));
+            for (; k < count; k += block) {
                 const npy_intp few = count - k < block ? count - k : block;
                 gather(from + k * step, step, few, some);
                 for (npy_intp j = 0; j < few; j += B::lanes) store(to + k + j, load<B>(some + j));
@@ -37,8 +41,12 @@ struct stored_as {
         if constexpr (std::is_same_v<S, C>) {
             scatter(from, count, to, step);
         } else {
+            S *const beside = reinterpret_cast<S *>(to);
             S some[block + B::lanes];
-            for (npy_intp k = 0; k < count; k += block) {
+            npy_intp k = 0;
+            if (step == sizeof(S))
+                for (; k + B::lanes <= count; k += B::lanes) store(beside + k, load<B>(from + k));
+            for (; k < count; k += block) {
                 const npy_intp few = count - k < block ? count - k : block;
                 for (npy_intp j = 0; j < few; j += B::lanes) store(some + j, load<B>(from + k + j));
                 scatter(some, few, to + k * step, step);

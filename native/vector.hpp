@@ -87,6 +87,7 @@ struct batch {
     RECTIFIED_BINARY(/, batch)
     RECTIFIED_BINARY(&, batch)
     RECTIFIED_BINARY(|, batch)
+    RECTIFIED_BINARY(^, batch)
     RECTIFIED_BINARY(<, integer)
     RECTIFIED_BINARY(>, integer)
     RECTIFIED_BINARY(<=, integer)
@@ -319,6 +320,32 @@ RECTIFIED_INLINE unsigned signs(register_t<I> lanes) {
     return bits;
 #endif
 }
+
+#if defined(__x86_64__)
+// Of each 16 bytes the first half (0) or the second, the lanes of a and b in turn.
+RECTIFIED_INLINE register_t<std::int16_t> by_fours(register_t<std::int16_t> a, register_t<std::int16_t> b, int half) {
+    using V = register_t<std::int16_t>;
+#if defined(__AVX512F__)
+    return half ? (V)_mm512_unpackhi_epi16((__m512i)a, (__m512i)b) : (V)_mm512_unpacklo_epi16((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+    return half ? (V)_mm256_unpackhi_epi16((__m256i)a, (__m256i)b) : (V)_mm256_unpacklo_epi16((__m256i)a, (__m256i)b);
+#else
+    return half ? (V)_mm_unpackhi_epi16((__m128i)a, (__m128i)b) : (V)_mm_unpacklo_epi16((__m128i)a, (__m128i)b);
+#endif
+}
+
+// By fours too, integers that have no more than 16 bits.
+RECTIFIED_INLINE register_t<std::int16_t> shortened(register_t<std::int32_t> a, register_t<std::int32_t> b) {
+    using V = register_t<std::int16_t>;
+#if defined(__AVX512F__)
+    return (V)_mm512_packs_epi32((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+    return (V)_mm256_packs_epi32((__m256i)a, (__m256i)b);
+#else
+    return (V)_mm_packs_epi32((__m128i)a, (__m128i)b);
+#endif
+}
+#endif
 
 }  // namespace single
 

@@ -174,6 +174,13 @@ def rounded(number: mpmath.mpf, dtype: Any) -> float:
     return math.ldexp(-int(mantissa) if sign else int(mantissa), last)
 
 
+def rounded_to_odd(x: Any) -> Any:
+    """float32 beside float64, for rounding it again: where digits are lost, the neighbour whose last digit is odd."""
+    near = x.astype(np.float32)
+    is_even = (near != x) & np.isfinite(near) & (near.view(np.uint32) % 2 == 0)
+    return np.where(is_even, np.nextafter(near, np.where(x > near, np.float32(np.inf), np.float32(-np.inf))), near)
+
+
 def ulps(got: Any, want: Any) -> Any:
     """How many numbers of their type lie between two arrays, element by element; NaN is far from every number but NaN."""
     kind = np.dtype(f"u{got.dtype.itemsize}")

@@ -18,7 +18,19 @@ import pytest
 
 import rectified as rf
 import sweep
-from oracle import Oracle, Worst, finfo, in_exact_numbers, kernel, operations, rounded, stratified, ulps, worst
+from oracle import (
+    Oracle,
+    Worst,
+    finfo,
+    in_exact_numbers,
+    kernel,
+    operations,
+    rounded,
+    rounded_to_odd,
+    stratified,
+    ulps,
+    worst,
+)
 from rectified import _native
 from rectified.formula import evaluate
 
@@ -213,13 +225,6 @@ def check_variant(variant: Any, x: Any) -> None:
         assert max(found.values()).ulp <= claimed(variant.name, operation, x.dtype.name), (operation, found)
 
 
-def rounded_to_odd(x: Any) -> Any:
-    """float32 beside float64, for rounding it again: where digits are lost, the neighbour whose last digit is odd."""
-    near = x.astype(np.float32)
-    is_even = (near != x) & np.isfinite(near) & (near.view(np.uint32) % 2 == 0)
-    return np.where(is_even, np.nextafter(near, np.where(x > near, np.float32(np.inf), np.float32(-np.inf))), near)
-
-
 @halves
 @functions
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")
@@ -260,6 +265,37 @@ def test_backward_in_half_precision_is_rounded_once(name: str, operation: str, d
     for isa in ISAS:
         got = sweep.compiled(isa)[f"{name}_{backward(operation)}"](dy, x, *parameters(name, dtype))
         assert ((got == low) | (got == high)).all(), isa
+
+
+@halves
+@pytest.mark.parametrize(
+    ("name", "slope", "given"),
+    [
+        ("sigmoid", lambda y: y - y * y, []),
+        ("tanh", lambda y: 1 - y * y, []),
+        ("elu", lambda y, alpha: y + alpha if y <= 0 else 1, [1]),
+        ("elu", lambda y, alpha: y + alpha if y <= 0 else 1, [0.7]),
+        ("celu", lambda y, alpha: (y + alpha) / alpha if y < 0 else 1, [0.7]),
+    ],
+)
+def test_ties_of_backward_from_output_in_half_precision_go_to_even(name: str, slope: Any, given: Any, dtype: Any) -> None:
+    """A slope of few digits makes many; float64 would make some where there is none."""
+    random = np.random.default_rng(0)
+    tiny = max(float(finfo(dtype).smallest_subnormal) ** 0.5, 2.0**-45)
+    sizes = np.concatenate([random.uniform(0, 1, 1000), np.arange(500) % 65 / 64, tiny ** random.uniform(0, 2, 200)])
+    y = (sizes * min(given, default=1)).astype(dtype)
+    if name != "sigmoid":
+        y[::2] = -y[::2]
+    dy = np.concatenate([random.normal(0, 1, 1200), random.integers(-100, 100, 500)]).astype(dtype)
+    numbers = [dtype(number) for number in given]
+    with mpmath.workprec(600):
+        want = [
+            rounded(mpmath.mpf(float(factor)) * slope(mpmath.mpf(float(number)), *map(float, numbers)), dtype)
+            for factor, number in zip(dy, y, strict=True)
+        ]
+    for isa in ISAS:
+        got = sweep.compiled(isa)[f"{name}_backward_from_output"](dy, y, *numbers)
+        np.testing.assert_array_equal(got.astype(float), want, isa)
 
 
 @isas

@@ -51,6 +51,11 @@ struct elu : ridge {
         const B right = select(y == B(0), smallest{}(alpha, B(1)), B(1));
         return select(alpha >= B(0), select(y >= B(0), right, y + alpha), nan);
     }
+    template <class B>
+    RECTIFIED_INLINE static pair<B> backward_from_output_as_pair(const B &dy, const B &y, const B &alpha) {
+        const B low = select(y < B(0), sum_of_any(y, alpha).low, B(0));
+        return product_of(dy, pair<B>{derivative_from_output(y, alpha), low});
+    }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &x, const B &) {
         return select(x < B(0), less_one(B(1), exact(abs(x))), select(x == x, B(0), x));
@@ -77,6 +82,14 @@ struct celu : ridge {
     template <class B>
     RECTIFIED_INLINE static B derivative_from_output(const B &y, const B &alpha) {
         return select(y >= B(0), B(1), (y + alpha) / positive(alpha));
+    }
+    template <class B>
+    RECTIFIED_INLINE static pair<B> backward_from_output_as_pair(const B &dy, const B &y, const B &alpha) {
+        const pair<B> product = product_of(dy, sum_of_any(y, alpha));
+        const B reciprocal = B(1) / positive(alpha), high = product.high * reciprocal;
+        const B rest = fnma(high, alpha, product.high) + product.low, low = rest * reciprocal;
+        const B all_of_low = fma(fnma(low, alpha, rest), reciprocal, low);  // the quotient of a tie is a tie again
+        return {select(y >= B(0), dy, high), select(y >= B(0), B(0), all_of_low)};
     }
     // (1 + a) e^-a - 1 for a = -x / alpha.
     template <int Parameter, class B>
@@ -124,11 +137,21 @@ struct selu : ridge {
         const B leftwards = greater(B(0), (y + left<B>().high) + left<B>().low);
         return select(y >= B(0), slope<B>(), leftwards);
     }
+    template <class B>
+    RECTIFIED_INLINE static pair<B> backward_from_output_as_pair(const B &dy, const B &y) {
+        const pair<B> right = constant<B>(scale), sum = sum_of_any(y, left<B>().high);
+        const pair<B> slope = {select(y >= B(0), right.high, sum.high),
+                               select(y >= B(0), right.low, sum.low + left<B>().low)};
+        const auto beyond = slope.high <= B(0);
+        return product_of(dy, pair<B>{select(beyond, B(0), slope.high), select(beyond, B(0), slope.low)});
+    }
 
   private:
+    static constexpr double scale = 1.0507009873554805;
+
     template <class B>
     RECTIFIED_INLINE static B slope() {
-        return B(static_cast<typename B::scalar>(1.0507009873554805));
+        return B(static_cast<typename B::scalar>(scale));
     }
     template <class B>
     RECTIFIED_INLINE static pair<B> left() {  // scale alpha

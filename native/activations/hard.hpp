@@ -103,13 +103,30 @@ struct hardswish : ridge {
         const pair<B> gate = hardsigmoid::of_bounded(middle);
         return select(x >= B(3), x, above_half(x, fma(middle, gate.high, middle * gate.low)));
     }
+    template <class B>
+    RECTIFIED_INLINE static pair<B> value_as_pair(const B &x) {
+        const B middle = hardsigmoid::bounded(x);
+        const pair<B> product = product_of(middle, hardsigmoid::of_bounded(middle));
+        return {select(x >= B(3), x, product.high), select(x >= B(3), B(0), product.low)};
+    }
     template <class B, class Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const Kink &at_kink) {
-        const B middle = hardsigmoid::bounded(x);
-        const B slope = rounded(sixth_of(sum_of(B(3), middle + middle)));  // beyond 3, too, no digit of this sum is lost
         const B right = select(x == B(3), at_kink(B(1.5f), B(1)), B(1));
         const B left = select(x == B(-3), at_kink(B(0), B(-0.5f)), B(0));
-        return select(x >= B(3), right, select(x <= B(-3), left, slope));
+        return select(x >= B(3), right, select(x <= B(-3), left, rounded(sixth_of(six_slopes(x)))));
+    }
+    template <class B>
+    RECTIFIED_INLINE static pair<B> backward_as_pair(const B &dy, const B &x) {
+        const pair<B> middle = sixth_of(product_of(dy, six_slopes(x)));
+        const B beyond = dy * derivative(x, smallest{});
+        return {select(abs(x) < B(3), middle.high, beyond), select(abs(x) < B(3), middle.low, B(0))};
+    }
+
+  private:
+    template <class B>
+    RECTIFIED_INLINE static pair<B> six_slopes(const B &x) {
+        const B middle = hardsigmoid::bounded(x);
+        return sum_of(B(3), middle + middle);  // beyond 3, too, no digit of this sum is lost
     }
 };
 

@@ -190,6 +190,14 @@ struct squared_relu : ridge {
     RECTIFIED_INLINE static B derivative(const B &x) {
         return relu::value(x + x);
     }
+    template <class B>
+    RECTIFIED_INLINE static pair<B> value_as_pair(const B &x) {
+        return {value(x), B(0)};
+    }
+    template <class B>
+    RECTIFIED_INLINE static pair<B> backward_as_pair(const B &dy, const B &x) {
+        return product_of(dy, derivative(x));
+    }
 };
 
 // Heaviside's function, with 0 at 0. It jumps there, and its derivative is 0 on either side.

@@ -44,6 +44,7 @@ struct hardshrink : ridge, shrinking {
 
 struct softshrink : ridge, shrinking {
     static constexpr const char *name = "softshrink";
+    static constexpr bool rounds = true;  // what it passes on
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &lambd) {

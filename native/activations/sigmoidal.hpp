@@ -111,6 +111,11 @@ struct sigmoid : ridge {
     RECTIFIED_INLINE static B derivative_from_output(const B &y) {
         return fma(-y, y, y);
     }
+    template <class B>
+    RECTIFIED_INLINE static pair<B> backward_from_output_as_pair(const B &dy, const B &y) {
+        const B square = greater(y * y, abs(y) * B(0x1p-40f));  // of a square below float32's range its sign decides
+        return product_of(dy, sum_of_any(y, -square));
+    }
 };
 
 struct tanh : ridge {
@@ -137,6 +142,10 @@ struct tanh : ridge {
     template <class B>
     RECTIFIED_INLINE static B derivative_from_output(const B &y) {
         return fma(-y, y, B(1));
+    }
+    template <class B>
+    RECTIFIED_INLINE static pair<B> backward_from_output_as_pair(const B &dy, const B &y) {
+        return product_of(dy, sum_of_any(B(1), -(y * y)));
     }
 
     // float32: as a sum of two numbers, without a division.

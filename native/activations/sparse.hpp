@@ -146,8 +146,10 @@ struct sparsemax_product {
 // Its Jacobian is symmetric.
 struct sparsemax : fold {
     static constexpr const char *name = "sparsemax";
+    // The threshold takes away leading digits.
     template <class S, class C>
-    using loops = row_loops<S, C, sparsemax_value, sparsemax_product<false>, sparsemax_product<true>>;
+    using loops = row_loops<S, std::conditional_t<std::is_same_v<S, C>, C, double>, sparsemax_value,
+                            sparsemax_product<false>, sparsemax_product<true>>;
     static constexpr fold_operation operations[] = {
         {"", "(n)->(n)"}, {"backward", "(n),(n)->(n)"}, {"backward_from_output", "(n),(n)->(n)"}};
 };
