@@ -129,9 +129,9 @@ struct upper_half {
 
     RECTIFIED_INLINE static floats widened(const bfloat16 *from) { return (floats)(bits_from<Lanes>(from) << 16); }
 
-    // A NaN whose low bits are 0, as those have that come from a bfloat16, stays one.
+    // A NaN whose low bits are 0, as those have that come from a bfloat16, stays one, and is quiet.
     RECTIFIED_INLINE static integers rounded(floats value) {
-        const integers bits = (integers)value;
+        const integers bits = (integers)value | ((integers)(value != value) & 0x400000);
         return (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
     }
 
