@@ -289,6 +289,22 @@ def test_a_network_can_be_exported_meanwhile(strict: bool) -> None:
     assert health.layers["1"].histories["train"].total.samples == 10
 
 
+def test_pytorch_is_as_it_was_once_nobody_looks() -> None:
+    import torch.export._trace as trace
+    from torch._dynamo.output_graph import OutputGraph
+
+    def now() -> list[Any]:
+        return [OutputGraph.call_user_compiler, trace._strict_export, *sys.meta_path]
+
+    before = now()
+    with watch():
+        with watch():
+            during = now()
+        assert now() == during
+    assert during[:2] != before[:2]
+    assert now() == before
+
+
 @pytest.mark.parametrize("differs", ["name", "behaviour"])
 def test_where_the_compiler_is_another_it_says_that_compiled_code_was_not_seen(
     differs: str, monkeypatch: pytest.MonkeyPatch
@@ -298,9 +314,13 @@ def test_where_the_compiler_is_another_it_says_that_compiled_code_was_not_seen(
     def fails(*_: Any) -> None:
         raise AttributeError("no such thing")
 
+    def without_names(_: str, act: Any) -> Any:
+        act(SimpleNamespace())
+        return lambda: None
+
     monkeypatch.setattr(watching, "_is_seen", True)  # which is restored
     if differs == "name":
-        monkeypatch.setattr(watching, "after_import", lambda _, act: act(SimpleNamespace()))
+        monkeypatch.setattr(watching, "after_import", without_names)
     monkeypatch.setattr(watching, "instrument", fails if differs == "behaviour" else lambda *_: None)
     without = train(built(Convolutions))
     network = built(Convolutions)

@@ -424,6 +424,7 @@ class Collector:
 
     def observe(self, function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call of what may be an activation, and count it."""
+        __tracebackhide__ = True
         x = args[0] if args else kwargs.get("input")
         stack = self._stack
         if (
@@ -467,6 +468,7 @@ class Collector:
 
     def follow(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call of what is no activation, and know where its result comes from."""
+        __tracebackhide__ = True
         if hides_activation(function) and not gradients_are_computed():
             self.note_unseen(f"what {plain_name(function)} computes beside other things was not seen")
         return self.origins.follow(function, args, kwargs)
@@ -655,6 +657,7 @@ class _FunctionMode(TorchFunctionMode):
         return on or found
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        __tracebackhide__ = True
         if torch.compiler.is_compiling():
             return func(*args, **(kwargs or {}))
         name = FUNCTIONS.get(func)
