@@ -289,6 +289,20 @@ def test_a_network_can_be_exported_meanwhile(strict: bool) -> None:
     assert health.layers["1"].histories["train"].total.samples == 10
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_what_was_decomposed_is_not_taken_for_its_parts() -> None:
+    x = torch.randn(5, 3)
+    network = nn.Sequential(nn.Linear(3, 4), nn.SiLU(), nn.Linear(4, 4), nn.ReLU6(), nn.Softplus(), nn.Sigmoid())
+    whole = torch.export.export(network, (x,))
+    parts = whole.run_decompositions()
+    for exported, names, notes in ((whole, ["1", "3", "4", "5"], []), (parts, ["3", "5"], ["silu", "softplus"])):
+        running = exported.module()
+        with watch() as health:
+            running(x)
+        assert list(health.layers) == names
+        assert [note.partition(":")[0] for note in health.report().notes] == notes
+
+
 def test_pytorch_is_as_it_was_once_nobody_looks() -> None:
     import torch.export._trace as trace
     from torch._dynamo.output_graph import OutputGraph
@@ -361,6 +375,7 @@ FUNCTIONS: list[tuple[str, Any, Any]] = [
     ("F.leaky_relu_", lambda x: F.leaky_relu_(x, negative_slope=0.2), rf.leaky_relu.bind(slope=0.2)),
     ("F.prelu", lambda x: F.prelu(x, torch.tensor([0.3])), rf.leaky_relu.bind(slope=0.3)),
     ("F.threshold", lambda x: F.threshold(x, 0.1, -0.5), rf.threshold.bind(threshold=0.1, value=-0.5)),
+    ("nn.ReLU6", nn.ReLU6(), rf.relu6),
     ("F.hardtanh", lambda x: F.hardtanh(x, -0.5, 0.5), rf.hardtanh.bind(min_val=-0.5, max_val=0.5)),
     ("F.hardsigmoid", F.hardsigmoid, rf.hardsigmoid),
     ("F.hardswish", F.hardswish, rf.hardswish),

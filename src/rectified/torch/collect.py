@@ -30,7 +30,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.overrides import TorchFunctionMode
 
 from rectified.health.record import Run
-from rectified.torch.exported import is_compiled, name_in_graph
+from rectified.torch.exported import decomposed_in, is_compiled, is_part, name_in_graph
 from rectified.torch.functions import FUNCTIONS, activation_of, call_again, is_in_place, output_of, plain_name
 from rectified.torch.kinds import kind_of, unseen_in, unwrapped
 from rectified.torch.network import Draft, Network, Plan
@@ -252,6 +252,8 @@ class Collector:
         kind = self._kinds.get(type(module))
         if kind is None:
             kind = self._kinds[type(module)] = kind_of(module)
+            for name in decomposed_in(module):  # a graph has a class of its own
+                self.note_unseen(f"{name}: what was decomposed into other functions was not seen", module)
         if kind:
             self._special(kind, module)
         if kind in ("compiled", "wrapper", "threads", "script"):
@@ -524,8 +526,8 @@ class Collector:
             if x.is_complex():
                 self.note_unseen(f"{name}: what it did with complex numbers was not counted")
             return None
-        if code is not None and is_compiled(function, module, code):  # it counts for itself
-            return None
+        if code is not None and (is_compiled(function, module, code) or is_part(module, code, line)):
+            return None  # the first counts for itself
         if not self.is_tracking:  # look where the units are the next time
             self._settles_at = self._step + 2
             if root is not None:
