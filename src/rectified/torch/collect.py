@@ -75,8 +75,7 @@ class Collector:
         self._after_window = after_window
         self._handles: list[Any] = []
         self._entering = self._leaving = -1
-        self._at_end = _AtEnd(self._leave)
-        self._unhooked: nn.Module | None = None
+        self._unhooked: list[nn.Module] = []
         self._thread = get_ident()
         self._step = 0
         self._window = 0
@@ -97,6 +96,7 @@ class Collector:
         self._draft: Draft | None = None
         self._plan: Plan | None = None
         self._together = Together()
+        self._at_end, self._at_large = _Hook(self._leave), _Hook(self._together.see_ahead)
         self._roots: dict[int, Network] = {}
         self._networks = 0
         self._forwards = 0
@@ -165,20 +165,23 @@ class Collector:
         if on is not self._mode_is_on and self._mode.switch(on):
             self._mode_is_on = on
 
-    def _unhook(self, network: nn.Module) -> None:
-        """Hear of no module until a network ends: with hooks of any kind a module takes a path that is slower."""
+    def _unhook(self, network: nn.Module, plan: Plan | None = None) -> None:
+        """Hear of few modules until a network ends: with hooks of any kind a module takes a path that is slower."""
         _global_forward_pre_hooks.pop(self._entering, None)
         _global_forward_hooks.pop(self._leaving, None)
+        large = [module for each in (plan.large if plan is not None else ()) if (module := each()) is not None]
+        for module in large:
+            module._forward_hooks[self._leaving] = self._at_large
         network._forward_hooks[self._leaving] = self._at_end
-        self._unhooked = network
+        self._unhooked = [network, *large]
 
     def _rehook(self) -> None:
         """Hear of every module again."""
-        network = self._unhooked
-        if network is not None:
+        if self._unhooked:
             _global_forward_pre_hooks[self._entering], _global_forward_hooks[self._leaving] = self._enter, self._leave
-            network._forward_hooks.pop(self._leaving, None)
-            self._unhooked = None
+            for module in self._unhooked:
+                module._forward_hooks.pop(self._leaving, None)
+            self._unhooked = []
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -338,8 +341,8 @@ class Collector:
         if not self._mode_is_on and self._hidden is None:
             self._plan = plan
             if plan is not None and not plan.hooked:
-                self._unhook(module)
-        elif self.is_tracking and has_graph:
+                self._unhook(module, plan)
+        elif self.is_tracking and has_graph and root.wants_plan:
             self._draft = Draft(module.training)
         self.origins.tidy()
         return True
@@ -622,14 +625,14 @@ class Collector:
         return self._only is None or (network is not None and network.module() is self._only)
 
 
-class _AtEnd:
+class _Hook:
     """A hook of a module that is not saved with it: a copy does nothing."""
 
-    def __init__(self, leave: Callable[..., None]) -> None:
-        self._leave = leave
+    def __init__(self, act: Callable[..., None]) -> None:
+        self._act = act
 
     def __call__(self, *args: Any) -> None:
-        self._leave(*args)
+        self._act(*args)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return getattr, (nullcontext(), "__exit__")
