@@ -13,25 +13,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from threading import get_ident
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C import _len_torch_function_stack, _pop_torch_function_stack, _push_on_torch_function_stack
-from torch.nn.modules.module import (
-    _global_forward_hooks,
-    _global_forward_pre_hooks,
-    register_module_forward_hook,
-    register_module_forward_pre_hook,
-)
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
-from torch.overrides import TorchFunctionMode
 
 from rectified.health.record import Run
 from rectified.torch.exported import decomposed_in, is_compiled, is_part, name_in_graph
-from rectified.torch.functions import FUNCTIONS, activation_of, call_again, is_in_place, output_of, plain_name
+from rectified.torch.function_mode import FunctionMode
+from rectified.torch.functions import activation_of, call_again, is_in_place, output_of, plain_name
+from rectified.torch.hooks import Hooks
 from rectified.torch.kinds import kind_of, unseen_in, unwrapped
 from rectified.torch.network import Draft, Network, Plan
 from rectified.torch.opaque import hides_activation, watch_opaque
@@ -74,15 +68,14 @@ class Collector:
         self._every = every
         self._after_window = after_window
         self._handles: list[Any] = []
-        self._entering = self._leaving = -1
-        self._unhooked: list[nn.Module] = []
+        self._hooks: Hooks
         self._thread = get_ident()
         self._step = 0
         self._window = 0
         self._width = _WINDOW * every
         self._measures_gradients = True
 
-        self._mode = _FunctionMode(self)
+        self._mode = FunctionMode(self)
         self._mode_is_on = False
         self._is_everywhere = True
         self._stays_everywhere = False
@@ -96,7 +89,6 @@ class Collector:
         self._draft: Draft | None = None
         self._plan: Plan | None = None
         self._together = Together()
-        self._at_end, self._at_large = _Hook(self._leave), _Hook(self._together.see_ahead)
         self._roots: dict[int, Network] = {}
         self._networks = 0
         self._forwards = 0
@@ -118,21 +110,19 @@ class Collector:
         from rectified.torch.compiled import watch_compiler
 
         warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are global hooks")
+        self._hooks = Hooks(self._enter, self._leave, self._together.see_ahead)
         self._handles = [
-            register_module_forward_pre_hook(self._enter),
-            register_module_forward_hook(self._leave, always_call=True),
+            self._hooks,
             register_optimizer_step_pre_hook(self._before_step),
             register_optimizer_step_post_hook(self._after_step),
             watch_compiler(self),
             *watch_opaque(self),
         ]
-        self._entering, self._leaving = (handle.id for handle in self._handles[:2])
         self._switch(True)
 
     def stop(self) -> None:
         """Look no longer, and bring the record up to date."""
         self._switch(False)
-        self._rehook()
         while self._handles:
             self._handles.pop().remove()
         self.update()
@@ -165,36 +155,15 @@ class Collector:
         if on is not self._mode_is_on and self._mode.switch(on):
             self._mode_is_on = on
 
-    def _unhook(self, network: nn.Module, plan: Plan | None = None) -> None:
-        """Hear of few modules until a network ends: with hooks of any kind a module takes a path that is slower."""
-        _global_forward_pre_hooks.pop(self._entering, None)
-        _global_forward_hooks.pop(self._leaving, None)
-        large = [module for each in (plan.large if plan is not None else ()) if (module := each()) is not None]
-        for module in large:
-            module._forward_hooks[self._leaving] = self._at_large
-        network._forward_hooks[self._leaving] = self._at_end
-        self._unhooked = [network, *large]
-
-    def _rehook(self) -> None:
-        """Hear of every module again."""
-        if self._unhooked:
-            _global_forward_pre_hooks[self._entering], _global_forward_hooks[self._leaving] = self._enter, self._leave
-            for module in self._unhooked:
-                module._forward_hooks.pop(self._leaving, None)
-            self._unhooked = []
-
     @contextmanager
     def aside(self) -> Iterator[None]:
         """See nothing for a while."""
-        hooks = [(_global_forward_pre_hooks, self._entering), (_global_forward_hooks, self._leaving)]
-        put_aside = [(there, number, there.pop(number)) for there, number in hooks if number in there]
         was_on = self._mode_is_on
         self._switch(False)
         try:
-            yield
+            with self._hooks.aside():
+                yield
         finally:
-            for there, number, hook in put_aside:
-                there[number] = hook
             self._switch(was_on)
 
     # ---- steps -----------------------------------------------------------------------------------------------------------
@@ -290,7 +259,7 @@ class Collector:
             self._end(output)
         if module is self._skipped:
             self._skipped = None
-            self._rehook()
+            self._hooks.on_all()
             self._switch(self._is_everywhere)
         if module is self._hidden:
             self._hidden = None
@@ -320,7 +289,7 @@ class Collector:
             self._skipped = module
             self._switch(self._stays_everywhere)
             if not self._mode_is_on:
-                self._unhook(module)
+                self._hooks.on_few(module)
             return False
         root = self._network(module)
         looks = root.looks[module.training]
@@ -341,7 +310,7 @@ class Collector:
         if not self._mode_is_on and self._hidden is None:
             self._plan = plan
             if plan is not None and not plan.hooked:
-                self._unhook(module, plan)
+                self._hooks.on_few(module, plan.large_modules())
         elif self.is_tracking and has_graph and root.wants_plan:
             self._draft = Draft(module.training)
         self.origins.tidy()
@@ -364,7 +333,7 @@ class Collector:
         self._draft = self._plan = self._root = None
         self._stack.clear()
         self._before.clear()
-        self._rehook()
+        self._hooks.on_all()
         if root is not None and output is not None:
             if plan is not None:
                 self._see_saved(root, plan, output)
@@ -623,54 +592,6 @@ class Collector:
     def wants(self, network: Network | None) -> bool:
         """Whether to look at a network."""
         return self._only is None or (network is not None and network.module() is self._only)
-
-
-class _Hook:
-    """A hook of a module that is not saved with it: a copy does nothing."""
-
-    def __init__(self, act: Callable[..., None]) -> None:
-        self._act = act
-
-    def __call__(self, *args: Any) -> None:
-        self._act(*args)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return getattr, (nullcontext(), "__exit__")
-
-
-class _FunctionMode(TorchFunctionMode):
-    """Hands all calls to the collector; what is compiled goes past it."""
-
-    def __init__(self, collector: Collector) -> None:
-        super().__init__()
-        self._collector = collector
-
-    def switch(self, on: bool) -> bool:
-        """Begin or end, whatever modes of its own the program has begun meanwhile: they stay, on top, where they end.
-
-        Whether that was possible: inside of a call that it handles, the mode is put aside, and comes back afterwards.
-        """
-        modes = [_pop_torch_function_stack() for _ in range(_len_torch_function_stack())]
-        found = self in modes
-        if found:
-            modes.remove(self)
-        if on:  # PyTorch looks for the mode of a default device below all others
-            default = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
-            modes.insert(len(modes) - (default in modes), self)
-        for mode in reversed(modes):
-            _push_on_torch_function_stack(mode)
-        return on or found
-
-    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        __tracebackhide__ = True
-        if torch.compiler.is_compiling():
-            return func(*args, **(kwargs or {}))
-        name = FUNCTIONS.get(func)
-        if name is not None:
-            return self._collector.observe(func, name, args, kwargs or {})
-        if self._collector.is_tracking:
-            return self._collector.follow(func, args, kwargs or {})
-        return func(*args, **kwargs) if kwargs else func(*args)
 
 
 def _unknown(site: Site) -> str:

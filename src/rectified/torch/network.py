@@ -74,6 +74,10 @@ class Plan:
         """Those of each group, by the modes of all modules."""
         return {}
 
+    def large_modules(self) -> list[nn.Module]:
+        """Those modules that are still there."""
+        return [module for each in self.large if (module := each()) is not None]
+
     def found(self, returned: Any) -> list[Found] | None:
         """The activations in another pass; None where that did something else."""
         nodes, counters = self.way.nodes(returned), self._counters_now()
