@@ -107,6 +107,7 @@ class _Group:
 
     def hand_out(self) -> bool:
         """Give each layer what was counted of it. Whether there was anything."""
+        self._ahead = None
         self._measure_waiting()
         counted = self._measures.take()
         if counted is None:
