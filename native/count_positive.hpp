@@ -4,6 +4,8 @@
 #include <Python.h>
 #include <numpy/arrayobject.h>
 
+#include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "tensor.hpp"
@@ -48,7 +50,7 @@ class positive_counter {
                 fired[k] -= some > 0;
             }
         }
-        void add_to(double *totals, double *counts, npy_intp step) const {
+        void add_to(double *totals, double *counts) const {
             float totals_here[lanes];
             int counts_here[lanes];
 #pragma GCC unroll 4
@@ -57,8 +59,8 @@ class positive_counter {
                 __builtin_memcpy(counts_here + 4 * k, &fired[k], sizeof(fired[k]));
             }
             for (int lane = 0; lane < lanes; ++lane) {
-                totals[lane * step] += totals_here[lane];
-                counts[lane * step] += counts_here[lane];
+                totals[lane] += totals_here[lane];
+                counts[lane] += counts_here[lane];
             }
         }
     };
@@ -72,27 +74,32 @@ class positive_counter {
         for (npy_intp i = 0; i < before_; i += few) {
             sums some;
             for (npy_intp j = i; j < before_ && j < i + few; ++j) some.add(at(batch, j, unit));
-            some.add_to(total, fired, 1);
+            some.add_to(total, fired);
         }
         for (npy_intp lane = 0; lane < lanes; ++lane) put(batch, unit + lane, total[lane], fired[lane]);
     }
 
     void one(npy_intp batch, npy_intp unit) const {
-        double total = 0, fired = 0;
+        double total[lanes] = {}, fired[lanes] = {};
+        sums some;
+        npy_intp room = few;
         for (npy_intp i = 0; i < before_; ++i) {
-            const float *const numbers = at(batch, i, unit);
-            npy_intp j = 0;
-            while (j + lanes <= after_) {
-                sums some;
-                for (npy_intp end = j + few * lanes; j + lanes <= after_ && j < end; j += lanes) some.add(numbers + j);
-                some.add_to(&total, &fired, 0);
+            const float *numbers = at(batch, i, unit), *const end = numbers + after_;
+            while (const npy_intp now = std::min(room, (end - numbers) / lanes)) {
+                for (const float *const stop = numbers + now * lanes; numbers != stop; numbers += lanes) some.add(numbers);
+                if (!(room -= now)) {
+                    some.add_to(total, fired);
+                    some = {};
+                    room = few;
+                }
             }
-            for (; j < after_; ++j) {
-                total += numbers[j];
-                fired += numbers[j] > 0;
+            for (; numbers != end; ++numbers) {
+                total[0] += *numbers;
+                fired[0] += *numbers > 0;
             }
         }
-        put(batch, unit, total, fired);
+        some.add_to(total, fired);
+        put(batch, unit, std::accumulate(total, total + lanes, 0.0), std::accumulate(fired, fired + lanes, 0.0));
     }
 
     void put(npy_intp batch, npy_intp unit, double total, double fired) const {

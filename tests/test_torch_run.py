@@ -162,6 +162,17 @@ def test_an_error_looks_as_with_python(place: str, step: str, tmp_path: Path) ->
     assert ran.stderr == plain.stderr
 
 
+def test_an_error_of_ours_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    breaks = "import rectified.torch.collect as collect; collect._LOOKS = None; "
+    program = breaks + "from rectified.__main__ import main; main(['run', 'program.py'])"
+    ran = python("-c", program, folder=tmp_path)
+    assert ran.returncode == 1
+    assert "collect.py" in ran.stderr
+    assert "in _begin" in ran.stderr
+    assert "in execute" not in ran.stderr
+
+
 WARNINGS = """
 import warnings
 import torch

@@ -6,6 +6,7 @@ import io
 import sys
 import weakref
 from contextlib import nullcontext, suppress
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,7 +27,7 @@ from rectified.health.verdict import DEAD, LINEAR, SATURATED  # noqa: E402
 from rectified.torch import watch  # noqa: E402
 from rectified.torch.slopes import Slopes  # noqa: E402
 from rectified.torch.tally import Measure, _positive  # noqa: E402
-from torch_networks import NETWORKS, Convolutions, Healthy, Network, Residual, Sigmoidal, built, compare, train  # noqa: E402
+from torch_networks import NETWORKS, Convolutions, Healthy, Network, Residual, Sigmoidal, built, compare, plant, train  # noqa: E402
 
 
 def told(report: Report, state: int) -> tuple[tuple[int, ...], ...]:
@@ -289,6 +290,84 @@ def test_a_network_can_be_exported_meanwhile(strict: bool) -> None:
     assert health.layers["1"].histories["train"].total.samples == 10
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_what_was_decomposed_is_not_taken_for_its_parts() -> None:
+    x = torch.randn(5, 3)
+    network = nn.Sequential(nn.Linear(3, 4), nn.SiLU(), nn.Linear(4, 4), nn.ReLU6(), nn.Softplus(), nn.Sigmoid())
+    whole = torch.export.export(network, (x,))
+    parts = whole.run_decompositions()
+    for exported, names, notes in ((whole, ["1", "3", "4", "5"], []), (parts, ["3", "5"], ["silu", "softplus"])):
+        running = exported.module()
+        with watch() as health:
+            running(x)
+        assert list(health.layers) == names
+        assert [note.partition(":")[0] for note in health.report().notes] == notes
+
+
+@pytest.mark.parametrize(
+    "way", ["plain", "in place", "twice", "replaced by a hook", "other sizes", "an error", "overwritten", "a report"]
+)
+def test_large_outputs_are_counted_while_they_are_in_the_cache(way: str) -> None:
+    passes = count()
+
+    class Large(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.act, self.second = nn.Conv2d(2, 4, 3), nn.ReLU(inplace=way == "in place"), nn.Conv2d(4, 4, 1)
+            self.seen: list[list[Tensor]] = [[], []]
+            plant(self.first.bias, (1,))
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.first(x)
+            self.seen[0].append((x > 0).sum((0, 2, 3)))
+            x = self.act(x)
+            if way == "a report" and next(passes) % 3 == 0:
+                health.report()
+            if way == "overwritten":
+                x.data.zero_()  # autograd does not notice
+            if way == "an error" and next(passes) == 13:
+                self.seen[0].pop()
+                raise ValueError("of the program")
+            x = self.second(x)
+            if way == "twice":
+                self.seen[1].append((x > 0).sum((0, 2, 3)))
+                x = self.act(x)
+            return x
+
+    network = Large()
+    if way == "replaced by a hook":
+        network.act.register_forward_hook(lambda module, args, output: output * 2)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with watch(network) as health:
+        for step in range(30):
+            optimizer.zero_grad()
+            with suppress(ValueError):
+                network(torch.randn(4 + 2 * (way == "other sizes" and step % 7 == 0), 2, 50, 50)).mean().backward()
+            optimizer.step()
+    fired = [layer.histories["train"].total.fired for layer in health.layers.values()]
+    truth = [torch.stack(seen) for seen in network.seen if seen]
+    if way == "overwritten":  # in one pass, before which nothing is known
+        assert all(truth[0].sum(0) - truth[0].amax(0) <= torch.from_numpy(fired[0]))
+    else:
+        np.testing.assert_array_equal(fired, [seen.sum(0).numpy() for seen in truth])
+
+
+def test_pytorch_is_as_it_was_once_nobody_looks() -> None:
+    import torch.export._trace as trace
+    from torch._dynamo.output_graph import OutputGraph
+
+    def now() -> list[Any]:
+        return [OutputGraph.call_user_compiler, trace._strict_export, *sys.meta_path]
+
+    before = now()
+    with watch():
+        with watch():
+            during = now()
+        assert now() == during
+    assert during[:2] != before[:2]
+    assert now() == before
+
+
 @pytest.mark.parametrize("differs", ["name", "behaviour"])
 def test_where_the_compiler_is_another_it_says_that_compiled_code_was_not_seen(
     differs: str, monkeypatch: pytest.MonkeyPatch
@@ -298,9 +377,13 @@ def test_where_the_compiler_is_another_it_says_that_compiled_code_was_not_seen(
     def fails(*_: Any) -> None:
         raise AttributeError("no such thing")
 
+    def without_names(_: str, act: Any) -> Any:
+        act(SimpleNamespace())
+        return lambda: None
+
     monkeypatch.setattr(watching, "_is_seen", True)  # which is restored
     if differs == "name":
-        monkeypatch.setattr(watching, "after_import", lambda _, act: act(SimpleNamespace()))
+        monkeypatch.setattr(watching, "after_import", without_names)
     monkeypatch.setattr(watching, "instrument", fails if differs == "behaviour" else lambda *_: None)
     without = train(built(Convolutions))
     network = built(Convolutions)
@@ -341,6 +424,7 @@ FUNCTIONS: list[tuple[str, Any, Any]] = [
     ("F.leaky_relu_", lambda x: F.leaky_relu_(x, negative_slope=0.2), rf.leaky_relu.bind(slope=0.2)),
     ("F.prelu", lambda x: F.prelu(x, torch.tensor([0.3])), rf.leaky_relu.bind(slope=0.3)),
     ("F.threshold", lambda x: F.threshold(x, 0.1, -0.5), rf.threshold.bind(threshold=0.1, value=-0.5)),
+    ("nn.ReLU6", nn.ReLU6(), rf.relu6),
     ("F.hardtanh", lambda x: F.hardtanh(x, -0.5, 0.5), rf.hardtanh.bind(min_val=-0.5, max_val=0.5)),
     ("F.hardsigmoid", F.hardsigmoid, rf.hardsigmoid),
     ("F.hardswish", F.hardswish, rf.hardswish),

@@ -2,8 +2,9 @@
 
 The mode sees every call of PyTorch's functions, and so costs more than the hooks. At first it is on everywhere, to find the
 activations and the axes of their units. Afterwards neither is needed in a pass whose graph keeps what all its activations
-did: that is fetched when the network has returned. Where the graph keeps less, hooks see activations that are modules, and
-the mode stays on for others. From time to time it comes back to look whether all is still so.
+did: that is fetched when the network has returned, and what is large is read before, while it is in the cache. Where the
+graph keeps less, hooks see activations that are modules, and the mode stays on for others. From time to time it comes back
+to look whether all is still so.
 
 Nothing here changes a tensor of the network or waits for a device, and nothing is counted while gradients are computed,
 when checkpointing repeats a part of the forward pass.
@@ -13,25 +14,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from threading import get_ident
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C import _len_torch_function_stack, _pop_torch_function_stack, _push_on_torch_function_stack
-from torch.nn.modules.module import (
-    _global_forward_hooks,
-    _global_forward_pre_hooks,
-    register_module_forward_hook,
-    register_module_forward_pre_hook,
-)
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
-from torch.overrides import TorchFunctionMode
 
 from rectified.health.record import Run
-from rectified.torch.exported import is_compiled, name_in_graph
-from rectified.torch.functions import FUNCTIONS, activation_of, call_again, is_in_place, output_of, plain_name
+from rectified.torch.exported import decomposed_in, is_compiled, is_part, name_in_graph
+from rectified.torch.function_mode import FunctionMode
+from rectified.torch.functions import activation_of, call_again, is_in_place, output_of, plain_name
+from rectified.torch.hooks import Hooks
 from rectified.torch.kinds import kind_of, unseen_in, unwrapped
 from rectified.torch.network import Draft, Network, Plan
 from rectified.torch.opaque import hides_activation, watch_opaque
@@ -74,16 +69,14 @@ class Collector:
         self._every = every
         self._after_window = after_window
         self._handles: list[Any] = []
-        self._entering = self._leaving = -1
-        self._at_end = _AtEnd(self._leave)
-        self._unhooked: nn.Module | None = None
+        self._hooks: Hooks
         self._thread = get_ident()
         self._step = 0
         self._window = 0
         self._width = _WINDOW * every
         self._measures_gradients = True
 
-        self._mode = _FunctionMode(self)
+        self._mode = FunctionMode(self)
         self._mode_is_on = False
         self._is_everywhere = True
         self._stays_everywhere = False
@@ -118,21 +111,19 @@ class Collector:
         from rectified.torch.compiled import watch_compiler
 
         warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are global hooks")
+        self._hooks = Hooks(self._enter, self._leave, self._together.see_ahead)
         self._handles = [
-            register_module_forward_pre_hook(self._enter),
-            register_module_forward_hook(self._leave, always_call=True),
+            self._hooks,
             register_optimizer_step_pre_hook(self._before_step),
             register_optimizer_step_post_hook(self._after_step),
             watch_compiler(self),
             *watch_opaque(self),
         ]
-        self._entering, self._leaving = (handle.id for handle in self._handles[:2])
         self._switch(True)
 
     def stop(self) -> None:
         """Look no longer, and bring the record up to date."""
         self._switch(False)
-        self._rehook()
         while self._handles:
             self._handles.pop().remove()
         self.update()
@@ -165,33 +156,15 @@ class Collector:
         if on is not self._mode_is_on and self._mode.switch(on):
             self._mode_is_on = on
 
-    def _unhook(self, network: nn.Module) -> None:
-        """Hear of no module until a network ends: with hooks of any kind a module takes a path that is slower."""
-        _global_forward_pre_hooks.pop(self._entering, None)
-        _global_forward_hooks.pop(self._leaving, None)
-        network._forward_hooks[self._leaving] = self._at_end
-        self._unhooked = network
-
-    def _rehook(self) -> None:
-        """Hear of every module again."""
-        network = self._unhooked
-        if network is not None:
-            _global_forward_pre_hooks[self._entering], _global_forward_hooks[self._leaving] = self._enter, self._leave
-            network._forward_hooks.pop(self._leaving, None)
-            self._unhooked = None
-
     @contextmanager
     def aside(self) -> Iterator[None]:
         """See nothing for a while."""
-        hooks = [(_global_forward_pre_hooks, self._entering), (_global_forward_hooks, self._leaving)]
-        put_aside = [(there, number, there.pop(number)) for there, number in hooks if number in there]
         was_on = self._mode_is_on
         self._switch(False)
         try:
-            yield
+            with self._hooks.aside():
+                yield
         finally:
-            for there, number, hook in put_aside:
-                there[number] = hook
             self._switch(was_on)
 
     # ---- steps -----------------------------------------------------------------------------------------------------------
@@ -252,6 +225,8 @@ class Collector:
         kind = self._kinds.get(type(module))
         if kind is None:
             kind = self._kinds[type(module)] = kind_of(module)
+            for name in decomposed_in(module):  # a graph has a class of its own
+                self.note_unseen(f"{name}: what was decomposed into other functions was not seen", module)
         if kind:
             self._special(kind, module)
         if kind in ("compiled", "wrapper", "threads", "script"):
@@ -285,7 +260,7 @@ class Collector:
             self._end(output)
         if module is self._skipped:
             self._skipped = None
-            self._rehook()
+            self._hooks.on_all()
             self._switch(self._is_everywhere)
         if module is self._hidden:
             self._hidden = None
@@ -315,7 +290,7 @@ class Collector:
             self._skipped = module
             self._switch(self._stays_everywhere)
             if not self._mode_is_on:
-                self._unhook(module)
+                self._hooks.on_few(module)
             return False
         root = self._network(module)
         looks = root.looks[module.training]
@@ -336,8 +311,8 @@ class Collector:
         if not self._mode_is_on and self._hidden is None:
             self._plan = plan
             if plan is not None and not plan.hooked:
-                self._unhook(module)
-        elif self.is_tracking and has_graph:
+                self._hooks.on_few(module, plan.large_modules())
+        elif self.is_tracking and has_graph and root.wants_plan:
             self._draft = Draft(module.training)
         self.origins.tidy()
         return True
@@ -359,7 +334,7 @@ class Collector:
         self._draft = self._plan = self._root = None
         self._stack.clear()
         self._before.clear()
-        self._rehook()
+        self._hooks.on_all()
         if root is not None and output is not None:
             if plan is not None:
                 self._see_saved(root, plan, output)
@@ -424,6 +399,7 @@ class Collector:
 
     def observe(self, function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call of what may be an activation, and count it."""
+        __tracebackhide__ = True
         x = args[0] if args else kwargs.get("input")
         stack = self._stack
         if (
@@ -467,6 +443,7 @@ class Collector:
 
     def follow(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call of what is no activation, and know where its result comes from."""
+        __tracebackhide__ = True
         if hides_activation(function) and not gradients_are_computed():
             self.note_unseen(f"what {plain_name(function)} computes beside other things was not seen")
         return self.origins.follow(function, args, kwargs)
@@ -522,8 +499,8 @@ class Collector:
             if x.is_complex():
                 self.note_unseen(f"{name}: what it did with complex numbers was not counted")
             return None
-        if code is not None and is_compiled(function, module, code):  # it counts for itself
-            return None
+        if code is not None and (is_compiled(function, module, code) or is_part(module, code, line)):
+            return None  # the first counts for itself
         if not self.is_tracking:  # look where the units are the next time
             self._settles_at = self._step + 2
             if root is not None:
@@ -616,53 +593,6 @@ class Collector:
     def wants(self, network: Network | None) -> bool:
         """Whether to look at a network."""
         return self._only is None or (network is not None and network.module() is self._only)
-
-
-class _AtEnd:
-    """A hook of a module that is not saved with it: a copy does nothing."""
-
-    def __init__(self, leave: Callable[..., None]) -> None:
-        self._leave = leave
-
-    def __call__(self, *args: Any) -> None:
-        self._leave(*args)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return getattr, (nullcontext(), "__exit__")
-
-
-class _FunctionMode(TorchFunctionMode):
-    """Hands all calls to the collector; what is compiled goes past it."""
-
-    def __init__(self, collector: Collector) -> None:
-        super().__init__()
-        self._collector = collector
-
-    def switch(self, on: bool) -> bool:
-        """Begin or end, whatever modes of its own the program has begun meanwhile: they stay, on top, where they end.
-
-        Whether that was possible: inside of a call that it handles, the mode is put aside, and comes back afterwards.
-        """
-        modes = [_pop_torch_function_stack() for _ in range(_len_torch_function_stack())]
-        found = self in modes
-        if found:
-            modes.remove(self)
-        if on:  # PyTorch looks for the mode of a default device below all others
-            default = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
-            modes.insert(len(modes) - (default in modes), self)
-        for mode in reversed(modes):
-            _push_on_torch_function_stack(mode)
-        return on or found
-
-    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        if torch.compiler.is_compiling():
-            return func(*args, **(kwargs or {}))
-        name = FUNCTIONS.get(func)
-        if name is not None:
-            return self._collector.observe(func, name, args, kwargs or {})
-        if self._collector.is_tracking:
-            return self._collector.follow(func, args, kwargs or {})
-        return func(*args, **kwargs) if kwargs else func(*args)
 
 
 def _unknown(site: Site) -> str:

@@ -41,6 +41,7 @@ _library.define("count(Tensor(a!) sums, Tensor(b!) low, Tensor(c!) high, Tensor 
 _places: dict[int, _Place] = {}  # while their collectors look
 _numbers = count()
 _collectors: list[Collector] = []
+_patches = ExitStack()  # of PyTorch, while one of these looks
 _is_seen = True
 _UNSEEN = "what torch.compile compiled was not seen, since this version of PyTorch compiles in a way that is not known here"
 
@@ -143,6 +144,8 @@ class _Watching:
         _collectors.remove(self._collector)
         for number in [number for number, place in _places.items() if place.is_of(self._collector)]:
             del _places[number]
+        if not _collectors:
+            _patches.close()
         _forget_graphs()
 
 
@@ -151,9 +154,10 @@ def watch_compiler(collector: Collector) -> _Watching:
 
     Graphs that were compiled before or during that time do the wrong counting outside of it, so they are compiled again.
     """
+    if not _collectors:
+        for name, patch in (("torch._dynamo.output_graph", _patch), ("torch.export._trace", _patch_export)):
+            _patches.callback(after_import(name, patch))
     _collectors.append(collector)
-    after_import("torch._dynamo.output_graph", _patch)
-    after_import("torch.export._trace", _patch_export)
     _forget_graphs()
     return _Watching(collector)
 
@@ -182,11 +186,12 @@ def _patch(dynamo: ModuleType) -> None:
     graph_class = getattr(dynamo, "OutputGraph", None)
     compile_graph = getattr(graph_class, "call_user_compiler", None)
     _is_seen = compile_graph is not None
-    if graph_class is None or compile_graph is None or hasattr(compile_graph, "__wrapped__"):
+    if graph_class is None or compile_graph is None:
         return
 
     @wraps(compile_graph)
     def instrumented(self: Any, module: Any, inputs: Any, *rest: Any, **options: Any) -> Any:
+        __tracebackhide__ = True
         for collector in _collectors:
             try:
                 instrument(collector, self, module, inputs)
@@ -195,15 +200,17 @@ def _patch(dynamo: ModuleType) -> None:
         return compile_graph(self, module, inputs, *rest, **options)
 
     graph_class.call_user_compiler = instrumented
+    _patches.callback(setattr, graph_class, "call_user_compiler", compile_graph)
 
 
 def _patch_export(trace: ModuleType) -> None:
     export = getattr(trace, "_strict_export", None)
-    if export is None or hasattr(export, "__wrapped__"):
+    if export is None:
         return
 
     @wraps(export)
     def export_unseen(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         looking = _collectors.copy()
         _collectors.clear()  # what is exported does not count
         with ExitStack() as stack:
@@ -213,6 +220,7 @@ def _patch_export(trace: ModuleType) -> None:
             return export(*args, **kwargs)
 
     trace._strict_export = export_unseen  # type: ignore[attr-defined]
+    _patches.callback(setattr, trace, "_strict_export", export)
 
 
 def instrument(collector: Collector, output: Any, module: Any, inputs: Any) -> None:

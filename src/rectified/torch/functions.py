@@ -18,7 +18,7 @@ from rectified.catalogue import catalogue
 LOSSES = frozenset({"cross_entropy", "binary_cross_entropy_with_logits", "multilabel_soft_margin_loss", "soft_margin_loss"})
 
 _RENAMED = {"negative_slope": "slope", "weight": "slope"}
-_CLAMPS = ("clamp", "clamp_min", "clip")
+CLAMPS = ("clamp", "clamp_min", "clip")
 _RECURRENT = "rnn_relu"
 _SCALES_OF_SELU = (1.6732632423543772, 1.0507009873554805)  # of ELU: for inputs below 0, and for all outputs
 
@@ -64,7 +64,7 @@ _ALIASES = {
 NAMES: Mapping[str, str] = {
     **{name: name for name in catalogue.of("ridge") if hasattr(functional, name)},
     **_ALIASES,
-    **dict.fromkeys(_CLAMPS, "relu"),
+    **dict.fromkeys(CLAMPS, "relu"),
 }
 """The functions that are looked at, by their plain names, and their names in the catalogue."""
 
@@ -91,7 +91,7 @@ def activation_of(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     args, kwargs
         Of the call: the input, then the parameters.
     """
-    if name in _CLAMPS:
+    if name in CLAMPS:
         bounds = dict(zip(("min", "max"), args[1:], strict=False)) | dict(kwargs)
         zero = isinstance(bounds.get("min"), int | float) and bounds["min"] == 0
         return _row("relu") if zero and bounds.get("max") is None else None
@@ -105,6 +105,8 @@ def activation_of(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     given = dict(zip(_parameters(name), args[1:], strict=False)) | dict(kwargs)
     known = {_RENAMED.get(key, key): value for key, value in given.items()}
     numbers = {key: _number(value) for key, value in known.items() if key in row.parameters}
+    if name == "hardtanh" and tuple(numbers.values()) == (0, 6):  # so PyTorch's module calls it
+        return _row("relu6")
     usual = {key: parameter.default for key, parameter in row.parameters.items()}
     return row.bind(**numbers) if any(numbers[key] is not usual[key] for key in numbers) else row
 

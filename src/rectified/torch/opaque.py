@@ -30,6 +30,7 @@ class _Noticing:
 
         @wraps(call)
         def noticed(self: Any, *args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
             notice(self)
             return call(self, *args, **kwargs)
 

@@ -32,6 +32,7 @@ class Origins:
 
     def follow(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call, and remember where its result comes from."""
+        __tracebackhide__ = True
         result = function(*args, **kwargs)
         name = plain_name(function)
         if name in LOSSES:

@@ -1,4 +1,8 @@
-"""Errors and warnings of a program as they would be if nothing had looked at its networks: without frames of ours."""
+"""Errors and warnings of a program as they would be if nothing had looked at its networks: without frames of ours.
+
+These belong to functions that make calls of the program. Each says so by ``__tracebackhide__``, as it would to pytest. What
+else is ours counts, and an error in it is one of this library.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,10 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
-# Those that make calls of the program. What else is here counts, and an error in it is one of this library.
-_OWN = {
-    str(Path(__file__).with_name(f"{name}.py")) for name in ("run", "imports", "collect", "origins", "opaque", "compiled")
-}
+_HERE = str(Path(__file__).parent)
 _WITH_HOOKS = "Module._call_impl.<locals>.inner"
 
 
@@ -39,13 +40,13 @@ def show_warnings_in_place() -> None:
     show = warnings.showwarning
 
     def show_in_place(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:
-        frame: FrameType | None = sys._getframe(1)
-        while filename in _OWN and frame is not None and frame.f_code.co_filename not in _OWN:
+        frame: FrameType | None = sys._getframe(1) if filename.startswith(_HERE) else None
+        while frame is not None and not _passes_on(frame.f_code):
             frame = frame.f_back
-        if filename not in _OWN or frame is None:
+        if frame is None:
             show(message, category, filename, lineno, file, line)
             return
-        while frame.f_back is not None and frame.f_code.co_filename in _OWN:
+        while frame.f_back is not None and _passes_on(frame.f_code):
             frame.f_globals.get("__warningregistry__", {}).clear()  # where a warning is known that was shown here once
             frame = frame.f_back
         if frame.f_code.co_name == "handle_torch_function" and frame.f_back is not None and frame.f_back.f_back is not None:
@@ -61,7 +62,7 @@ def _cleaned(trace: TracebackType | None) -> TracebackType | None:
     kept: list[TracebackType] = []
     for entry in _entries(trace):
         code = entry.tb_frame.f_code
-        if code.co_filename in _OWN:
+        if _passes_on(code):
             while kept and kept[-1].tb_frame.f_code.co_filename.startswith("<frozen importlib"):
                 kept.pop()
             if kept and kept[-1].tb_frame.f_code.co_name == "handle_torch_function":
@@ -74,6 +75,11 @@ def _cleaned(trace: TracebackType | None) -> TracebackType | None:
     for entry in reversed(kept):
         trace = TracebackType(trace, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
     return trace
+
+
+def _passes_on(code: CodeType) -> bool:
+    """Whether a function of ours makes calls of the program."""
+    return "__tracebackhide__" in code.co_varnames and code.co_filename.startswith(_HERE)
 
 
 def _entries(trace: TracebackType | None) -> Iterator[TracebackType]:

@@ -107,6 +107,7 @@ class _Record:
 
         @wraps(end)
         def save_and_end(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
             self._save()
             return end(*args, **kwargs)
 
@@ -178,6 +179,7 @@ class _Program:
 
     @classmethod
     def of_script(cls, arguments: Sequence[str]) -> _Program:
+        __tracebackhide__ = True
         path = Path(arguments[0])
         if path.is_dir():
             path /= "__main__.py"
@@ -210,6 +212,7 @@ class _Program:
         return cls(code, [str(spec.origin), *arguments[1:]], os.getcwd(), names)
 
     def execute(self) -> None:
+        __tracebackhide__ = True
         main = ModuleType("__main__")
         main.__dict__.update({"__builtins__": builtins, **self._names})
         sys.modules["__main__"] = main

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
 
@@ -161,7 +161,7 @@ def _each(rule: Callable[[Call], int | None]) -> Callable[[Call], Axes]:
                 found.append(known)
                 return known._replace(axes=(known.axes[place],))
 
-            axis = rule(replace(call, origin=origin))
+            axis = rule(Call(call.name, call.args, call.kwargs, call.out, origin, call.shape, call.weight))
             if axis is None or not found:
                 return () if found else axes
             axes = (axis, *axes)

@@ -1,0 +1,84 @@
+"""Hooks on all modules, which most of them do without while it is known what a network does.
+
+With hooks of any kind, even of others, a module takes a path that is slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.module import (
+    _global_forward_hooks,
+    _global_forward_pre_hooks,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+
+
+class Hooks:
+    """Hooks on all modules.
+
+    Parameters
+    ----------
+    enter, leave : callable
+        Called when a module begins, and when it ends, even with an error.
+    at_large : callable
+        Called instead when one of some modules ends.
+    """
+
+    def __init__(self, enter: Callable[..., None], leave: Callable[..., None], at_large: Callable[..., None]) -> None:
+        self._enter, self._leave = enter, leave
+        self._at_end, self._at_large = _Unsaved(leave), _Unsaved(at_large)
+        self._few: list[nn.Module] = []
+        self._handles = register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)
+        self._entering, self._leaving = (handle.id for handle in self._handles)
+
+    def on_few(self, network: nn.Module, large: Sequence[nn.Module] = ()) -> None:
+        """Hear of no module until a network ends, but for the large ones."""
+        _global_forward_pre_hooks.pop(self._entering, None)
+        _global_forward_hooks.pop(self._leaving, None)
+        for module in large:
+            module._forward_hooks[self._leaving] = self._at_large
+        network._forward_hooks[self._leaving] = self._at_end
+        self._few = [network, *large]
+
+    def on_all(self) -> None:
+        """Hear of every module again."""
+        if self._few:
+            _global_forward_pre_hooks[self._entering], _global_forward_hooks[self._leaving] = self._enter, self._leave
+            for module in self._few:
+                module._forward_hooks.pop(self._leaving, None)
+            self._few = []
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Hear of nothing for a while."""
+        hooks = [(_global_forward_pre_hooks, self._entering), (_global_forward_hooks, self._leaving)]
+        put_aside = [(there, number, there.pop(number)) for there, number in hooks if number in there]
+        try:
+            yield
+        finally:
+            for there, number, hook in put_aside:
+                there[number] = hook
+
+    def remove(self) -> None:
+        """Hear of nothing any more."""
+        self.on_all()
+        for handle in self._handles:
+            handle.remove()
+
+
+class _Unsaved:
+    """A hook of a module that is not saved with it: a copy does nothing."""
+
+    def __init__(self, act: Callable[..., None]) -> None:
+        self._act = act
+
+    def __call__(self, *args: Any) -> None:
+        self._act(*args)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (nullcontext(), "__exit__")
