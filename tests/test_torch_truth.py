@@ -6,7 +6,6 @@ import io
 import sys
 import weakref
 from contextlib import nullcontext, suppress
-from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +26,7 @@ from rectified.health.verdict import DEAD, LINEAR, SATURATED  # noqa: E402
 from rectified.torch import watch  # noqa: E402
 from rectified.torch.slopes import Slopes  # noqa: E402
 from rectified.torch.tally import Measure, _positive  # noqa: E402
-from torch_networks import NETWORKS, Convolutions, Healthy, Network, Residual, Sigmoidal, built, compare, plant, train  # noqa: E402
+from torch_networks import NETWORKS, Convolutions, Healthy, Network, Residual, Sigmoidal, built, compare, train  # noqa: E402
 
 
 def told(report: Report, state: int) -> tuple[tuple[int, ...], ...]:
@@ -302,54 +301,6 @@ def test_what_was_decomposed_is_not_taken_for_its_parts() -> None:
             running(x)
         assert list(health.layers) == names
         assert [note.partition(":")[0] for note in health.report().notes] == notes
-
-
-@pytest.mark.parametrize(
-    "way", ["plain", "in place", "twice", "replaced by a hook", "other sizes", "an error", "overwritten", "a report"]
-)
-def test_large_outputs_are_counted_while_they_are_in_the_cache(way: str) -> None:
-    passes = count()
-
-    class Large(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.first, self.act, self.second = nn.Conv2d(2, 4, 3), nn.ReLU(inplace=way == "in place"), nn.Conv2d(4, 4, 1)
-            self.seen: list[list[Tensor]] = [[], []]
-            plant(self.first.bias, (1,))
-
-        def forward(self, x: Tensor) -> Tensor:
-            x = self.first(x)
-            self.seen[0].append((x > 0).sum((0, 2, 3)))
-            x = self.act(x)
-            if way == "a report" and next(passes) % 3 == 0:
-                health.report()
-            if way == "overwritten":
-                x.data.zero_()  # autograd does not notice
-            if way == "an error" and next(passes) == 13:
-                self.seen[0].pop()
-                raise ValueError("of the program")
-            x = self.second(x)
-            if way == "twice":
-                self.seen[1].append((x > 0).sum((0, 2, 3)))
-                x = self.act(x)
-            return x
-
-    network = Large()
-    if way == "replaced by a hook":
-        network.act.register_forward_hook(lambda module, args, output: output * 2)
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
-    with watch(network) as health:
-        for step in range(30):
-            optimizer.zero_grad()
-            with suppress(ValueError):
-                network(torch.randn(4 + 2 * (way == "other sizes" and step % 7 == 0), 2, 50, 50)).mean().backward()
-            optimizer.step()
-    fired = [layer.histories["train"].total.fired for layer in health.layers.values()]
-    truth = [torch.stack(seen) for seen in network.seen if seen]
-    if way == "overwritten":  # in one pass, before which nothing is known
-        assert all(truth[0].sum(0) - truth[0].amax(0) <= torch.from_numpy(fired[0]))
-    else:
-        np.testing.assert_array_equal(fired, [seen.sum(0).numpy() for seen in truth])
 
 
 def test_pytorch_is_as_it_was_once_nobody_looks() -> None:

@@ -2,9 +2,8 @@
 
 The mode sees every call of PyTorch's functions, and so costs more than the hooks. At first it is on everywhere, to find the
 activations and the axes of their units. Afterwards neither is needed in a pass whose graph keeps what all its activations
-did: that is fetched when the network has returned, and what is large is read before, while it is in the cache. Where the
-graph keeps less, hooks see activations that are modules, and the mode stays on for others. From time to time it comes back
-to look whether all is still so.
+did: that is fetched when the network has returned. Where the graph keeps less, hooks see activations that are modules, and
+the mode stays on for others. From time to time it comes back to look whether all is still so.
 
 Nothing here changes a tensor of the network or waits for a device, and nothing is counted while gradients are computed,
 when checkpointing repeats a part of the forward pass.
@@ -111,7 +110,7 @@ class Collector:
         from rectified.torch.compiled import watch_compiler
 
         warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are global hooks")
-        self._hooks = Hooks(self._enter, self._leave, self._together.see_ahead)
+        self._hooks = Hooks(self._enter, self._leave)
         self._handles = [
             self._hooks,
             register_optimizer_step_pre_hook(self._before_step),
@@ -290,7 +289,7 @@ class Collector:
             self._skipped = module
             self._switch(self._stays_everywhere)
             if not self._mode_is_on:
-                self._hooks.on_few(module)
+                self._hooks.on_one(module)
             return False
         root = self._network(module)
         looks = root.looks[module.training]
@@ -311,7 +310,7 @@ class Collector:
         if not self._mode_is_on and self._hidden is None:
             self._plan = plan
             if plan is not None and not plan.hooked:
-                self._hooks.on_few(module, plan.large_modules())
+                self._hooks.on_one(module)
         elif self.is_tracking and has_graph and root.wants_plan:
             self._draft = Draft(module.training)
         self.origins.tidy()

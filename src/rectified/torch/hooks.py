@@ -5,7 +5,7 @@ With hooks of any kind, even of others, a module takes a path that is slower.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -25,33 +25,28 @@ class Hooks:
     ----------
     enter, leave : callable
         Called when a module begins, and when it ends, even with an error.
-    at_large : callable
-        Called instead when one of some modules ends.
     """
 
-    def __init__(self, enter: Callable[..., None], leave: Callable[..., None], at_large: Callable[..., None]) -> None:
+    def __init__(self, enter: Callable[..., None], leave: Callable[..., None]) -> None:
         self._enter, self._leave = enter, leave
-        self._at_end, self._at_large = _Unsaved(leave), _Unsaved(at_large)
-        self._few: list[nn.Module] = []
+        self._at_end = _Unsaved(leave)
+        self._one: nn.Module | None = None
         self._handles = register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)
         self._entering, self._leaving = (handle.id for handle in self._handles)
 
-    def on_few(self, network: nn.Module, large: Sequence[nn.Module] = ()) -> None:
-        """Hear of no module until a network ends, but for the large ones."""
+    def on_one(self, network: nn.Module) -> None:
+        """Hear of no module until a network ends."""
         _global_forward_pre_hooks.pop(self._entering, None)
         _global_forward_hooks.pop(self._leaving, None)
-        for module in large:
-            module._forward_hooks[self._leaving] = self._at_large
         network._forward_hooks[self._leaving] = self._at_end
-        self._few = [network, *large]
+        self._one = network
 
     def on_all(self) -> None:
         """Hear of every module again."""
-        if self._few:
+        if self._one is not None:
             _global_forward_pre_hooks[self._entering], _global_forward_hooks[self._leaving] = self._enter, self._leave
-            for module in self._few:
-                module._forward_hooks.pop(self._leaving, None)
-            self._few = []
+            self._one._forward_hooks.pop(self._leaving, None)
+            self._one = None
 
     @contextmanager
     def aside(self) -> Iterator[None]:

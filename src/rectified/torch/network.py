@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from rectified.torch.counter import Counter
 from rectified.torch.graph import Node, Saved, Way, is_learned, makers
-from rectified.torch.site import Site, is_activation
+from rectified.torch.site import Site
 
 _MOST_CHANGES = 4
 _MORE_LOOKS = 64
@@ -50,15 +50,12 @@ class Plan:
         These activations.
     groups : list of list of int
         Their places in this list: together those that may be counted together.
-    large : list of weakref
-        Those of their modules whose outputs are so large that they are best read while they are in the cache.
     """
 
     hooked: set[int]
     way: Way
     seen: list[Seen]
     groups: list[list[int]] = field(compare=False)
-    large: list[weakref.ref[nn.Module]] = field(compare=False)
 
     @cached_property
     def found_later(self) -> frozenset[int]:
@@ -73,10 +70,6 @@ class Plan:
     def _counters(self) -> dict[tuple[bool, ...], list[list[Counter]]]:
         """Those of each group, by the modes of all modules."""
         return {}
-
-    def large_modules(self) -> list[nn.Module]:
-        """Those modules that are still there."""
-        return [module for each in self.large if (module := each()) is not None]
 
     def found(self, returned: Any) -> list[Found] | None:
         """The activations in another pass; None where that did something else."""
@@ -124,7 +117,6 @@ class Draft:
         self._nodes: list[Node] = []
         self._makers: list[list[Node]] = []
         self._groups: dict[Any, list[int]] = {}
-        self._large: list[weakref.ref[nn.Module]] = []
         self._is_complete = True
 
     def add(self, site: Site, module: nn.Module, x: Tensor, y: Tensor) -> None:
@@ -141,8 +133,6 @@ class Draft:
             form = (site.family, site.axes, saved, y.shape, y.dtype, y.device) if is_small else len(self._seen)
             self._groups.setdefault(form, []).append(len(self._seen))
             self._seen.append(Seen(site, weakref.ref(module), saved))
-            if not is_small and is_activation(module):
-                self._large.append(self._seen[-1].module)
             self._nodes.append(y.grad_fn)
             self._makers.append(known_by)
             site.see_source({id(edge[0].variable) for node in known_by for edge in node.next_functions if is_learned(edge)})
@@ -161,8 +151,7 @@ class Draft:
         if way is None:
             return None
         groups = [[kept.index(place) for place in places if place in kept] for places in self._groups.values()]
-        seen, large = [self._seen[place] for place in kept], [each for each in self._large if self._large.count(each) == 1]
-        return Plan(self._hooked, way, seen, list(filter(None, groups)), large)
+        return Plan(self._hooked, way, [self._seen[place] for place in kept], list(filter(None, groups)))
 
 
 class Network:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from rectified.torch.counter import Counter
 from rectified.torch.network import Found
@@ -25,25 +25,13 @@ class Together:
 
     def __init__(self) -> None:
         self._groups: dict[int, _Group] = {}
-        self._groups_of_one: dict[int, _Group] = {}  # by the id of its module
-
-    def see_ahead(self, module: nn.Module, _: Any, output: Any) -> None:
-        """Count the output of an activation while it is in the cache, in case `see` gets it: a hook of its module.
-
-        The next layer reads it too, and the backward pass does not find the cache full of what it needs last.
-        """
-        group = self._groups_of_one.get(id(module))
-        if group is not None and isinstance(output, Tensor) and not torch.compiler.is_compiling():
-            group.see_ahead(output.detach())
 
     def see(self, found: Sequence[Found], step: int) -> None:
         """Count the activations of a forward pass."""
-        for (site, module, saved), counters, _, kept in found:
+        for (site, _, saved), counters, _, kept in found:
             group = self._groups.get(id(counters))
             if group is None:
                 group = self._groups[id(counters)] = _Group(site, counters, is_output=saved.is_output)
-                if len(counters) == 1:
-                    self._groups_of_one[id(module())] = group
             if not group.see(kept, step):
                 with torch.no_grad():
                     for counter, batch in zip(counters, kept, strict=True):
@@ -51,9 +39,9 @@ class Together:
 
     def hand_out(self) -> None:
         """Give each layer what was counted of it."""
-        self._groups = {key: group for key, group in self._groups.items() if group.hand_out()}
-        used = self._groups.values()
-        self._groups_of_one = {key: group for key, group in self._groups_of_one.items() if group in used}
+        for group in self._groups.values():
+            group.hand_out()
+        self._groups.clear()
 
 
 class _Group:
@@ -71,13 +59,7 @@ class _Group:
         self._room: Tensor | None = None
         self._places: Sequence[Any] = ()
         self._waiting = 0
-        self._ahead: Tensor | None = None
         self._first = self._last = -1
-
-    def see_ahead(self, batch: Tensor) -> None:
-        """Count a batch of the only layer where `see` would."""
-        if self._rows is not None and (batch.shape, batch.dtype) == self._form:
-            self._ahead = batch if self._count_each([batch], self._places[self._waiting]) else None
 
     def see(self, batches: list[Tensor], step: int) -> bool:
         """Count a batch of each layer. Whether all have one shape, and the units of those before."""
@@ -86,9 +68,7 @@ class _Group:
             return False
         if self._places:
             place = self._places[self._waiting]
-            ahead, self._ahead = self._ahead, None
-            is_counted = ahead is not None and first.is_set_to(ahead)
-            if not (is_counted or (_stacked(batches, place) if self._rows is None else self._count_each(batches, place))):
+            if not (_stacked(batches, place) if self._rows is None else self._count_each(batches, place)):
                 return False
             self._waiting += 1
             if self._waiting == len(self._places):
@@ -105,18 +85,15 @@ class _Group:
             batches = [layer for batch in batches for layer in batch.detach().flatten(0, self._stacks - 1).unbind()]
         return counted_each(batches, self._site.axes[-1] - self._stacks, *place)
 
-    def hand_out(self) -> bool:
-        """Give each layer what was counted of it. Whether there was anything."""
-        self._ahead = None
+    def hand_out(self) -> None:
+        """Give each layer what was counted of it."""
         self._measure_waiting()
         counted = self._measures.take()
         if counted is None:
-            return False
+            return
         evidence = counted.evidence(self._site.activation, self._site.slopes, (self._first, self._last))
         for number, counter in enumerate(self._counters):
             counter.add(evidence, slice(number * self._units, (number + 1) * self._units))
-        self._first = -1
-        return True
 
     def _has_room(self, like: Tensor) -> bool:
         """Make room for batches like this one. Whether they have the units of those before."""
