@@ -41,7 +41,7 @@ template <class Op, class B, class... In>
     return rounded_to_odd(y);
 }
 
-// Where a result that errs by so much might be rounded otherwise, or is not one of S's normal numbers.
+// Where a result that errs by so much might be rounded otherwise, or is none of S's normal numbers, nor 0.
 template <class S, class B>
 RECTIFIED_INLINE typename B::integer is_open(const B &y) {
     using I = typename B::integer;
@@ -49,8 +49,9 @@ RECTIFIED_INLINE typename B::integer is_open(const B &y) {
     constexpr float normal = std::is_same_v<S, half> ? 0x1p-14f : 0x1p-100f;
     const B size = abs(y);
     const I beside = (I::bits_of(y) + I(most_error - (1 << (dropped - 1)))) & I((1 << dropped) - 1);
-    return (I(2 * most_error + 1) > beside) | ((size < B(normal)) & (size > B(0))) |
-           (size == B(std::numeric_limits<float>::infinity()));
+    // NaN may be 0 times what is but too large for float32.
+    const I is_number = size <= B(std::numeric_limits<float>::max());
+    return (I(2 * most_error + 1) > beside) | ((size < B(normal)) & (size > B(0))) | (is_number == I(0));
 }
 
 template <class Op, class S, class B, class... In>

@@ -299,6 +299,22 @@ def test_ties_of_backward_from_output_in_half_precision_go_to_even(name: str, sl
 
 
 @isas
+@halves
+@pytest.mark.parametrize("ufunc", [*(f"{name}_backward_from_output" for name in FROM_OUTPUT), "hardswish_backward"])
+def test_results_in_half_precision_do_not_depend_on_their_neighbours(ufunc: str, dtype: Any, isa: str) -> None:
+    """Whatever the output: also what no input has."""
+    random = np.random.default_rng(0)
+    y = random.permutation(np.arange(1 << 16, dtype=np.uint16)).view(dtype)
+    dy = random.choice(np.array([0, 1, -3, 1e-4, 1e-30, np.inf], dtype), y.size)
+    name, _, _ = ufunc.partition("_backward")
+    compiled, given = sweep.compiled(isa)[ufunc], parameters(name, dtype)
+    want = compiled(dy, y, *given)
+    for order in (np.argsort(abs(y.astype(np.float32))), random.permutation(y.size)):
+        got, there = compiled(dy[order], y[order], *given), want[order]
+        assert ((got.view(np.uint16) == there.view(np.uint16)) | np.isnan(got) & np.isnan(there)).all()
+
+
+@isas
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @backwards
 def test_backward_is_the_product(name: str, operation: str, dtype: Any, isa: str) -> None:
