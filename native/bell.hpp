@@ -11,8 +11,7 @@ RECTIFIED_INLINE pair<B> bell(const B &a) {
     using F = format<typename B::scalar>;
     const B half = a * B(0.5f);
     const pair<B> square = at_most(-power_of_e<B>::ends, product_of(a, half));
-    const auto e = exponential<B>::template of_minus<-F::headroom>(square.high, square.low);
-    return sum_of(e.large, e.low * e.scale);
+    return exponential<B>::template of_minus<-F::headroom>(square.high, square.low).whole();
 }
 
 }  // namespace rectified::RECTIFIED_TARGET

@@ -37,16 +37,16 @@ template <class Table>
 struct side_by_side {
     alignas(64) double value[32];
     constexpr side_by_side() : value() {
-        for (int i = 0; i < 32; ++i) value[i] = i % 2 ? Table::power_low[i / 2] : Table::power_high[i / 2];
+        for (int i = 0; i < 32; ++i) value[i] = i % 2 ? Table::power_rest[i / 2] : Table::power[i / 2];
     }
 };
 template <class Table>
 inline constexpr side_by_side<Table> powers{};
 #endif
 
-// power_high[index mod steps] and power_low[index mod steps].
+// power[index mod steps] and power_rest[index mod steps].
 template <class Table, class B>
-RECTIFIED_INLINE void lookup_both(const typename B::integer &index, B &high, B &low) {
+RECTIFIED_INLINE void lookup_both(const typename B::integer &index, B &power, B &rest) {
 #if defined(__AVX2__) && !defined(__AVX512F__)
     if constexpr (std::is_same_v<typename B::scalar, double>) {  // four loads take half as long as two gathers
         const double *const table = powers<Table>.value;
@@ -57,39 +57,45 @@ RECTIFIED_INLINE void lookup_both(const typename B::integer &index, B &high, B &
             };
             const __m256d first = at(_mm256_extract_epi64(twice, 0), _mm256_extract_epi64(twice, 2));
             const __m256d second = at(_mm256_extract_epi64(twice, 1), _mm256_extract_epi64(twice, 3));
-            high.part[i] = (register_t<double>)_mm256_unpacklo_pd(first, second);
-            low.part[i] = (register_t<double>)_mm256_unpackhi_pd(first, second);
+            power.part[i] = (register_t<double>)_mm256_unpacklo_pd(first, second);
+            rest.part[i] = (register_t<double>)_mm256_unpackhi_pd(first, second);
         });
         return;
     }
 #endif
-    high = lookup<B>(Table::power_high, index);
-    low = lookup<B>(Table::power_low, index);
+    power = lookup<B>(Table::power, index);
+    rest = lookup<B>(Table::power_rest, index);
 }
 
-// e^-x 2^-headroom = large + low scale, with a relative error near 2^-29 (float32) or 2^-57 (float64), for |x| < 1000 where
+// e^-x 2^-headroom = large (1 + rest), with a relative error near 2^-29 (float32) or 2^-57 (float64), for |x| < 1000 where
 // large is a normal number.
 //
-// With 2^(j/steps) from a table as a sum of two numbers, the rest of the argument is at most ln(2)/16 (float32), ln(2)/32
-// (float64): a short polynomial does, and its rounding errors stand so far below the table's value that the sum is good to
-// some digits more than one number. Eight float32 are a register of AVX2, and a permutation of one looks them up.
+// With 2^(j/steps) from a table as a number and what it lacks, the rest of the argument is at most ln(2)/16 (float32),
+// ln(2)/32 (float64): a short polynomial does, and its rounding errors stand so far below 1 that the product is good to some
+// digits more than one number. Eight float32 are a register of AVX2, and a permutation of one looks them up.
 template <class B>
 struct exponential {
-    B large, low, scale;
+    B large, rest;
 
     template <int Headroom>
     RECTIFIED_INLINE static exponential of_minus(const B &x) {
         const reduced a(x, Headroom);
-        return {a.large, fma(a.power, a.less_one(table::tail), a.power_low), a.scale};
+        return {a.large, a.less_one(a.r, table::tail) + a.power_rest};
     }
 
     // x_low is added to x: a correction below its last digit.
     template <int Headroom>
     RECTIFIED_INLINE static exponential of_minus(const B &x, const B &x_low) {
         const reduced a(x, Headroom);
-        const B p = a.less_one(table::tail);
-        return {a.large, fma(a.power, fnma(x_low, p, p - x_low), a.power_low), a.scale};
+        return {a.large, a.less_one(a.r - x_low, table::tail) + a.power_rest};
     }
+
+    RECTIFIED_INLINE B rounded() const { return fma(large, rest, large); }
+    RECTIFIED_INLINE pair<B> whole() const {
+        const B high = rounded();
+        return with_rest(high, [&] { return fma(large, rest, large - high); });
+    }
+    RECTIFIED_INLINE pair<B> unordered() const { return {large, large * rest}; }
 
     // e^-x - 1, to the relative accuracy of its own: where the table's value is 1, the polynomial stands alone.
     RECTIFIED_INLINE static pair<B> of_minus_less_one(const B &x, const B &x_low = B(0)) {
@@ -104,14 +110,14 @@ struct exponential {
     template <int Headroom>
     RECTIFIED_INLINE static with_less_one of_minus_with_less_one(const B &x, const B &x_low = B(0)) {
         const reduced a(x, Headroom);
-        const B p = a.less_one(table::relative_tail);
-        const B p_low = fnma(a.power, fma(x_low, p, x_low), fma(a.r * a.r, a.tail(table::relative_tail), a.r - p));
-        const B low = fma(a.power, p, a.power_low);
-        const B low_rest = (fma(a.power, p, -low) + a.power_low) + p_low;
-        const B bare = B(power_of_2(Headroom)), scale = a.scale * bare;
-        const pair<B> rest = sum_of(B(-1), a.large * bare);
-        const pair<B> sum = sum_of(rest.high, low * scale);
-        return {{a.large, low, a.scale}, {sum.high, fma(low_rest, scale, sum.low + rest.low)}};
+        const B p = a.less_one(a.r, table::relative_tail), rest = p + a.power_rest;
+        const B p_low = fma(a.r * a.r, a.tail(a.r, table::relative_tail), a.r - p) - fma(x_low, p, x_low);
+        const B rest_low = ((p - rest) + a.power_rest) + p_low;
+        const B bare = a.large * B(power_of_2(Headroom));
+        const pair<B> difference = sum_of(B(-1), bare);
+        const B high = fma(bare, rest, difference.high);
+        const B low = fma(bare, rest, difference.high - high) + difference.low;
+        return {{a.large, rest}, {high, fma(bare, rest_low, low)}};
     }
 
   private:
@@ -127,33 +133,31 @@ struct exponential {
     }
 
     struct reduced {
-        B r, power, power_low, large, scale;
+        B r, large, power_rest;
 
         RECTIFIED_INLINE reduced(const B &x, int headroom) {
             using F = format<T>;
+            constexpr int places = F::mantissa - std::countr_zero(unsigned{table::steps});
             const B round = B(F::round - table::steps * headroom);
             const B shifted = fnma(x, B(table::steps_per_unit), round);
             const B count = shifted - round;
             r = fma(count, B(table::step_high), x);  // -r, exact: step_high has few digits
             r = fnma(count, B(table::step_low), -r);
             const I steps = I::bits_of(shifted);
-            const I exponent = (steps >> std::countr_zero(unsigned{table::steps}))
-                               << F::mantissa;  // the bits of F::round fall off
-            lookup_both<table>(steps, power, power_low);
-            large = B::bits_of(I::bits_of(power) + exponent);
-            scale = B::bits_of(I::bits_of(B(1)) + exponent);
+            lookup_both<table>(steps, large, power_rest);
+            large = B::bits_of(I::bits_of(large) + (steps << places));  // the bits of F::round fall off
         }
 
         template <std::size_t Degree>
-        RECTIFIED_INLINE B tail(const T (&coefficients)[Degree]) const {
+        RECTIFIED_INLINE static B tail(const B &r, const T (&coefficients)[Degree]) {
             B q = B(coefficients[Degree - 1]);
             for (int i = Degree - 2; i >= 0; --i) q = fma(q, r, B(coefficients[i]));
             return q;
         }
 
         template <std::size_t Degree>
-        RECTIFIED_INLINE B less_one(const T (&coefficients)[Degree]) const {  // e^r - 1
-            return fma(r * r, tail(coefficients), r);
+        RECTIFIED_INLINE static B less_one(const B &r, const T (&coefficients)[Degree]) {  // e^r - 1
+            return fma(r * r, tail(r, coefficients), r);
         }
     };
 };
@@ -165,8 +169,7 @@ struct power_of_e {
     pair<B> up;
 
     RECTIFIED_INLINE explicit power_of_e(const pair<B> &x) {
-        const auto e = exponential<B>::template of_minus<-format<T>::headroom>(-x.high, -x.low);
-        up = sum_of(e.large, e.low * e.scale);
+        up = exponential<B>::template of_minus<-format<T>::headroom>(-x.high, -x.low).whole();
     }
     RECTIFIED_INLINE explicit power_of_e(const B &x) : power_of_e(pair<B>{x, B(0)}) {}
 

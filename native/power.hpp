@@ -77,9 +77,9 @@ RECTIFIED_INLINE void add(pair<wide_of<B>> &sum, const wide_of<B> &term) {
 // Whether a condition holds in any lane.
 template <class I>
 RECTIFIED_INLINE bool any(const I &condition) {
-#if defined(__AVX2__) && !defined(__AVX512F__)
-    int found = 0;
-    I::visit([&](int i) { found |= _mm256_movemask_epi8((__m256i)condition.part[i]); });
+#if defined(__AVX2__)
+    unsigned found = 0;
+    I::visit([&](int i) { found |= single::signs<typename I::scalar>(condition.part[i]); });
 #else
     std::int64_t found = 0;
     I::visit([&](int i) {

@@ -56,6 +56,14 @@ struct batch {
     register_t<T> part[N];
 
     batch() = default;
+    // Register by register: as a whole they would be copied through memory.
+    RECTIFIED_INLINE batch(const batch &other) {
+        visit([&](int i) { part[i] = other.part[i]; });
+    }
+    RECTIFIED_INLINE batch &operator=(const batch &other) {
+        visit([&](int i) { part[i] = other.part[i]; });
+        return *this;
+    }
     RECTIFIED_INLINE batch(T value) {
         using lane = std::remove_reference_t<decltype(part[0][0])>;
         visit([&](int i) { part[i] = lane(value) - register_t<T>{}; });  // minus, for 0 + (-0.0) is not -0.0

@@ -5,7 +5,6 @@ Run it after changing a degree or an interval; the header it writes is committed
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -60,12 +59,16 @@ def fit(
 def exponential(kind: type[np.floating], steps: int, high_bits: int, counts: Sequence[int]) -> dict[str, list[mp.mpf]]:
     """Constants of exp(x) = 2^k 2^(j/steps) e^r, |r| <= ln(2)/(2 steps): e^r = 1 + r + r^2 tail(r).
 
-    What `tail` loses counts beside 1; what `relative_tail` loses counts beside e^r - 1. `whole_tail` is for |r| <= ln(2)/2.
+    2^(j/steps) is power (1 + power_rest), when j has been added to the bits of power where the exponent's last bit less
+    log2(steps) stands: so the bits of k steps + j make it a power of two at once. What `tail` loses counts beside 1; what
+    `relative_tail` loses counts beside e^r - 1. `whole_tail` is for |r| <= ln(2)/2.
     """
     step = mp.log(2) / steps
     powers = [mp.mpf(2) ** (mp.mpf(j) / steps) for j in range(steps)]
     high = [rounded(p, kind) for p in powers]
-    low = [rounded(p - h, kind) for p, h in zip(powers, high, strict=True)]
+    rest = [rounded(p / h - 1, kind) for p, h in zip(powers, high, strict=True)]
+    unit = (1 << np.finfo(kind).nmant) // steps
+    power = [from_bits(bits_of(h, kind) - j * unit, kind) for j, h in enumerate(high)]
     step_high = rounded(step, kind, high_bits)
     half = step / 2
 
@@ -76,8 +79,8 @@ def exponential(kind: type[np.floating], steps: int, high_bits: int, counts: Seq
         "steps_per_unit": [rounded(1 / step, kind)],
         "step_high": [step_high],
         "step_low": [rounded(step - step_high, kind)],
-        "power_high": high,
-        "power_low": low,
+        "power": power,
+        "power_rest": rest,
         "tail": fit(tail, -half, half, range(counts[0]), lambda r: r**2, kind),
         "relative_tail": fit(tail, -half, half, range(counts[1]), abs, kind),
         "whole_tail": fit(tail, -half * steps, half * steps, range(counts[2]), lambda r: r**2, kind),
@@ -122,12 +125,12 @@ def gamma_of_two(kind: type[np.floating], count: int) -> dict[str, list[mp.mpf]]
     return {"tail": fit(tail, mp.mpf(0), mp.mpf(1) / 4, range(count), lambda a: a, kind)}
 
 
-def from_bits(bits: int) -> mp.mpf:
-    return mp.mpf(struct.unpack("f", struct.pack("I", bits))[0])
+def from_bits(bits: int, kind: type[np.floating] = np.float32) -> mp.mpf:
+    return mp.mpf(float(np.array(bits, f"u{kind().itemsize}").view(kind)))
 
 
-def bits_of(value: mp.mpf) -> int:
-    return int(struct.unpack("I", struct.pack("f", float(value)))[0])
+def bits_of(value: mp.mpf, kind: type[np.floating] = np.float32) -> int:
+    return int(kind(value).view(f"u{kind().itemsize}"))
 
 
 def rows(

@@ -21,7 +21,7 @@ RECTIFIED_INLINE B decay(const A &factor, const pair<B> &a) {
     constexpr int up = -2 * F::headroom;  // e^-a 2^-up is normal as far as its product with any factor is anything
     const pair<B> bounded = at_most(30 - F::vanishes, a);
     const auto e = exponential<B>::template of_minus<up>(bounded.high, bounded.low);
-    return rounded(product_of(factor, pair<B>{e.large, e.low * e.scale})) * B(F::unit * F::unit);
+    return rounded(product_of(factor, e.unordered())) * B(F::unit * F::unit);
 }
 
 // factor (e^-a - 1) for a >= 0.

@@ -237,7 +237,7 @@ struct gaussian : radial, curved {
     RECTIFIED_INLINE static batch<float, N> value_in_float32(const batch<float, N> &r, const batch<float, N> &epsilon) {
         using B = batch<float, N>;
         const auto e = power_of_square<-40>(scaled_in_float32(r, epsilon, 1, 10.25f));
-        return fma(e.low, e.scale, e.large) * B(0x1p-40f);
+        return e.rounded() * B(0x1p-40f);
     }
     template <int N>
     RECTIFIED_INLINE static batch<float, N> derivative_in_float32(const batch<float, N> &r,
@@ -246,7 +246,7 @@ struct gaussian : radial, curved {
         const pair<B> up = scaled_in_float32(r, epsilon, 0x1p24f, 11 * 0x1p24f);
         const auto e = power_of_square<-80>(pair<B>{up.high * B(0x1p-24f), up.low * B(0x1p-24f)});
         const B twice = abs(epsilon + epsilon);
-        return -finished(times(up, sum_of(e.large, e.low * e.scale), pair<B>{twice, B(0)})) * B(0x1p-104f);
+        return -finished(times(up, e.whole(), pair<B>{twice, B(0)})) * B(0x1p-104f);
     }
 
   private:
@@ -278,8 +278,8 @@ struct gaussian : radial, curved {
     RECTIFIED_INLINE static pair<B> bell(const pair<B> &z) {
         using D = batch<double, B::registers>;
         const pair<B> square = at_most(vanishes * vanishes, product_of(z, z));
-        const auto e = exponential<D>::template of_minus<-160>(D::bits_of(square.high), D::bits_of(square.low));
-        return sum_of(B::bits_of(e.large), B::bits_of(e.low * e.scale));
+        const pair<D> e = exponential<D>::template of_minus<-160>(D::bits_of(square.high), D::bits_of(square.low)).whole();
+        return with_rest(B::bits_of(e.high), [&] { return B::bits_of(e.low); });
     }
 };
 

@@ -34,7 +34,7 @@ struct logistic {
 
     // From e^-x 2^-headroom.
     RECTIFIED_INLINE static logistic of(const exponential<B> &e) {
-        const B sum = B(unit) + fma(e.low, e.scale, e.large);
+        const B sum = B(unit) + e.rounded();
         const B part = sum - e.large;  // these steps are exact, whichever of unit and large is the larger (Knuth)
         return reciprocal_of(sum, e, (e.large - (sum - part)) + (B(unit) - part));
     }
@@ -43,7 +43,7 @@ struct logistic {
     RECTIFIED_INLINE static logistic left(const B &x) { return left(decay(greater(B(F::vanishes), x))); }
 
     RECTIFIED_INLINE static logistic left(const exponential<B> &e) {
-        const B sum = B(unit) + fma(e.low, e.scale, e.large);
+        const B sum = B(unit) + e.rounded();
         return reciprocal_of(sum, e, (e.large - sum) + B(unit));
     }
 
@@ -68,7 +68,7 @@ struct logistic {
     RECTIFIED_INLINE static exponential<B> decay(const B &x) { return exponential<B>::template of_minus<headroom>(x); }
 
     RECTIFIED_INLINE static logistic reciprocal_of(const B &sum, const exponential<B> &e, const B &sum_low) {
-        const B rest = fma(e.low, e.scale, sum_low);
+        const B rest = fma(e.large, e.rest, sum_low);
         const B high = B(1) / sum;
         return {high, fnma(high, rest, fnma(high, sum, B(1)))};
     }
@@ -83,7 +83,7 @@ RECTIFIED_INLINE B logistic_bend(const B &x, typename B::scalar factor) {
     const auto [e, m] = exponential<B>::template of_minus_with_less_one<-F::headroom>(a);
     pair<B> sum = sum_of(B(2), m.high);
     sum.low = sum.low + m.low;
-    const pair<B> product = product_of(pair<B>{e.large, e.low * e.scale}, m);
+    const pair<B> product = product_of(e.unordered(), m);
     const pair<B> quotient = quotient_of(product, product_of(sum, product_of(sum, sum)));
     const B bend = with_sign_of(abs(rounded(quotient)), -x) * B(F::unit * factor);
     return next_to<-1>(bend, is_tiny(x));

@@ -55,7 +55,7 @@ struct gated_by_sigmoid {
         constexpr T bound = 30 - F::vanishes;
         const pair<B> a = magnitude(z, bound);
         const auto e = exponential<B>::template of_minus<-2 * F::headroom>(a.high, a.low);
-        const pair<B> up = sum_of(e.large, e.low * e.scale), d = 1 + up * B(F::unit * F::unit);
+        const pair<B> up = e.whole(), d = 1 + up * B(F::unit * F::unit);
         const pair<B> product = quotient_of(up, d * d) * B(F::unit) * x;
         return select(a.high < B(bound), rounded_product(product, x) * B(F::unit), a.high * B(0));
     }

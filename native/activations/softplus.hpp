@@ -16,8 +16,7 @@ struct tail {
 
     // e^-a for a >= 0.
     RECTIFIED_INLINE static pair<B> of_exponential(const pair<B> &a) {
-        const auto e = exponential<B>::template of_minus<-2 * format<T>::headroom>(a.high, a.low);
-        return sum_of(e.large, e.low * e.scale);
+        return exponential<B>::template of_minus<-2 * format<T>::headroom>(a.high, a.low).whole();
     }
 
     // log(1 + e^-a)
