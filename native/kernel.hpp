@@ -18,16 +18,30 @@ struct kernel {
     using B = batch<C, registers>;
 
     static void run(const S *const *in, S *out, npy_intp count, bool past_caches) {
+        if constexpr (knows_one && FixedParameters)
+            if (*in[Op::data] == S(1)) return kernel<with_one<Op>, S, C, true>::run(in, out, count, past_caches);
         run(in, out, count, past_caches, std::make_integer_sequence<int, Op::inputs>{});
     }
 
   private:
+    static constexpr bool knows_one = Op::knows_one && std::is_same_v<S, float> && std::is_same_v<C, float>;
+
     template <class... In>
     RECTIFIED_INLINE static B of(const In &...in) {
         if constexpr (sizeof(S) == 2 && Op::in_pairs)
             return to_be_rounded_once<Op, S>(in...);
+        else if constexpr (knows_one && !FixedParameters)
+            return one_or_any(in...);
         else
             return Op::of(in...);
+    }
+
+    // With the same bits as where the parameter is 1 for all.
+    RECTIFIED_INLINE static B one_or_any(const B &x, const B &parameter) {
+        return select(parameter == B(1), with_one<Op>::of(x), Op::of(x, parameter));
+    }
+    RECTIFIED_INLINE static B one_or_any(const B &dy, const B &x, const B &parameter) {
+        return select(parameter == B(1), with_one<Op>::of(dy, x), Op::of(dy, x, parameter));
     }
 
     static constexpr bool moves(int input) { return !FixedParameters || input < Op::data; }

@@ -27,12 +27,21 @@ struct operation {
     static constexpr bool through_double = requires { F::ample_for_shorter; };  // computes float32 in float64
     static constexpr bool rare = false;                                         // not worth code of its own for each case
     static constexpr bool in_pairs = false;  // has as_pair, which float32 has in all digits that a short type needs
+    static constexpr bool knows_one = false;  // is simpler where its one parameter is 1, and can do without it
+};
+
+// The same where that parameter is 1.
+template <class Op>
+struct with_one : Op {
+    static constexpr int parameters = 0, inputs = Op::data;
+    static constexpr bool knows_one = false;
 };
 
 template <class F>
 struct value : operation<F, 1, parameters_of<F>()> {
     static constexpr const char *kind = "";
     static constexpr bool in_pairs = requires(batch<float, 1> x) { F::value_as_pair(x); };
+    static constexpr bool knows_one = parameters_of<F>() == 1 && requires(batch<float, 1> x) { F::value(x); };
     static constexpr bool through_double =
         operation<F, 1, parameters_of<F>()>::through_double && !requires(batch<float, 1> x) { F::value_in_float32(x, x); };
     template <class... B>
@@ -52,6 +61,7 @@ template <class F>
 struct derivative : operation<F, 1, parameters_of<F>()> {
     static constexpr const char *kind = "derivative";
     static constexpr bool in_pairs = requires(batch<float, 1> x) { F::backward_as_pair(x, x); };
+    static constexpr bool knows_one = parameters_of<F>() == 1 && requires(batch<float, 1> x) { F::derivative(x); };
     static constexpr bool through_double = operation<F, 1, parameters_of<F>()>::through_double &&
                                            !requires(batch<float, 1> x) { F::derivative_in_float32(x, x); };
     template <class... B>
@@ -123,7 +133,7 @@ template <class D>
 struct backward : operation<typename D::function, 2, D::parameters> {
     static constexpr const char *kind = "backward", *detail = D::detail;
     static constexpr bool cheap = D::cheap, is_short = D::is_short, through_double = D::through_double, rare = D::rare,
-                          in_pairs = D::in_pairs;
+                          in_pairs = D::in_pairs, knows_one = D::knows_one;
     template <class B, class... In>
     RECTIFIED_INLINE static B of(const B &dy, const In &...in) {
         return dy * D::of(in...);

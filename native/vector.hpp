@@ -296,7 +296,15 @@ RECTIFIED_INLINE B abs(const B &x) {
 template <class B>
 RECTIFIED_INLINE B with_sign_of(const B &magnitude, const B &x) {
     using I = typename B::integer;
-    return B::bits_of(I::bits_of(magnitude) | I::bits_of(sign_of(x)));
+    const I m = I::bits_of(magnitude), s = I::bits_of(x), sign = I::bits_of(B(typename B::scalar(-0.0)));
+#if defined(__AVX512F__)
+    return B::each([&](int i) {
+        return (register_t<typename B::scalar>)_mm512_ternarylogic_epi32((__m512i)m.part[i], (__m512i)s.part[i],
+                                                                         (__m512i)sign.part[i], 0xF8);  // m | (s & sign)
+    });
+#else
+    return B::bits_of(m | (s & sign));
+#endif
 }
 
 template <class T, int N>
@@ -378,7 +386,7 @@ RECTIFIED_INLINE batch<T, 1> in_turn(const batch<T, 1> &a, const batch<T, 1> &b)
     }(std::make_integer_sequence<int, lanes>{});
 }
 
-// ---- tables of 8 float32 and of 16 float64 ----
+// ---- tables of 8 or 16 float32 and of 16 float64 ----
 
 namespace single {
 
@@ -391,6 +399,18 @@ RECTIFIED_INLINE register_t<float> lookup(const float *table, register_t<std::in
 #else
     register_t<float> result;
     for (int i = 0; i < register_bytes / 4; ++i) result[i] = table[index[i] & 7];
+    return result;
+#endif
+}
+RECTIFIED_INLINE register_t<float> lookup_of_16(const float *table, register_t<std::int32_t> index) {
+#if defined(__AVX512F__)
+    return (register_t<float>)_mm512_permutexvar_ps((__m512i)index, _mm512_load_ps(table));
+#elif defined(__AVX2__)
+    const __m256 upper = (__m256)(index << 28);  // the sign bit chooses
+    return (register_t<float>)_mm256_blendv_ps((__m256)lookup(table, index), (__m256)lookup(table + 8, index), upper);
+#else
+    register_t<float> result;
+    for (int i = 0; i < register_bytes / 4; ++i) result[i] = table[index[i] & 15];
     return result;
 #endif
 }
@@ -411,6 +431,10 @@ RECTIFIED_INLINE register_t<double> lookup(const double *table, register_t<std::
 template <class B>
 RECTIFIED_INLINE B lookup(const typename B::scalar *table, const typename B::integer &index) {
     return B::each([&](int i) { return single::lookup(table, index.part[i]); });
+}
+template <class B>
+RECTIFIED_INLINE B lookup_of_16(const typename B::scalar *table, const typename B::integer &index) {
+    return B::each([&](int i) { return single::lookup_of_16(table, index.part[i]); });
 }
 
 }  // namespace rectified::RECTIFIED_TARGET

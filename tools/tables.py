@@ -142,18 +142,20 @@ def rows(
     less: int = 0,
     *,
     odd: bool = False,
+    count: int = 8,
 ) -> list[list[mp.mpf]]:
-    """Tabulate a smooth, positive function for float32: 8 polynomials of a distance y from a center.
+    """Tabulate a smooth, positive function for float32: 8 polynomials, or 16, of a distance y from a center.
 
     A row has the center, the value there, and by powers of y what the slope (function(center + y) - value) / y is beyond
-    `less`. a + shift tells the row: its octaves are cut in the middle, and its leading bits, modulo 8, number the row.
+    `less`. a + shift tells the row: its octaves are cut in the middle, and its leading bits, modulo `count`, number the row.
     A center is that float near a place in the row, 0 to 1, whose value lies nearest to a float32 (Gal's accurate tables),
-    so that the table adds no rounding error of its own. The first row of an odd function has even powers about 0.
+    so that the table adds no rounding error of its own. The first row of an odd function has even powers about 0, and of
+    these no constant where `less` stands for it.
     """
     first = bits_of(mp.mpf(shift)) >> 22
-    table: list[list[mp.mpf]] = [[]] * 8
+    table: list[list[mp.mpf]] = [[]] * count
     worst = mp.mpf(0)
-    for i in range(8):
+    for i in range(count):
         low, high = (from_bits((first + k) << 22) - shift for k in (i, i + 1))
         about_0 = odd and i == 0
         near = bits_of(low + (high - low) * place)
@@ -171,13 +173,13 @@ def rows(
         def weight(y: mp.mpf, center: mp.mpf = center, width: mp.mpf = high - low) -> mp.mpf:
             return (abs(y) + width / 50) / function(center + y)
 
-        powers = range(2, degree, 2) if about_0 else range(degree)
+        powers = range(2 if less else 0, degree, 2) if about_0 else range(degree)
         found = dict(zip(powers, fit(slope, low - center, high - center, powers, weight, np.float32), strict=True))
         for k in range(101):
             y = low - center + (high - low) * (k + mp.mpf(1) / 3) / 102
             exact = function(center + y)
             worst = max(worst, abs(value + y * (less + sum(c * y**power for power, c in found.items())) - exact) / exact)
-        table[(first + i) % 8] = [center, value, *(found.get(power, mp.mpf(0)) for power in range(degree))]
+        table[(first + i) % count] = [center, value, *(found.get(power, mp.mpf(0)) for power in range(degree))]
     print(f"{name}: relative error 2^{float(mp.log(worst, 2)):.1f} up to {float(high):g}")
     return table
 
@@ -190,6 +192,28 @@ def half_erfcx(a: mp.mpf) -> mp.mpf:
 def gelu_slope(a: mp.mpf) -> mp.mpf:
     """gelu'(-a) e^(a^2/2)."""
     return half_erfcx(a) - a / mp.sqrt(2 * mp.pi)
+
+
+def gated_slope(a: mp.mpf, z: mp.mpf, slope: mp.mpf) -> mp.mpf:
+    """Of x s(z(x)) with the logistic s and an odd z the derivative at -a, times e^z; z and its derivative are those at a."""
+    e = mp.exp(-z)
+    return (1 + e - a * slope) / (1 + e) ** 2
+
+
+def silu_slope(a: mp.mpf) -> mp.mpf:
+    """silu'(-a) e^a."""
+    return gated_slope(a, a, mp.mpf(1))
+
+
+def gelu_tanh_slope(a: mp.mpf) -> mp.mpf:
+    """gelu_tanh'(-a) e^z(a), with z = 2 sqrt(2 / pi) (a + 0.044715 a^3)."""
+    factor, cubic = 2 * mp.sqrt(2 / mp.pi), mp.mpf("0.044715")
+    return gated_slope(a, factor * (a + cubic * a**3), factor * (1 + 3 * cubic * a**2))
+
+
+def lisht_slope(a: mp.mpf) -> mp.mpf:
+    """tanh(a) + a / cosh(a)^2."""
+    return mp.tanh(a) + a * mp.sech(a) ** 2
 
 
 def by_inverse(function: Callable[[mp.mpf], mp.mpf], count: int) -> list[mp.mpf]:
@@ -219,6 +243,12 @@ def array(name: str, values: Sequence[mp.mpf], kind: type[np.floating]) -> str:
     lines = [", ".join(texts[i : i + 4]) for i in range(0, len(texts), 4)]
     body = ",\n        ".join(lines)
     return f"    alignas(64) static constexpr {scalar} {name}[{len(texts)}] = {{\n        {body}}};"
+
+
+def tabulated(name: str, shift: float, table: list[list[mp.mpf]], constants: Sequence[str] = ()) -> list[str]:
+    columns = [c for column in zip(*table, strict=True) for c in column]
+    text = ["", f"struct {name}_table {{  // by columns", *constants, f"    static constexpr int rows = {len(table)};"]
+    return [*text, f"    static constexpr float shift = {shift}f;", array("column", columns, np.float32), "};"]
 
 
 def header() -> str:
@@ -256,16 +286,21 @@ def header() -> str:
             text += ["", "template <>", f"struct {name}_table<{scalar}> {{"]
             text += [array(key, values, kind) for key, values in constants(kind, count).items()]
             text += ["};"]
-    root, quotient = without_root(gelu_slope, 0.75)
-    split = f"    static constexpr double root = {float(root).hex()}, root_rest = {float(root - float(root)).hex()};"
-    for name, shift, table, constants in (  # where tanh is small, its distance from the center is rounded less coarsely
-        ("tanh_table", 0.75, rows("tanh", mp.tanh, 0.75, 8, place=0.25, less=1, odd=True), []),
-        ("gelu_table", 1.0, rows("gelu", half_erfcx, 1.0, 8, place=0.5), []),
-        ("gelu_slope_table", 1.0, rows("gelu'", quotient, 1.0, 7, place=0.5), [split]),
+    for name, shift, table in (  # where tanh is small, its distance from the center is rounded less coarsely
+        ("tanh", 0.75, rows("tanh", mp.tanh, 0.75, 8, place=0.25, less=1, odd=True)),
+        ("lisht_slope", 0.75, rows("lisht'", lisht_slope, 0.75, 9, place=0.25, odd=True)),
+        ("gelu", 1.0, rows("gelu", half_erfcx, 1.0, 8, place=0.5)),
     ):
-        columns = [c for column in zip(*table, strict=True) for c in column]
-        text += ["", f"struct {name} {{  // columns of 8 rows", *constants, f"    static constexpr float shift = {shift}f;"]
-        text += [array("column", columns, np.float32), "};"]
+        text += tabulated(name, shift, table)
+    for name, function, shift, degree, count in (
+        ("gelu", gelu_slope, 1.0, 7, 8),
+        ("gelu_tanh", gelu_tanh_slope, 0.75, 8, 8),
+        ("silu", silu_slope, 0.5, 7, 16),
+    ):
+        root, quotient = without_root(function, 1.25 if name == "silu" else 0.75)
+        split = f"    static constexpr double root = {float(root).hex()}, root_rest = {float(root - float(root)).hex()};"
+        table = rows(f"{name}'", quotient, shift, degree, place=0.5, count=count)
+        text += tabulated(f"{name}_slope", shift, table, [split])
     text += ["", "struct gelu_polynomial {"]
     text += [array("ratio", by_inverse(lambda a: half_erfcx(a) * (a + 4), 25), np.float64)]
     text += [array("slope", by_inverse(without_root(gelu_slope, 0.75)[1], 24), np.float64), "};"]

@@ -35,6 +35,13 @@ struct elu : ridge {
     static constexpr const char *name = "elu";
     static constexpr const char *parameters[] = {"alpha"};
 
+    // For alpha = 1.
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x) {
+        const B a = lesser(B(format<typename B::scalar>::saturates), abs(x));
+        return select(x < B(0), rounded(exponential<B>::of_minus_less_one(a)), x);
+    }
+
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &alpha) {
         return select(x < B(0), less_one(alpha, exact(abs(x))), x);
@@ -66,6 +73,16 @@ struct elu : ridge {
 struct celu : ridge {
     static constexpr const char *name = "celu";
     static constexpr const char *parameters[] = {"alpha"};
+
+    // For alpha = 1.
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x) {
+        return elu::value(x);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &x) {
+        return elu::derivative(x, B(1), smallest{});
+    }
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &alpha) {

@@ -16,7 +16,12 @@ struct gelu : ridge {
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
         const B a = bounded(x);
-        const B left = -rounded(bell(a) * (ratio(a) * a)) * B(format<typename B::scalar>::unit);
+        B left;
+        if constexpr (is_float<B>)
+            left = tabulated<gelu_table, B>(a).times(a, bell(a));
+        else
+            left = rounded(bell(a).whole() * (inverse<B>(a).of(gelu_polynomial::ratio) * inverse<B>(a).t * a));
+        left = left * B(-format<typename B::scalar>::unit);
         return above_half(x, select(x >= B(0), x + left, left));
     }
     // Left of 0 e^-(a^2 / 2) (root - a) G(a), and right of it one minus that.
@@ -24,10 +29,12 @@ struct gelu : ridge {
     RECTIFIED_INLINE static B derivative(const B &x) {
         using table = gelu_slope_table;
         const B a = bounded(x);
-        const pair<B> root = constant<B>(table::root, table::root_rest);
-        const pair<B> distance = sum_of_any(root.high, -a);
-        const pair<B> factor = sum_of(distance.high, distance.low + root.low);
-        const B left = rounded(bell(a) * factor * slope(a)) * B(format<typename B::scalar>::unit);
+        B left;
+        if constexpr (is_float<B>)
+            left = slope_with_root<table>(a, bell(a));
+        else
+            left = rounded(bell(a).whole() * distance_from<table>(a) * inverse<B>(a).of(gelu_polynomial::slope));
+        left = left * B(format<typename B::scalar>::unit);
         return select(x > B(0), B(1) - left, left);
     }
     // (2 - x^2) e^-(x^2 / 2) / sqrt(2 pi)
@@ -36,35 +43,17 @@ struct gelu : ridge {
         const B a = bounded(x);
         const pair<B> height = constant<B>(0x1.9884533d43651p-2, -0x1.cbc0d30ebfd15p-56);
         const pair<B> factor = -product_of(a, a) + 2;
-        return rounded(bell(a) * factor * height) * B(format<typename B::scalar>::unit);
+        return rounded(bell(a).whole() * factor * height) * B(format<typename B::scalar>::unit);
     }
 
   private:
+    template <class B>
+    static constexpr bool is_float = std::is_same_v<typename B::scalar, float>;
+
     // Beyond that a product with e^-(a^2 / 2) rounds to 0. The tables end at 15.
     template <class B>
     RECTIFIED_INLINE static B bounded(const B &x) {
-        return lesser(B(std::is_same_v<typename B::scalar, float> ? 14.9f : 40), abs(x));
-    }
-
-    template <class B>
-    RECTIFIED_INLINE static pair<B> ratio(const B &a) {
-        if constexpr (std::is_same_v<typename B::scalar, float>)
-            return of<gelu_table>(a);
-        else
-            return inverse<B>(a).of(gelu_polynomial::ratio) * inverse<B>(a).t;
-    }
-    template <class B>
-    RECTIFIED_INLINE static pair<B> slope(const B &a) {
-        if constexpr (std::is_same_v<typename B::scalar, float>)
-            return of<gelu_slope_table>(a);
-        else
-            return inverse<B>(a).of(gelu_polynomial::slope);
-    }
-
-    template <class Table, class B>
-    RECTIFIED_INLINE static pair<B> of(const B &a) {
-        const tabulated<Table, B> near(a);
-        return {near.value, near.slope * near.distance};
+        return lesser(B(is_float<B> ? 14.9f : 39), abs(x));
     }
 
     // float64: what is smooth in a and falls as 1 / a does is a polynomial in q = 1 - 8 t, t = 1 / (a + 4), which goes from

@@ -69,9 +69,15 @@ struct gelu_tanh : ridge {
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
         const cubic<B> z(x);
-        const auto s = z.gate();
-        const pair<B> product = product_of(z.a, s.high);
-        const B left = -(product.high + fma(product.high, s.residual, product.low)) * B(s.unit);
+        B left;
+        if constexpr (std::is_same_v<typename B::scalar, float>) {
+            left = logistic<B>::divided(z.a, z.growth());
+        } else {
+            const auto s = logistic<B>::left(z.growth());
+            const pair<B> product = product_of(z.a, s.high);
+            left = product.high + fma(product.high, s.residual, product.low);
+        }
+        left = left * B(-logistic<B>::unit);
         return above_half(x, select(x < B(0), left, x + left));
     }
 
@@ -79,10 +85,11 @@ struct gelu_tanh : ridge {
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
         const cubic<B> z(x);
-        static constexpr float bend[] = {0.38751845f, -0.015782854f, -0.11394448f, -0.016619328f};
-        const B left = beside_root(-z.a, constant<B>(-0.7524614220710163, 3.4358218314355225e-17),
-                                   constant<B>(0.4304000910248585, 1.659904826469907e-17), bend,
-                                   z.gate().gated_slope(z.slope() * z.a));
+        B left;
+        if constexpr (std::is_same_v<typename B::scalar, float>)  // e^-z (root - a) G(a), where G is smooth
+            left = slope_with_root<gelu_tanh_slope_table>(z.a, z.decay()) * B(format<float>::unit);
+        else
+            left = logistic<B>::left(z.growth()).gated_slope(z.slope() * z.a);
         return select(x > B(0), B(1) - left, left);
     }
 
@@ -112,9 +119,14 @@ struct gelu_tanh : ridge {
         RECTIFIED_INLINE pair<B> value() const {
             return parabola(constant<B>(0.07135481627260025, -4.1218577217431825e-18)) * a;
         }
-        RECTIFIED_INLINE logistic<B> gate() const {
+        // e^z 2^-headroom and e^-z 2^headroom
+        RECTIFIED_INLINE exponential<B> growth() const {
             const pair<B> z = value();
-            return logistic<B>::left(exponential<B>::template of_minus<format<T>::headroom>(-z.high, -z.low));
+            return exponential<B>::template of_minus<format<T>::headroom>(-z.high, -z.low);
+        }
+        RECTIFIED_INLINE exponential<B> decay() const {
+            const pair<B> z = value();
+            return exponential<B>::template of_minus<-format<T>::headroom>(z.high, z.low);
         }
         RECTIFIED_INLINE pair<B> slope() const {
             return parabola(constant<B>(0.21406444881780073, 1.5122146425849084e-18));
@@ -216,9 +228,14 @@ struct lisht : ridge {
     // tanh(a) + a / cosh(a)^2 = (4 a (1 + m) - m (2 + m)) / (2 + m)^2 with a = |x|, m = e^-2a - 1.
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
-        const B a = lesser(B(25), abs(x));  // from here on it rounds to 1
-        const pair<B> m = exponential<B>::of_minus_less_one(a + a), d = 2 + m;
-        return with_sign_of(abs(rounded_quotient((1 + m) * (a * B(4)) + -m * d, d * d)), x);
+        if constexpr (std::is_same_v<typename B::scalar, float>) {
+            const tabulated<lisht_slope_table, B> near(lesser(B(10.5f), abs(x)));  // from here on it rounds to 1
+            return with_sign_of(fma(near.slope, near.distance, near.value), x);
+        } else {
+            const B a = lesser(B(25), abs(x));
+            const pair<B> m = exponential<B>::of_minus_less_one(a + a), d = 2 + m;
+            return with_sign_of(abs(rounded_quotient((1 + m) * (a * B(4)) + -m * d, d * d)), x);
+        }
     }
 
     // 8 e (1 + e - a (1 - e)) / (1 + e)^3 with e = e^-2a.

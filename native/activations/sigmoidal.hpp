@@ -64,6 +64,15 @@ struct logistic {
         return fma(high, factor.high, high * fma(factor.high, residual, factor.low)) * B(unit);
     }
 
+    // a / (1 + e) 2^headroom, from e 2^-headroom for e >= 1 and |a| that 2^headroom leaves a number. What the sum lacks is so
+    // little beside it that an eighth of its reciprocal's digits is enough: exponent and mantissa, turned round.
+    RECTIFIED_INLINE static B divided(const B &a, const exponential<B> &e) {
+        using I = typename B::integer;
+        const B sum = B(unit) + e.rounded(), rest = fma(e.large, e.rest, (e.large - sum) + B(unit));
+        const B quotient = a / sum, reciprocal = B::bits_of(I(0x7EF127EA) - I::bits_of(sum));
+        return fnma(quotient, rest * reciprocal, quotient);
+    }
+
   private:
     RECTIFIED_INLINE static exponential<B> decay(const B &x) { return exponential<B>::template of_minus<headroom>(x); }
 

@@ -29,6 +29,15 @@ struct gated_by_sigmoid {
         return select(z.high > B(F::saturates - 1), x, above_half(x, with_sign_of(result, x)));
     }
 
+    // float32, for a beta near 1, from |z| where x is bounded: left of 0 that is -a / (1 + e^|z|), a = |x|, and right of it
+    // x more.
+    template <class... Z>
+    RECTIFIED_INLINE static B value_from(const B &x, const B &bounded, const Z &...z) {
+        const B a = with_sign_of(bounded, x);
+        const B left = logistic<B>::divided(a, exponential<B>::template of_minus<F::headroom>(-z...)) * B(F::unit);
+        return select(x > B(0), x - left, left);
+    }
+
     // Left of 0 s (1 - a (1 - s)) with s = 1 / (1 + e^a), a = |z|, and right of it one minus that.
     RECTIFIED_INLINE static B derivative(const pair<B> &z) {
         const pair<B> a = magnitude(z, -power_of_e<B>::ends);
@@ -68,6 +77,22 @@ struct silu : ridge {
     static constexpr const char *name = "silu";
     static constexpr const char *parameters[] = {"beta"};
 
+    // float32, for beta = 1. The derivative left of 0 is e^-a (root - a) G(a), a = -x, with a smooth G, and right of it one
+    // minus that.
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &x) {
+        const auto a = lesser(batch<float, N>(-format<float>::vanishes), abs(x));
+        return gated_by_sigmoid<batch<float, N>>::value_from(x, a, a);
+    }
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &x) {
+        using B = batch<float, N>;
+        using F = format<float>;
+        const B a = lesser(B(112), abs(x));  // there it rounds to 0
+        const B left = slope_with_root<silu_slope_table>(a, exponential<B>::template of_minus<-F::headroom>(a)) * B(F::unit);
+        return select(x > B(0), B(1) - left, left);
+    }
+
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &beta) {
         return gated_by_sigmoid<B>::value(x, {beta, B(0)});
@@ -92,7 +117,13 @@ struct quick_gelu : ridge {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
-        return gated_by_sigmoid<B>::value(x, beta<B>());
+        if constexpr (std::is_same_v<typename B::scalar, float>) {
+            const B a = lesser(B(-format<float>::vanishes / 1.702f), abs(x));
+            const pair<B> z = product_of(a, beta<B>());
+            return gated_by_sigmoid<B>::value_from(x, a, z.high, z.low);
+        } else {
+            return gated_by_sigmoid<B>::value(x, beta<B>());
+        }
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {

@@ -30,6 +30,16 @@ struct softplus : ridge {
     static constexpr const char *name = "softplus";
     static constexpr const char *parameters[] = {"beta"};
 
+    // For beta = 1.
+    template <class B>
+    RECTIFIED_INLINE static B value(const B &x) {
+        return select(x > B(0), x, B(0)) + rounded(tail<B>::of_logarithm({abs(x), B(0)})) * B(tail<B>::unit);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &x) {
+        return logistic<B>::of(x).value();
+    }
+
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &beta) {
         const pair<B> z = product_of(x, beta);
