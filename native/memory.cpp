@@ -2,10 +2,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace rectified {
 namespace {
+
+// More of a last cache belongs to no one process: others use it, on other machines, too, where this one is virtual.
+constexpr npy_intp most = 64 << 20;
 
 // The last cache of the first processor. sysconf counts those of processors that share none with it, so Linux is asked
 // first.
@@ -24,6 +28,6 @@ npy_intp last_cache() {
 
 }  // namespace
 
-const npy_intp memory::streaming_bytes = last_cache();
+const npy_intp memory::streaming_bytes = std::min(last_cache(), most);
 
 }  // namespace rectified
