@@ -19,30 +19,37 @@ struct kernel {
 
     static void run(const S *const *in, S *out, npy_intp count, bool past_caches) {
         if constexpr (knows_one && FixedParameters)
-            if (*in[Op::data] == S(1)) return kernel<with_one<Op>, S, C, true>::run(in, out, count, past_caches);
+            if (*in[Op::data] == S(1)) return simpler::run(in, out, count, past_caches);
+        if constexpr (knows_one && !FixedParameters) return with_ones(in, out, count);
         run(in, out, count, past_caches, std::make_integer_sequence<int, Op::inputs>{});
     }
 
   private:
-    static constexpr bool knows_one = Op::knows_one && std::is_same_v<S, float> && std::is_same_v<C, float>;
+    static constexpr bool knows_one = Op::knows_one && std::is_same_v<S, float>;
+    using simpler = kernel<with_one<Op>, S, S, true>;
+
+    // With the same bits as where the parameter is 1 for all.
+    static void with_ones(const S *const *in, S *out, npy_intp count) {
+        constexpr npy_intp most = 512;
+        S of_one[most], of_any[most];
+        const S *from[Op::inputs];
+        for (npy_intp i = 0; i < count; i += most) {
+            const npy_intp few = count - i < most ? count - i : most;
+            for (int k = 0; k < Op::inputs; ++k) from[k] = in[k] + i;
+            simpler::run(from, of_one, few, false);
+            run(from, of_any, few, false, std::make_integer_sequence<int, Op::inputs>{});
+            for (npy_intp j = 0; j < few; ++j) out[i + j] = from[Op::data][j] == S(1) ? of_one[j] : of_any[j];
+        }
+    }
 
     template <class... In>
     RECTIFIED_INLINE static B of(const In &...in) {
         if constexpr (sizeof(S) == 2 && Op::in_pairs)
             return to_be_rounded_once<Op, S>(in...);
-        else if constexpr (knows_one && !FixedParameters)
-            return one_or_any(in...);
         else
             return Op::of(in...);
     }
 
-    // With the same bits as where the parameter is 1 for all.
-    RECTIFIED_INLINE static B one_or_any(const B &x, const B &parameter) {
-        return select(parameter == B(1), with_one<Op>::of(x), Op::of(x, parameter));
-    }
-    RECTIFIED_INLINE static B one_or_any(const B &dy, const B &x, const B &parameter) {
-        return select(parameter == B(1), with_one<Op>::of(dy, x), Op::of(dy, x, parameter));
-    }
 
     // A processor that sees every line read once, by one load, does not run far enough ahead of a kernel that takes its time.
     template <bool Moves>

@@ -89,6 +89,19 @@ struct linear_radial : radial {
 // z^3
 struct cubic : radial, curved {
     static constexpr const char *name = "cubic";
+    static constexpr bool is_short = true;
+
+    // float32, for epsilon = 1.
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &r) {
+        const auto z = distance(r);
+        return z * z * z;
+    }
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r) {
+        const auto z = distance(r);
+        return z * batch<float, N>(3) * z;
+    }
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
@@ -120,6 +133,23 @@ struct cubic : radial, curved {
 // -z^5
 struct quintic : radial, curved {
     static constexpr const char *name = "quintic";
+    static constexpr bool is_short = true;
+
+    // float32, for epsilon = 1. Beyond the bounds the result is infinite.
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &r) {
+        using B = batch<float, N>;
+        const B z = distance(lesser(B(0x1p30f), r));
+        const pair<B> square = product_of(z, z), fourth = product_of(square, square);
+        return -fma(z, fourth.high, z * fourth.low);
+    }
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r) {
+        using B = batch<float, N>;
+        const B z = distance(lesser(B(0x1.6p31f), r));
+        const pair<B> square = product_of(z, z), most = product_of(B(5), square);
+        return -fma(most.high, square.high, fma(most.high, square.low, most.low * square.high));
+    }
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
@@ -367,6 +397,20 @@ struct root_in_float32 {
 struct inverse_quadratic : radial, curved {
     static constexpr const char *name = "inverse_quadratic";
     static constexpr bool is_short = true;
+
+    // float32, for epsilon = 1: -2 z q^2 with q = 1 / (1 + z^2), where the sum and the division have lost q e. Beyond the
+    // bound it rounds to 0.
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r) {
+        using B = batch<float, N>;
+        const B z = distance(lesser(B(0x1p51f), r));
+        const pair<B> square = product_of(z, z);
+        const pair<B> sum = sum_of_any(B(1), square.high);
+        const B q = B(1) / sum.high;
+        const B e = fnma(q, sum.low + square.low, fnma(q, sum.high, B(1)));
+        const pair<B> slope = product_of(z + z, q);
+        return -fma(slope.high, q, fma(slope.high, e + e, slope.low) * q);
+    }
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {

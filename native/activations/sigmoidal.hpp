@@ -103,7 +103,8 @@ struct sigmoid : ridge {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
-        return logistic<B>::of(x).value();
+        const B left = logistic<B>::left(-abs(x)).value();
+        return select(x > B(0), B(1) - left, left);
     }
 
     template <class B>

@@ -37,7 +37,7 @@ struct softplus : ridge {
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
-        return logistic<B>::of(x).value();
+        return sigmoid::value(x);
     }
 
     template <class B>
@@ -88,7 +88,7 @@ struct logsigmoid : ridge {
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
-        return logistic<B>::of(-x).value();
+        return sigmoid::value(-x);
     }
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &x) {
