@@ -53,6 +53,12 @@ RECTIFIED_INLINE void staggered(First first, Second second, const strip<B> &stri
         [&](npy_intp numbers, auto *at, auto *const... others) __attribute__((always_inline)) {
             auto held = first(at);
             npy_intp j = 0;
+            for (; j + 2 * B::lanes < numbers; j += 2 * B::lanes) {
+                const auto next = first(at + j + B::lanes), after = first(at + j + 2 * B::lanes);
+                second(held, others + j...);
+                second(next, others + j + B::lanes...);
+                held = after;
+            }
             for (; j + B::lanes < numbers; j += B::lanes) {
                 const auto next = first(at + j + B::lanes);
                 second(held, others + j...);

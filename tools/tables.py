@@ -292,14 +292,21 @@ def header() -> str:
         ("gelu", 1.0, rows("gelu", half_erfcx, 1.0, 8, place=0.5)),
     ):
         text += tabulated(name, shift, table)
-    for name, function, shift, degree, count in (
-        ("gelu", gelu_slope, 1.0, 7, 8),
-        ("gelu_tanh", gelu_tanh_slope, 0.75, 8, 8),
-        ("silu", silu_slope, 0.5, 7, 16),
+    for (
+        name,
+        function,
+        shift,
+        degree,
+        count,
+        place,
+    ) in (  # a center where the function is less than in the middle of a row that rises
+        ("gelu", gelu_slope, 1.0, 7, 8, 0.5),
+        ("gelu_tanh", gelu_tanh_slope, 0.75, 8, 8, 0.35),
+        ("silu", silu_slope, 0.5, 7, 16, 0.5),
     ):
         root, quotient = without_root(function, 1.25 if name == "silu" else 0.75)
         split = f"    static constexpr double root = {float(root).hex()}, root_rest = {float(root - float(root)).hex()};"
-        table = rows(f"{name}'", quotient, shift, degree, place=0.5, count=count)
+        table = rows(f"{name}'", quotient, shift, degree, place=place, count=count)
         text += tabulated(f"{name}_slope", shift, table, [split])
     text += ["", "struct gelu_polynomial {"]
     text += [array("ratio", by_inverse(lambda a: half_erfcx(a) * (a + 4), 25), np.float64)]
