@@ -71,8 +71,8 @@ RECTIFIED_INLINE void lookup_both(const typename B::integer &index, B &power, B 
 // large is a normal number.
 //
 // With 2^(j/steps) from a table as a number and what it lacks, the rest of the argument is at most ln(2)/16 (float32),
-// ln(2)/32 (float64): a short polynomial does, and its rounding errors stand so far below 1 that the product is good to some
-// digits more than one number. Eight float32 are a register of AVX2, and a permutation of one looks them up.
+// ln(2)/32 (float64): a short polynomial does, and its rounding errors stand so far below 1 that the product is good to
+// some digits more than one number. Eight float32 are a register of AVX2, and a permutation of one looks them up.
 template <class B>
 struct exponential {
     B large, rest;

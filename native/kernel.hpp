@@ -50,8 +50,8 @@ struct kernel {
             return Op::of(in...);
     }
 
-
-    // A processor that sees every line read once, by one load, does not run far enough ahead of a kernel that takes its time.
+    // A processor that sees every line read once, by one load, does not run far enough ahead of a kernel that takes its
+    // time.
     template <bool Moves>
     RECTIFIED_INLINE static void prefetch(const S *from) {
         constexpr npy_intp line = 64 / sizeof(S), ahead = 16 * line;

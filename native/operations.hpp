@@ -26,7 +26,7 @@ struct operation {
     static constexpr bool is_short = cheap || requires { F::is_short; };        // takes few steps, with no long chains
     static constexpr bool through_double = requires { F::ample_for_shorter; };  // computes float32 in float64
     static constexpr bool rare = false;                                         // not worth code of its own for each case
-    static constexpr bool in_pairs = false;  // has as_pair, which float32 has in all digits that a short type needs
+    static constexpr bool in_pairs = false;   // has as_pair, which float32 has in all digits that a short type needs
     static constexpr bool knows_one = false;  // is simpler where its one parameter is 1, and can do without it
 };
 

@@ -31,8 +31,8 @@ struct tabulated {
         for (int i = columns - 2; i >= 2; --i) slope = fma(slope, distance, column(i));
     }
 
-    // Times a factor and an exponential. What rounding takes away is kept where the factor is multiplied with numbers of full
-    // length, the exponential's large one and the value at the center; all else is short beside them.
+    // Times a factor and an exponential. What rounding takes away is kept where the factor is multiplied with numbers of
+    // full length, the exponential's large one and the value at the center; all else is short beside them.
     template <class Factor>
     RECTIFIED_INLINE B times(const Factor &factor, const exponential<B> &e) const {
         const pair<B> product = product_of(e.large, factor);

@@ -147,8 +147,8 @@ def rows(
     """Tabulate a smooth, positive function for float32: 8 polynomials, or 16, of a distance y from a center.
 
     A row has the center, the value there, and by powers of y what the slope (function(center + y) - value) / y is beyond
-    `less`. a + shift tells the row: its octaves are cut in the middle, and its leading bits, modulo `count`, number the row.
-    A center is that float near a place in the row, 0 to 1, whose value lies nearest to a float32 (Gal's accurate tables),
+    `less`. a + shift tells the row: its octaves are cut in the middle, and its leading bits, modulo `count`, number it. A
+    center is that float near a place in the row, 0 to 1, whose value lies nearest to a float32 (Gal's accurate tables),
     so that the table adds no rounding error of its own. The first row of an odd function has even powers about 0, and of
     these no constant where `less` stands for it.
     """
@@ -195,7 +195,7 @@ def gelu_slope(a: mp.mpf) -> mp.mpf:
 
 
 def gated_slope(a: mp.mpf, z: mp.mpf, slope: mp.mpf) -> mp.mpf:
-    """Of x s(z(x)) with the logistic s and an odd z the derivative at -a, times e^z; z and its derivative are those at a."""
+    """Of x s(z(x)), for the logistic s and an odd z, the derivative at -a times e^z; z and its slope are those at a."""
     e = mp.exp(-z)
     return (1 + e - a * slope) / (1 + e) ** 2
 
@@ -292,14 +292,8 @@ def header() -> str:
         ("gelu", 1.0, rows("gelu", half_erfcx, 1.0, 8, place=0.5)),
     ):
         text += tabulated(name, shift, table)
-    for (
-        name,
-        function,
-        shift,
-        degree,
-        count,
-        place,
-    ) in (  # a center where the function is less than in the middle of a row that rises
+    # Where a row rises steeply, a center near its beginning leaves less to cancel there.
+    for name, function, shift, degree, count, place in (
         ("gelu", gelu_slope, 1.0, 7, 8, 0.5),
         ("gelu_tanh", gelu_tanh_slope, 0.75, 8, 8, 0.35),
         ("silu", silu_slope, 0.5, 7, 16, 0.5),

@@ -23,10 +23,6 @@ struct logistic {
 
     B high, residual;
 
-    RECTIFIED_INLINE static logistic of(const B &x) {
-        return of(decay(greater(B(F::vanishes), lesser(B(F::saturates), x))));
-    }
-
     // x_low is added to x, where |x| is below the bounds.
     RECTIFIED_INLINE static logistic of(const B &x, const B &x_low) {
         return of(exponential<B>::template of_minus<headroom>(greater(B(F::vanishes), lesser(B(F::saturates), x)), x_low));
@@ -64,8 +60,8 @@ struct logistic {
         return fma(high, factor.high, high * fma(factor.high, residual, factor.low)) * B(unit);
     }
 
-    // a / (1 + e) 2^headroom, from e 2^-headroom for e >= 1 and |a| that 2^headroom leaves a number. What the sum lacks is so
-    // little beside it that an eighth of its reciprocal's digits is enough: exponent and mantissa, turned round.
+    // float32: a / (1 + e) 2^headroom, from e 2^-headroom for e >= 1, where |a| 2^headroom is a number. What the sum lacks
+    // is so little beside it that for its reciprocal one digit is enough: that is the sum's bits, turned round.
     RECTIFIED_INLINE static B divided(const B &a, const exponential<B> &e) {
         using I = typename B::integer;
         const B sum = B(unit) + e.rounded(), rest = fma(e.large, e.rest, (e.large - sum) + B(unit));

@@ -29,13 +29,12 @@ struct gated_by_sigmoid {
         return select(z.high > B(F::saturates - 1), x, above_half(x, with_sign_of(result, x)));
     }
 
-    // float32, for a beta near 1, from |z| where x is bounded: left of 0 that is -a / (1 + e^|z|), a = |x|, and right of it
-    // x more.
+    // float32, for a beta near 1, from a = |x| and |z|, both bounded: left of 0 that is -a / (1 + e^|z|), and right of it x
+    // more.
     template <class... Z>
-    RECTIFIED_INLINE static B value_from(const B &x, const B &bounded, const Z &...z) {
-        const B a = with_sign_of(bounded, x);
-        const B left = logistic<B>::divided(a, exponential<B>::template of_minus<F::headroom>(-z...)) * B(F::unit);
-        return select(x > B(0), x - left, left);
+    RECTIFIED_INLINE static B value_from(const B &x, const B &a, const Z &...z) {
+        const B left = logistic<B>::divided(a, exponential<B>::template of_minus<F::headroom>(-z...)) * B(-F::unit);
+        return select(x >= B(0), x + left, left);
     }
 
     // Left of 0 s (1 - a (1 - s)) with s = 1 / (1 + e^a), a = |z|, and right of it one minus that.
@@ -89,7 +88,8 @@ struct silu : ridge {
         using B = batch<float, N>;
         using F = format<float>;
         const B a = lesser(B(112), abs(x));  // there it rounds to 0
-        const B left = slope_with_root<silu_slope_table>(a, exponential<B>::template of_minus<-F::headroom>(a)) * B(F::unit);
+        const B left =
+            slope_with_root<silu_slope_table>(a, exponential<B>::template of_minus<-F::headroom>(a)) * B(F::unit);
         return select(x > B(0), B(1) - left, left);
     }
 
