@@ -91,16 +91,19 @@ struct cubic : radial, curved {
     static constexpr const char *name = "cubic";
     static constexpr bool is_short = true;
 
-    // float32, for epsilon = 1.
+    // float32, for epsilon = 1. Beyond the bounds the result is infinite.
     template <int N>
     RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &r) {
-        const auto z = distance(r);
-        return z * z * z;
+        const auto z = distance(lesser(batch<float, N>(0x1p43f), r));
+        const auto square = product_of(z, z);
+        return fma(z, square.high, z * square.low);
     }
     template <int N>
     RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r) {
-        const auto z = distance(r);
-        return z * batch<float, N>(3) * z;
+        using B = batch<float, N>;
+        const B z = distance(lesser(B(0x1.ep63f), r));
+        const pair<B> thrice = product_of(B(3), z);
+        return fma(thrice.high, z, thrice.low * z);
     }
 
     template <class B>
@@ -409,7 +412,7 @@ struct inverse_quadratic : radial, curved {
         const B q = B(1) / sum.high;
         const B e = fnma(q, sum.low + square.low, fnma(q, sum.high, B(1)));
         const pair<B> slope = product_of(z + z, q);
-        return -fma(slope.high, q, fma(slope.high, e + e, slope.low) * q);
+        return with_sign_of(abs(fma(slope.high, q, fma(slope.high, e + e, slope.low) * q)), -z);
     }
 
     template <class B>
