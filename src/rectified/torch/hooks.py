@@ -36,7 +36,7 @@ class Hooks:
         self._entering, self._leaving = (handle.id for handle in self._handles)
 
     def on_one(self, network: nn.Module) -> None:
-        """Hear of no module until a network ends; only of those that begin, if another thread may be the one in which they do."""
+        """Hear of no module until a network ends. Where there are other threads, hear of those that begin, maybe there."""
         if active_count() == 1:
             _global_forward_pre_hooks.pop(self._entering, None)
         _global_forward_hooks.pop(self._leaving, None)
