@@ -28,8 +28,9 @@ def plain_names(threads: int, dtype: str) -> Iterator[Any]:
     yield lambda call, names: (call, {"np": np, **names})
 
 
-# In float16 the cube in JAX's gelu_tanh is infinite, and its sparse_sigmoid bends beside the kink.
-FAULTS = {("jax", "float16"): {("gelu_tanh", "backward"), ("sparse_sigmoid", "backward")}}
+# In float16 JAX's sparse_sigmoid bends beside the kink, and its gelu_tanh rounds each operation: some derivatives are more
+# than 0.01 off. But not where the processor multiplies and adds float16 in one operation (AVX512-FP16).
+KNOWN_FAULTS = {("jax", "float16"): {("gelu_tanh", "backward"), ("sparse_sigmoid", "backward")}}
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
@@ -40,9 +41,12 @@ def test_every_call_of_a_peer_computes_what_we_compute(peer: str, dtype: str) ->
     timed = {(result.function, result.kind) for result in found.results if result.peer == peer}
     library = PEERS[peer]
     able = {(f.name, kind) for f in functions for kind in benchmark.KINDS if has(f, kind) and library.of(f, kind)}
-    assert timed == (able - FAULTS.get((peer, dtype), set()) if dtype in library.dtypes else set())
+    if dtype not in library.dtypes:
+        able = set()
+    assert timed <= able
+    assert able - timed <= KNOWN_FAULTS.get((peer, dtype), set())
     faults = [note for note in found.environment["notes"] if note.endswith("not timed")]
-    assert len(faults) == len(FAULTS.get((peer, dtype), ()))
+    assert len(faults) == len(able - timed)
 
 
 @pytest.mark.parametrize("peer", PEERS)

@@ -1151,6 +1151,46 @@ def test_threads_are_named() -> None:
     assert "other threads" in health.report().notes[0]
 
 
+def runs_a_network() -> None:
+    nn.Sequential(nn.Linear(2, 3), nn.ReLU())(torch.ones(1, 2))
+
+
+def trains_without_modules() -> None:
+    weight = nn.Parameter(torch.ones(2, 3))
+    torch.relu(torch.ones(1, 2) @ weight).sum().backward()
+    torch.optim.SGD([weight], lr=0.1).step()
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("act", [runs_a_network, trains_without_modules])
+def test_a_thread_that_only_runs_while_a_network_does_is_named(act: Any, every: int) -> None:
+    from threading import Event, Thread
+
+    begin = Event()
+    thread = Thread(target=lambda: begin.wait(60) and act())
+
+    class Waiting(nn.Module):
+        passes = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.passes += 1
+            if self.passes == 20:  # long after all modules have been looked at
+                begin.set()
+                thread.join(60)
+            return x
+
+    network = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), Waiting(), nn.Linear(3, 1))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    with watch(every=every) as health:
+        thread.start()
+        for _ in range(30):
+            network(torch.randn(4, 2)).sum().backward()
+            optimizer.step()
+    assert not thread.is_alive()
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [120 / every]
+    assert health.report().notes == ["what ran in other threads than the first was not seen"]
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_networks_that_train_in_a_thread_or_in_jit_are_left_alone() -> None:
     from threading import Thread

@@ -145,6 +145,13 @@ class Collector:
         if text not in self.run.notes:
             self.run.notes.append(text)
 
+    def _is_elsewhere(self) -> bool:
+        """Whether this runs in another thread than that which is looked at; then a note says so."""
+        is_elsewhere = get_ident() != self._thread
+        if is_elsewhere:
+            self.note("what ran in other threads than the first was not seen")
+        return is_elsewhere
+
     def note_unseen(self, text: str, module: nn.Module | None = None) -> None:
         """The same of what runs now, if it is looked at: of a module that begins, or of a call."""
         is_wanted = self._only is None or self._root is not None or (module is not None and unwrapped(module) is self._only)
@@ -175,7 +182,7 @@ class Collector:
             self._switch(False)
 
     def _after_step(self, *_: Any) -> None:
-        if torch.compiler.is_compiling() or get_ident() != self._thread:
+        if torch.compiler.is_compiling() or self._is_elsewhere():
             return
         if self._root is not None and self._plan is not None:
             self._root.forget_plans()  # an error has ended a pass, or the network itself makes steps in one
@@ -210,8 +217,7 @@ class Collector:
     def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         if torch.compiler.is_compiling():
             return
-        if get_ident() != self._thread:
-            self.note("what ran in other threads than the first was not seen")
+        if self._is_elsewhere():
             return
         stack = self._stack
         if self._plan is not None and module is not stack[0]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from threading import active_count
 from typing import Any
 
 from torch import nn
@@ -35,8 +36,9 @@ class Hooks:
         self._entering, self._leaving = (handle.id for handle in self._handles)
 
     def on_one(self, network: nn.Module) -> None:
-        """Hear of no module until a network ends."""
-        _global_forward_pre_hooks.pop(self._entering, None)
+        """Hear of no module until a network ends. Where there are other threads, hear of those that begin, maybe there."""
+        if active_count() == 1:
+            _global_forward_pre_hooks.pop(self._entering, None)
         _global_forward_hooks.pop(self._leaving, None)
         network._forward_hooks[self._leaving] = self._at_end
         self._one = network
