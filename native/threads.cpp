@@ -14,6 +14,9 @@
 #include <pthread.h>
 #define RECTIFIED_FORKS 1
 #endif
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 namespace rectified {
 namespace {
@@ -42,6 +45,7 @@ class pool {
         std::unique_lock<std::mutex> turn(turn_, std::try_to_lock);
         if (!turn) return false;
         if (!grow(threads - 1)) return false;
+        keep_off_caller();
         const std::ptrdiff_t grains = count / (grain * threads * parts_per_thread) + 1;
         {
             std::lock_guard<std::mutex> hold(state_);
@@ -72,6 +76,7 @@ class pool {
         wake_.notify_all();
         for (std::thread &worker : workers_) worker.join();
         workers_.clear();
+        kept_ = 0;
         ending_ = false;
     }
 
@@ -83,6 +88,20 @@ class pool {
             return !workers_.empty();  // the system gives no more threads: those that are there do it
         }
         return true;
+    }
+
+    // Linux may wake a thread on the processor of the one that wakes it, where it waits until that has done all the work.
+    void keep_off_caller() {
+#if defined(__linux__)
+        const int here = sched_getcpu();
+        if (here == kept_off_ && workers_.size() == kept_) return;
+        cpu_set_t allowed;
+        if (here < 0 || sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return;
+        if (CPU_COUNT(&allowed) > 1) CPU_CLR(here, &allowed);
+        for (std::thread &worker : workers_) pthread_setaffinity_np(worker.native_handle(), sizeof(allowed), &allowed);
+        kept_off_ = here;
+        kept_ = workers_.size();
+#endif
     }
 
     void work() {
@@ -115,6 +134,8 @@ class pool {
     std::mutex turn_, state_;
     std::condition_variable wake_, done_;
     std::vector<std::thread> workers_;
+    int kept_off_ = -1;  // the processor, and how many workers are
+    std::size_t kept_ = 0;
     std::atomic<bool> ending_ = false;
     std::atomic<int> open_ = 0, running_ = 0;  // written by who holds the lock
     body_t body_ = nullptr;
