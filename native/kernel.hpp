@@ -67,12 +67,11 @@ struct kernel {
         npy_intp i = 0;
         for (; i + B::lanes <= count; i += B::lanes) {
             const B result = of((moves(I) ? load_in_any_order<B>(first[I] + i) : fixed[I])...);
-            if (past_caches) {
-                (prefetch<moves(I)>(first[I] + i), ...);
+            (prefetch<moves(I)>(first[I] + i), ...);
+            if (past_caches)
                 stream(out + i, result);
-            } else {
+            else
                 store_in_that_order(out + i, result);
-            }
         }
         if (past_caches) streamed();
         if (i < count) rest(in, out, i, count - i);
