@@ -29,7 +29,10 @@ RECTIFIED_INLINE pair<B> sum_of_powers(const Powers powers, const strip<B> &x, c
             const auto power = powers.of(reduced);
             const B rounded = power.rounded();
             sum.add(power, rounded);
-            if constexpr (Keep) store(kept, rounded);
+            if constexpr (Keep) {
+                __builtin_prefetch(kept + next, 1);
+                store(kept, rounded);
+            }
         },
         x, kept);
     return sum.sum();
