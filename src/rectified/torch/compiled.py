@@ -155,7 +155,7 @@ def watch_compiler(collector: Collector) -> _Watching:
     Graphs that were compiled before or during that time do the wrong counting outside of it, so they are compiled again.
     """
     if not _collectors:
-        for name, patch in (("torch._dynamo.output_graph", _patch), ("torch.export._trace", _patch_export)):
+        for name, patch in _PATCHES.items():
             _patches.callback(after_import(name, patch))
     _collectors.append(collector)
     _forget_graphs()
@@ -221,6 +221,46 @@ def _patch_export(trace: ModuleType) -> None:
 
     trace._strict_export = export_unseen  # type: ignore[attr-defined]
     _patches.callback(setattr, trace, "_strict_export", export)
+
+
+def _patch_inductor(inductor: ModuleType) -> None:
+    """Let inductor make the loops of a network as if nothing of it were counted.
+
+    Else values that are counted would be stored, since they have two readers, and loops that also write copies would be cut
+    into other pieces for the threads. Sums would be added up in another order.
+    """
+    graph_class = getattr(inductor, "GraphLowering", None)
+    run_node = getattr(graph_class, "run_node", None)
+    if graph_class is None or run_node is None:
+        return
+
+    @wraps(run_node)
+    def run_apart(self: Any, node: Any) -> Any:
+        users = node.users
+        node.users = {user: None for user in users if not _is_copy(user)}
+        try:
+            result = run_node(self, node)
+        finally:
+            node.users = users
+        if _is_copy(node):
+            result.realize()
+            getattr(self, "no_fuse_buffer_names", set()).add(result.get_name())
+        return result
+
+    graph_class.run_node = run_apart
+    _patches.callback(setattr, graph_class, "run_node", run_node)
+
+
+def _is_copy(node: Any) -> bool:
+    """Whether a node of a graph is there to be counted, and for nothing else."""
+    return bool(node.users) and all(user.target is torch.ops.rectified.count.default for user in node.users)
+
+
+_PATCHES: dict[str, Callable[[ModuleType], None]] = {
+    "torch._dynamo.output_graph": _patch,
+    "torch.export._trace": _patch_export,
+    "torch._inductor.graph": _patch_inductor,
+}
 
 
 def instrument(collector: Collector, output: Any, module: Any, inputs: Any) -> None:
@@ -332,15 +372,19 @@ class _Graph:
         number = next(_numbers)
         _places[number] = _Place(self._code, site.slopes, among)
         names = [f"rectified_{number}_{field}" for field in Tally._fields]
-        # What is counted are copies, products with 1. Else a compiler that fuses operations would take other parts of the
-        # network together than without, and add up in another order.
+        # A compiler should take the same parts of the network together as without. So what is counted are copies, products
+        # with 1, which can be fused like all else; and what can not be comes after all that reads the originals.
+        source = node.args[0] if node.args else node.kwargs["input"]
+        order = {each: place for place, each in enumerate(graph.nodes)}
+        readers = [each for each in (*source.users, *node.users) if each.op != "output"]
         x = y = graph.create_node("call_function", operator.mul, (node, 1))
         node.append(y)
         if not site.slopes.idempotent:
-            x = graph.create_node("call_function", operator.mul, (node.args[0] if node.args else node.kwargs["input"], 1))
+            x = graph.create_node("call_function", operator.mul, (source, 1))
             node.prepend(x)  # the function may be about to overwrite it
+        last = max(readers, key=order.__getitem__)
         counters = []
-        with graph.inserting_after(y):
+        with graph.inserting_after(y if last is node else last):
             counting = graph.call_function(torch.ops.rectified.count.default)
         with graph.inserting_before(counting):
             for name, tensor in zip(names, tally, strict=True):
