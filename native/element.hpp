@@ -129,10 +129,11 @@ struct upper_half {
 
     RECTIFIED_INLINE static floats widened(const bfloat16 *from) { return (floats)(bits_from<Lanes>(from) << 16); }
 
-    // A NaN whose low bits are 0, as those have that come from a bfloat16, stays one, and is quiet.
+    // A NaN whose low bits are 0, as those have that come from a bfloat16, stays one, and is quiet. Others may wrap around.
     RECTIFIED_INLINE static integers rounded(floats value) {
-        const integers bits = (integers)value | ((integers)(value != value) & 0x400000);
-        return (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+        typedef std::uint32_t wraps __attribute__((vector_size(sizeof(integers))));
+        const wraps bits = (wraps)value | ((wraps)(value != value) & 0x400000);
+        return (integers)(bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
     }
 
     RECTIFIED_INLINE static void narrowed(bfloat16 *to, floats value) {
