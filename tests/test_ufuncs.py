@@ -129,6 +129,19 @@ def test_a_parameter_may_be_a_number_or_an_array(isa: str, name: str, dtype: str
 
 @every
 @of_each_dtype
+def test_a_parameter_of_1_is_computed_alike_in_an_array(isa: str, name: str, dtype: str) -> None:
+    """Where it is one number, 1 has a way of its own for some functions."""
+    ufunc, given_ = UFUNCS[isa][name], operands(name, dtype)
+    *data, parameter = given_
+    if len(data) != data_operands(name):
+        return
+    parameter[::3] = 1
+    same(ufunc(*data, parameter)[::3], ufunc(*(x[::3] for x in data), parameter[0]))
+    same(ufunc(*data, parameter)[1::3], ufunc(*(x[1::3] for x in data), parameter[1::3]))
+
+
+@every
+@of_each_dtype
 def test_in_place(isa: str, name: str, dtype: str) -> None:
     ufunc, given_ = UFUNCS[isa][name], operands(name, dtype)
     want = ufunc(*given_)
@@ -169,7 +182,7 @@ def test_arrays_larger_than_the_caches(isa: str, name: str) -> None:
     data = data_operands(name)
     parameters = [x[0] for x in given_[data:]]
     want = ufunc(*given_[:data], *parameters)
-    cache = max(os.sysconf(LEVEL_3_CACHE_SIZE), 32 << 20) if sys.platform == "linux" else 32 << 20
+    cache = min(max(os.sysconf(LEVEL_3_CACHE_SIZE), 32 << 20), 64 << 20) if sys.platform == "linux" else 32 << 20
     count = cache // (4 * (data + 1)) // 1009 + 100
     large = [np.tile(x, count) for x in given_[:data]]
     out = np.full(count * 1009 + 10, 7, np.float32)
