@@ -97,7 +97,8 @@ class pool {
         if (here == kept_off_ && workers_.size() == kept_) return;
         cpu_set_t allowed;
         if (here < 0 || sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return;
-        if (CPU_COUNT(&allowed) > 1) CPU_CLR(here, &allowed);
+        if (CPU_COUNT(&allowed) < 2) return;  // a caller that is bound to one does not bind them, too
+        CPU_CLR(here, &allowed);
         for (std::thread &worker : workers_) pthread_setaffinity_np(worker.native_handle(), sizeof(allowed), &allowed);
         kept_off_ = here;
         kept_ = workers_.size();
