@@ -97,8 +97,10 @@ class pool {
         if (here == kept_off_ && workers_.size() == kept_) return;
         cpu_set_t allowed;
         if (here < 0 || sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return;
-        if (CPU_COUNT(&allowed) < 2) return;  // a caller that is bound to one does not bind them, too
+        if (CPU_COUNT(&allowed) > 1) processors_ = allowed;  // a caller that is bound to one does not bind them, too
+        allowed = processors_;
         CPU_CLR(here, &allowed);
+        if (CPU_COUNT(&allowed) == 0) return;
         for (std::thread &worker : workers_) pthread_setaffinity_np(worker.native_handle(), sizeof(allowed), &allowed);
         kept_off_ = here;
         kept_ = workers_.size();
@@ -135,6 +137,9 @@ class pool {
     std::mutex turn_, state_;
     std::condition_variable wake_, done_;
     std::vector<std::thread> workers_;
+#if defined(__linux__)
+    cpu_set_t processors_{};  // that callers were allowed to use
+#endif
     int kept_off_ = -1;  // the processor, and how many workers are
     std::size_t kept_ = 0;
     std::atomic<bool> ending_ = false;
