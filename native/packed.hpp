@@ -52,11 +52,7 @@ struct bits_kernel {
         const B parameters[] = {B(), repeated<B>(in[P + 1])...};
         const S *const x = in[0];
         for (npy_intp i = 0; i < count; i += B::lanes) {
-            const auto mask = F::is_steep(load<B>(x + i), parameters[P + 1]...);
-            unsigned found = 0;
-            B::visit([&](int k) {
-                found |= single::signs<typename B::integer::scalar>(mask.part[k]) << (k * B::lanes_per_register);
-            });
+            const std::uint64_t found = signs(F::is_steep(load<B>(x + i), parameters[P + 1]...));
             for (int k = 0; k < B::lanes / 8; ++k) bits[i / 8 + k] = static_cast<unsigned char>(found >> (8 * k));
         }
     }

@@ -7,17 +7,24 @@
 
 namespace rectified::RECTIFIED_TARGET {
 
-// A smooth function of a >= 0 near a center: its value there, the distance from it, and by how much the function rises on
-// that distance for each unit (tools/tables.py says less what, and how the rows lie). The row is read from the leading bits
-// of a + shift, so that eight rows do, or sixteen: they are narrow where the function bends. A column of eight is one
-// register of AVX2.
+// A smooth function near a center: its value there, the distance from it, and by how much the function rises on that
+// distance for each unit (tools/tables.py says less what, and how the rows lie). Rows of equal width are numbered by
+// rounding. Others are for a >= 0 and grow: the row is read from the leading bits of a + shift, so that eight rows do, or
+// sixteen. A column of eight is one register of AVX2.
 template <class Table, class B>
 struct tabulated {
-    B value, distance, slope;
+    // A steep function has a root, where the slope is all there is; the power of two next to it stands apart, so that
+    // little of it is rounded.
+    static constexpr bool is_steep = requires { requires Table::steep; };
+    B value, distance, slope, apart;
 
     RECTIFIED_INLINE explicit tabulated(const B &a) {
         using I = typename B::integer;
-        const I row = I::bits_of(a + B(Table::shift)) >> 22;
+        I row;
+        if constexpr (requires { Table::per_unit; })
+            row = I::bits_of(fma(a, B(Table::per_unit), B(format<float>::round)));
+        else
+            row = I::bits_of(a + B(Table::shift)) >> 22;
         const auto column = [&](int number) __attribute__((always_inline)) {
             if constexpr (Table::rows == 16)
                 return lookup_of_16<B>(Table::column + 16 * number, row);
@@ -28,7 +35,16 @@ struct tabulated {
         value = column(1);
         distance = a - column(0);
         slope = column(columns - 1);
-        for (int i = columns - 2; i >= 2; --i) slope = fma(slope, distance, column(i));
+        for (int i = columns - 2; i >= (is_steep ? 3 : 2); --i) slope = fma(slope, distance, column(i));
+        if constexpr (is_steep) apart = column(2);
+    }
+
+    RECTIFIED_INLINE B result() const {
+        const B sum = fma(slope, distance, value);
+        if constexpr (is_steep)
+            return fma(apart, distance, sum);
+        else
+            return sum;
     }
 
     // Times a factor and an exponential. What rounding takes away is kept where the factor is multiplied with numbers of

@@ -365,6 +365,15 @@ RECTIFIED_INLINE register_t<std::int16_t> shortened(register_t<std::int32_t> a, 
 
 }  // namespace single
 
+// The same of all registers.
+template <class T, int N>
+RECTIFIED_INLINE std::uint64_t signs(const batch<T, N> &lanes) {
+    std::uint64_t bits = 0;
+    lanes.visit(
+        [&](int i) { bits |= std::uint64_t(single::signs<T>(lanes.part[i])) << (i * batch<T, N>::lanes_per_register); });
+    return bits;
+}
+
 // ---- pairs of neighbours ------------------------------------------------------------------------------------------------
 
 // Of the lanes of a and b in a row those with an even number, or (Offset 1) an odd one.

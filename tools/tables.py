@@ -5,13 +5,14 @@ Run it after changing a degree or an interval; the header it writes is committed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import mpmath as mp
 import numpy as np
 
 mp.mp.dps = 60
+BETA = mp.mpf("1.702")  # of quick_gelu
 HEADER = Path(__file__).parents[1] / "native" / "tables.hpp"
 
 
@@ -133,6 +134,78 @@ def bits_of(value: mp.mpf, kind: type[np.floating] = np.float32) -> int:
     return int(kind(value).view(f"u{kind().itemsize}"))
 
 
+def polynomials(
+    name: str,
+    function: Callable[[mp.mpf], mp.mpf],
+    sections: Sequence[tuple[int, mp.mpf, mp.mpf, mp.mpf]],
+    degree: int,
+    less: int = 0,
+    *,
+    odd: bool = False,
+    steep: bool = False,
+) -> list[list[mp.mpf]]:
+    """Tabulate a smooth function for float32: polynomials of a distance y from a center, one for each section.
+
+    A section is its row in the table, its ends, and where about its center is. A row has the center, the value there, and
+    by powers of y what the slope (function(center + y) - value) / y is beyond `less`. A center is a root, or 0, or else
+    that float nearby whose value lies nearest to a float32 (Gal's accurate tables), so that the table adds no rounding
+    error of its own. About 0 an odd function has even powers, and of these no constant where `less` stands for it. With
+    `steep` rows have one more number, after the value: at a root, where the slope is all there is, the power of two next to
+    it, with which a product is exact.
+    """
+    table: list[list[mp.mpf]] = [[]] * len(sections)
+    worst = mp.mpf(0)
+    for row, low, high, near in sections:
+
+        def misses(bits: int) -> mp.mpf:
+            value = function(from_bits(bits))
+            return abs(rounded(value, np.float32) - value) / abs(value)
+
+        center, is_root = rounded(near, np.float32), abs(function(near)) < mp.mpf(10) ** -30
+        if not is_root and near != 0:
+            center = from_bits(min(range(bits_of(near) - 1000, bits_of(near) + 1000), key=misses))
+        value, constant = rounded(function(center), np.float32), mp.mpf(less)
+        powers = list(range(2 if less else 0, degree, 2) if odd and near == 0 else range(degree))
+        if steep and is_root:
+            steepness = mp.diff(function, center)
+            constant = mp.sign(steepness) * mp.mpf(2) ** mp.nint(mp.log(abs(steepness), 2))
+        apart = constant - less
+
+        def slope(y: mp.mpf, center: mp.mpf = center, value: mp.mpf = value, less: mp.mpf = constant) -> mp.mpf:
+            return (function(center + y) - value) / y - less
+
+        def weight(y: mp.mpf, center: mp.mpf = center, width: mp.mpf = high - low) -> mp.mpf:
+            return (abs(y) + width / 50) / abs(function(center + y))
+
+        found = dict(zip(powers, fit(slope, low - center, high - center, powers, weight, np.float32), strict=True))
+        for k in range(101):
+            y = low - center + (high - low) * (k + mp.mpf(1) / 3) / 102
+            rise = constant + sum(c * y**power for power, c in found.items())
+            worst = max(worst, abs((value + y * rise) / function(center + y) - 1))
+        columns = [center, value, *([apart] if steep else []), *(found.get(power, mp.mpf(0)) for power in range(degree))]
+        table[row] = columns
+    print(f"{name}: relative error 2^{float(mp.log(worst, 2)):.1f} up to {float(high):g}")
+    return table
+
+
+def growing_sections(count: int, shift: float) -> list[tuple[int, mp.mpf, mp.mpf]]:
+    """Sections of the numbers from 0 on, which grow, with the row of each.
+
+    Those of a + shift are octaves cut in the middle; its leading bits, modulo `count`, number the row.
+    """
+    first = bits_of(mp.mpf(shift)) >> 22
+    ends = [from_bits((first + k) << 22) - shift for k in range(count + 1)]
+    return [((first + i) % count, ends[i], ends[i + 1]) for i in range(count)]
+
+
+def even_sections(count: int, width: float, first: int) -> list[tuple[int, mp.mpf, mp.mpf]]:
+    """Sections of equal width, about the multiples of it from `first` on, or from 0."""
+    ends = [(i - mp.mpf(1) / 2) * width for i in range(first, first + count + 1)]
+    if first == 0:
+        ends[0] = mp.mpf(0)
+    return [((first + i) % count, ends[i], ends[i + 1]) for i in range(count)]
+
+
 def rows(
     name: str,
     function: Callable[[mp.mpf], mp.mpf],
@@ -144,44 +217,27 @@ def rows(
     odd: bool = False,
     count: int = 8,
 ) -> list[list[mp.mpf]]:
-    """Tabulate a smooth, positive function for float32: 8 polynomials, or 16, of a distance y from a center.
+    """Polynomials about a place in each section, 0 to 1; in the first one of an odd function about 0."""
+    sections = [
+        (row, low, high, mp.mpf(0) if odd and low == 0 else low + (high - low) * place)
+        for row, low, high in growing_sections(count, shift)
+    ]
+    return polynomials(name, function, sections, degree, less, odd=odd)
 
-    A row has the center, the value there, and by powers of y what the slope (function(center + y) - value) / y is beyond
-    `less`. a + shift tells the row: its octaves are cut in the middle, and its leading bits, modulo `count`, number it. A
-    center is that float near a place in the row, 0 to 1, whose value lies nearest to a float32 (Gal's accurate tables),
-    so that the table adds no rounding error of its own. The first row of an odd function has even powers about 0, and of
-    these no constant where `less` stands for it.
+
+def with_center(
+    function: Callable[[mp.mpf], mp.mpf], row: int, low: mp.mpf, high: mp.mpf, root: mp.mpf | None
+) -> tuple[int, mp.mpf, mp.mpf, mp.mpf]:
+    """A section with its center: a root, or 0 where the value is a float32 there.
+
+    Elsewhere the center's value is the harmonic mean of those at the ends: then what rounding the slope costs is the least.
     """
-    first = bits_of(mp.mpf(shift)) >> 22
-    table: list[list[mp.mpf]] = [[]] * count
-    worst = mp.mpf(0)
-    for i in range(count):
-        low, high = (from_bits((first + k) << 22) - shift for k in (i, i + 1))
-        about_0 = odd and i == 0
-        near = bits_of(low + (high - low) * place)
-
-        def misses(bits: int) -> mp.mpf:
-            value = function(from_bits(bits))
-            return abs(rounded(value, np.float32) - value) / value
-
-        center = mp.mpf(0) if about_0 else from_bits(min(range(near - 1000, near + 1000), key=misses))
-        value = rounded(function(center), np.float32)
-
-        def slope(y: mp.mpf, center: mp.mpf = center, value: mp.mpf = value) -> mp.mpf:
-            return (function(center + y) - value) / y - less
-
-        def weight(y: mp.mpf, center: mp.mpf = center, width: mp.mpf = high - low) -> mp.mpf:
-            return (abs(y) + width / 50) / function(center + y)
-
-        powers = range(2 if less else 0, degree, 2) if about_0 else range(degree)
-        found = dict(zip(powers, fit(slope, low - center, high - center, powers, weight, np.float32), strict=True))
-        for k in range(101):
-            y = low - center + (high - low) * (k + mp.mpf(1) / 3) / 102
-            exact = function(center + y)
-            worst = max(worst, abs(value + y * (less + sum(c * y**power for power, c in found.items())) - exact) / exact)
-        table[(first + i) % count] = [center, value, *(found.get(power, mp.mpf(0)) for power in range(degree))]
-    print(f"{name}: relative error 2^{float(mp.log(worst, 2)):.1f} up to {float(high):g}")
-    return table
+    if low <= 0 < high and rounded(function(mp.mpf(0)), np.float32) == function(mp.mpf(0)):
+        return row, low, high, mp.mpf(0)
+    if root is not None and low < root < high:
+        return row, low, high, root
+    mean = 2 / (1 / function(low) + 1 / function(high)) if low else function(high / 2)
+    return row, low, high, mp.findroot(lambda x: function(x) - mean, (low, high), solver="anderson")
 
 
 def half_erfcx(a: mp.mpf) -> mp.mpf:
@@ -205,15 +261,47 @@ def silu_slope(a: mp.mpf) -> mp.mpf:
     return gated_slope(a, a, mp.mpf(1))
 
 
+def tanh_argument(a: mp.mpf) -> mp.mpf:
+    """z(a) = 2 sqrt(2 / pi) (a + 0.044715 a^3), which gelu_tanh takes the logistic function of."""
+    return 2 * mp.sqrt(2 / mp.pi) * (a + mp.mpf("0.044715") * a**3)
+
+
 def gelu_tanh_slope(a: mp.mpf) -> mp.mpf:
-    """gelu_tanh'(-a) e^z(a), with z = 2 sqrt(2 / pi) (a + 0.044715 a^3)."""
-    factor, cubic = 2 * mp.sqrt(2 / mp.pi), mp.mpf("0.044715")
-    return gated_slope(a, factor * (a + cubic * a**3), factor * (1 + 3 * cubic * a**2))
+    """gelu_tanh'(-a) e^z(a)."""
+    return gated_slope(a, tanh_argument(a), mp.diff(tanh_argument, a))
+
+
+def gelu_tanh_slope_near(a: mp.mpf) -> mp.mpf:
+    """gelu_tanh'(-a)."""
+    return gelu_tanh_slope(a) * mp.exp(-tanh_argument(a))
 
 
 def lisht_slope(a: mp.mpf) -> mp.mpf:
     """tanh(a) + a / cosh(a)^2."""
     return mp.tanh(a) + a * mp.sech(a) ** 2
+
+
+def normal_tail(a: mp.mpf) -> mp.mpf:
+    """Phi(-a)."""
+    return mp.erfc(a / mp.sqrt(2)) / 2
+
+
+def softplus(a: mp.mpf) -> mp.mpf:
+    """log(1 + e^-a)."""
+    return mp.log(1 + mp.exp(-a))
+
+
+def mish_gate(x: mp.mpf) -> mp.mpf:
+    return mp.tanh(softplus(-x))
+
+
+def mish_slope(x: mp.mpf) -> mp.mpf:
+    return mish_gate(x) + x * mp.sech(softplus(-x)) ** 2 / (1 + mp.exp(-x))
+
+
+def dish_slope(a: mp.mpf) -> mp.mpf:
+    """dish'(-a)."""
+    return (1 - a * (2 + a**2) / mp.sqrt(1 + a**2) ** 3) / 2
 
 
 def by_inverse(function: Callable[[mp.mpf], mp.mpf], count: int) -> list[mp.mpf]:
@@ -245,10 +333,55 @@ def array(name: str, values: Sequence[mp.mpf], kind: type[np.floating]) -> str:
     return f"    alignas(64) static constexpr {scalar} {name}[{len(texts)}] = {{\n        {body}}};"
 
 
-def tabulated(name: str, shift: float, table: list[list[mp.mpf]], constants: Sequence[str] = ()) -> list[str]:
+def tabulated(
+    name: str, shift: float, table: list[list[mp.mpf]], constants: Sequence[str] = (), per_unit: mp.mpf | None = None
+) -> list[str]:
     columns = [c for column in zip(*table, strict=True) for c in column]
     text = ["", f"struct {name}_table {{  // by columns", *constants, f"    static constexpr int rows = {len(table)};"]
-    return [*text, f"    static constexpr float shift = {shift}f;", array("column", columns, np.float32), "};"]
+    if per_unit is None:
+        text += [f"    static constexpr float shift = {shift}f;"]
+    else:
+        text += [array("per_unit", [rounded(per_unit, np.float32)], np.float32)]
+    return [*text, array("column", columns, np.float32), "};"]
+
+
+def in_the_middle(
+    name: str,
+    function: Callable[[mp.mpf], mp.mpf],
+    degree: int,
+    *,
+    width: float = 0,
+    first: int = 0,
+    shift: float = 0,
+    root: float | None = None,
+) -> list[str]:
+    """A function where inputs mostly lie, in even sections of a width, or in growing ones.
+
+    One that has a root there, or goes through 0 at another slope than 1/2, is steep.
+    """
+    steep = root is not None or first < 0
+    found = None if root is None else mp.findroot(function, root)
+    sections = even_sections(16, width, first) if width else growing_sections(16, shift)
+    end = mp.floor(sections[-1][2] * 256) / 256
+    table = polynomials(name, function, [with_center(function, *s, found) for s in sections], degree, steep=steep)
+    constants = [array("end", [end], np.float32), f"    static constexpr bool steep = {str(steep).lower()};"]
+    return tabulated(f"{name}_near", shift, table, constants, 1 / mp.mpf(width) if width else None)
+
+
+def middles() -> Iterator[list[str]]:
+    """All of them: what a function is left of 0, at -a, or its derivative there; of mish everything."""
+    yield in_the_middle("gelu_left", lambda a: a * normal_tail(a), 9, width=0.36)
+    yield in_the_middle("gelu_slope", lambda a: gelu_slope(a) * mp.exp(-(a**2) / 2), 7, width=0.26, root=0.75)
+    yield in_the_middle("gelu_tanh_left", lambda a: a / (1 + mp.exp(tanh_argument(a))), 9, width=0.34)
+    yield in_the_middle("gelu_tanh_slope", gelu_tanh_slope_near, 9, width=0.27, root=0.75)
+    yield in_the_middle("silu_slope", lambda a: silu_slope(a) * mp.exp(-a), 7, width=0.55, root=1.25)
+    yield in_the_middle("quick_gelu_slope", lambda a: silu_slope(BETA * a) * mp.exp(-BETA * a), 7, width=0.32, root=0.75)
+    yield in_the_middle("softplus_left", softplus, 6, width=0.6)
+    yield in_the_middle("mish_value", lambda x: x * mish_gate(x), 8, width=0.7, first=-8)
+    yield in_the_middle("mish_slope", mish_slope, 8, width=0.6, first=-8, root=-1.2)
+    yield in_the_middle("dish_left", lambda a: a * (1 - a / mp.sqrt(1 + a**2)) / 2, 8, shift=0.5)
+    yield in_the_middle("dish_slope", dish_slope, 9, shift=0.5, root=0.8)
+    yield in_the_middle("inverse_multiquadric_slope", lambda r: r / mp.sqrt(1 + r**2) ** 3, 9, shift=0.5)
 
 
 def header() -> str:
@@ -302,6 +435,8 @@ def header() -> str:
         split = f"    static constexpr double root = {float(root).hex()}, root_rest = {float(root - float(root)).hex()};"
         table = rows(f"{name}'", quotient, shift, degree, place=place, count=count)
         text += tabulated(f"{name}_slope", shift, table, [split])
+    for near in middles():
+        text += near
     text += ["", "struct gelu_polynomial {"]
     text += [array("ratio", by_inverse(lambda a: half_erfcx(a) * (a + 4), 25), np.float64)]
     text += [array("slope", by_inverse(without_root(gelu_slope, 0.75)[1], 24), np.float64), "};"]

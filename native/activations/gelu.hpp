@@ -3,6 +3,7 @@
 
 #include "../bell.hpp"
 #include "../category.hpp"
+#include "../middle.hpp"
 #include "../tabulated.hpp"
 #include "../tie.hpp"
 
@@ -15,26 +16,27 @@ struct gelu : ridge {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
-        const B a = bounded(x);
-        B left;
-        if constexpr (is_float<B>)
-            left = tabulated<gelu_table, B>(a).times(a, bell(a));
-        else
-            left = rounded(bell(a).whole() * (inverse<B>(a).of(gelu_polynomial::ratio) * inverse<B>(a).t * a));
-        left = left * B(-format<typename B::scalar>::unit);
-        return above_half(x, select(x >= B(0), x + left, left));
+        if constexpr (is_float<B>) {
+            return gated_in_the_middle<gelu_left_near_table>([](const auto &x) { return far_left(x); }, x);
+        } else {
+            const B a = bounded(x);
+            const pair<B> ratio = inverse<B>(a).of(gelu_polynomial::ratio) * inverse<B>(a).t * a;
+            const B left = rounded(bell(a).whole() * ratio) * B(-format<typename B::scalar>::unit);
+            return above_half(x, select(x >= B(0), x + left, left));
+        }
     }
     // Left of 0 e^-(a^2 / 2) (root - a) G(a), and right of it one minus that.
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
-        using table = gelu_slope_table;
-        const B a = bounded(x);
         B left;
-        if constexpr (is_float<B>)
-            left = slope_with_root<table>(a, bell(a));
-        else
-            left = rounded(bell(a).whole() * distance_from<table>(a) * inverse<B>(a).of(gelu_polynomial::slope));
-        left = left * B(format<typename B::scalar>::unit);
+        if constexpr (is_float<B>) {
+            const B a = abs(x);
+            left = in_the_middle<gelu_slope_near_table>([](const auto &a) { return slope_far_left(a); }, a);
+        } else {
+            const B a = bounded(x);
+            const pair<B> product = distance_from<gelu_slope_table>(a) * inverse<B>(a).of(gelu_polynomial::slope);
+            left = rounded(bell(a).whole() * product) * B(format<typename B::scalar>::unit);
+        }
         return select(x > B(0), B(1) - left, left);
     }
     // (2 - x^2) e^-(x^2 / 2) / sqrt(2 pi)
@@ -49,6 +51,17 @@ struct gelu : ridge {
   private:
     template <class B>
     static constexpr bool is_float = std::is_same_v<typename B::scalar, float>;
+
+    template <class B>
+    RECTIFIED_INLINE static B far_left(const B &x) {
+        const B a = bounded(x);
+        return tabulated<gelu_table, B>(a).times(a, bell(a)) * B(format<float>::unit);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B slope_far_left(const B &x) {
+        const B a = bounded(x);
+        return slope_with_root<gelu_slope_table>(a, bell(a)) * B(format<float>::unit);
+    }
 
     // Beyond that a product with e^-(a^2 / 2) rounds to 0. The tables end at 15.
     template <class B>

@@ -3,6 +3,7 @@
 
 #include "../category.hpp"
 #include "../elementary.hpp"
+#include "../middle.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
 
@@ -465,6 +466,15 @@ struct inverse_quadratic : radial, curved {
 struct inverse_multiquadric : radial, curved {
     static constexpr const char *name = "inverse_multiquadric";
     static constexpr bool is_short = true;
+
+    // For epsilon = 1.
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r) {
+        using B = batch<float, N>;
+        const auto anywhere = [](const auto &d) { return -derivative_in_float32(d, std::decay_t<decltype(d)>(1)); };
+        const B d = distance(r);
+        return -with_sign_of(in_the_middle<inverse_multiquadric_slope_near_table>(anywhere, d), d);
+    }
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {

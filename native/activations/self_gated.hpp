@@ -1,7 +1,7 @@
 // Functions that multiply x by a gate made of x.
 #pragma once
 
-#include "../root.hpp"
+#include "../middle.hpp"
 #include "../tie.hpp"
 #include "sigmoidal.hpp"
 
@@ -13,24 +13,19 @@ struct mish : ridge {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
-        constexpr auto one = power_of_e<B>::one;
-        const B b = bounded(x);
-        const power_of_e<B> e(b);
-        const pair<B> n = e.up * (e.up + 2 * one);
-        return select(x > b, x, with_sign_of(rounded_quotient(n * abs(b), n + 2 * one * one), x));
+        if constexpr (std::is_same_v<typename B::scalar, float>)
+            return with_sign_of(in_the_middle<mish_value_near_table>([](const auto &x) { return far_value(x); }, x), x);
+        else
+            return far_value(x);
     }
 
     // e ((e + 2) d + 4 x (1 + e)) / d^2 with d = n + 2.
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
-        const B b = bounded(x);
-        const power_of_e<B> power(b);
-        const pair<B> e = power.plain(), sum = e + 2, d = e * sum + 2;
-        const pair<B> factor = sum * d + (e + 1) * (b * B(4));
-        static constexpr float bend[] = {0.20473126f, 0.041907821f, -0.020271823f, -0.015821127f};
-        return beside_root(b, constant<B>(-1.1924312145154952, -4.8484829848031044e-17),
-                           constant<B>(0.2669479140495345, 1.5332816617135587e-17), bend,
-                           rounded_quotient(power.up * factor, d * d) * B(power.unit));
+        if constexpr (std::is_same_v<typename B::scalar, float>)
+            return in_the_middle<mish_slope_near_table>([](const auto &x) { return slope_anywhere(x); }, x);
+        else
+            return slope_anywhere(x);
     }
 
     // Left of 0 that is 4 e (2 (1 + e) d + x (2 + 2 e - 3 e^2 - 2 e^3)) / d^3. Right of 0 powers of e^-x stand in place of
@@ -53,6 +48,22 @@ struct mish : ridge {
     }
 
   private:
+    template <class B>
+    RECTIFIED_INLINE static B far_value(const B &x) {
+        constexpr auto one = power_of_e<B>::one;
+        const B b = bounded(x);
+        const power_of_e<B> e(b);
+        const pair<B> n = e.up * (e.up + 2 * one);
+        return select(x > b, x, with_sign_of(rounded_quotient(n * abs(b), n + 2 * one * one), x));
+    }
+    template <class B>
+    RECTIFIED_INLINE static B slope_anywhere(const B &x) {
+        const B b = bounded(x);
+        const power_of_e<B> power(b);
+        const pair<B> e = power.plain(), sum = e + 2, d = e * sum + 2;
+        const pair<B> factor = sum * d + (e + 1) * (b * B(4));
+        return rounded_quotient(power.up * factor, d * d) * B(power.unit);
+    }
     // Right of the upper bound the gate and the derivative round to 1.
     template <class B>
     RECTIFIED_INLINE static B bounded(const B &x) {
@@ -68,28 +79,27 @@ struct gelu_tanh : ridge {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
-        const cubic<B> z(x);
-        B left;
         if constexpr (std::is_same_v<typename B::scalar, float>) {
-            left = logistic<B>::divided(z.a, z.growth());
+            return gated_in_the_middle<gelu_tanh_left_near_table>([](const auto &x) { return far_left(x); }, x);
         } else {
+            const cubic<B> z(x);
             const auto s = logistic<B>::left(z.growth());
             const pair<B> product = product_of(z.a, s.high);
-            left = product.high + fma(product.high, s.residual, product.low);
+            const B left = (product.high + fma(product.high, s.residual, product.low)) * B(-logistic<B>::unit);
+            return above_half(x, select(x < B(0), left, x + left));
         }
-        left = left * B(-logistic<B>::unit);
-        return above_half(x, select(x < B(0), left, x + left));
     }
 
     // Left of 0 s (1 - a z' (1 - s)), and right of it one minus that.
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
-        const cubic<B> z(x);
         B left;
-        if constexpr (std::is_same_v<typename B::scalar, float>)  // e^-z (root - a) G(a), where G is smooth
-            left = slope_with_root<gelu_tanh_slope_table>(z.a, z.decay()) * B(format<float>::unit);
-        else
+        if constexpr (std::is_same_v<typename B::scalar, float>) {
+            left = in_the_middle<gelu_tanh_slope_near_table>([](const auto &a) { return slope_far_left(a); }, abs(x));
+        } else {
+            const cubic<B> z(x);
             left = logistic<B>::left(z.growth()).gated_slope(z.slope() * z.a);
+        }
         return select(x > B(0), B(1) - left, left);
     }
 
@@ -105,6 +115,17 @@ struct gelu_tanh : ridge {
     }
 
   private:
+    template <class B>
+    RECTIFIED_INLINE static B far_left(const B &a) {
+        const cubic<B> z(a);
+        return logistic<B>::divided(z.a, z.growth()) * B(logistic<B>::unit);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B slope_far_left(const B &a) {  // e^-z (root - a) G(a), where G is smooth
+        const cubic<B> z(a);
+        return slope_with_root<gelu_tanh_slope_table>(z.a, z.decay()) * B(format<float>::unit);
+    }
+
     // z and z' at a = |x|. Beyond the bound e^-z rounds to 0 even when it is multiplied by some powers of a.
     template <class B>
     struct cubic {
@@ -155,19 +176,24 @@ struct dish : ridge {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
-        const gate<B> g(x);
-        const B left = rounded_product(g.gap, select(g.far, B(0.5f), abs(x))) * B(-0.5f);
-        return above_half(x, select(x < B(0), left, x + left));
+        if constexpr (std::is_same_v<typename B::scalar, float>) {
+            const B a = abs(x);
+            return greater(B(-0.0f), x) -
+                   in_the_middle<dish_left_near_table>([](const auto &a) { return left_anywhere(a); }, a);
+        } else {
+            const B left = -left_anywhere(x);
+            return above_half(x, select(x < B(0), left, x + left));
+        }
     }
 
     // Left of 0 gap (3 gap - gap^2 - 1) / 2, whose root is a power of the golden ratio, and right of it one minus that.
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
-        const gate<B> g(x);
-        const pair<B> root = constant<B>(0.38196601125010515, -1.1899991944327682e-18);
-        const pair<B> other = constant<B>(2.618033988749895, -5.432115203682506e-17);
-        const pair<B> factor = g.chosen(g.gap * B(-0.5f), (g.gap + -root) * (other + -g.gap));
-        const B left = with_sign_of(rounded(g.gap * factor) * B(0.5f), factor.high);
+        B left;
+        if constexpr (std::is_same_v<typename B::scalar, float>)
+            left = in_the_middle<dish_slope_near_table>([](const auto &a) { return left_slope_anywhere(a); }, abs(x));
+        else
+            left = left_slope_anywhere(x);
         return select(x > B(0), B(1) - left, left);
     }
 
@@ -180,6 +206,20 @@ struct dish : ridge {
     }
 
   private:
+    template <class B>
+    RECTIFIED_INLINE static B left_anywhere(const B &x) {
+        const gate<B> g(x);
+        return rounded_product(g.gap, select(g.far, B(0.5f), abs(x))) * B(0.5f);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B left_slope_anywhere(const B &x) {
+        const gate<B> g(x);
+        const pair<B> root = constant<B>(0.38196601125010515, -1.1899991944327682e-18);
+        const pair<B> other = constant<B>(2.618033988749895, -5.432115203682506e-17);
+        const pair<B> factor = g.chosen(g.gap * B(-0.5f), (g.gap + -root) * (other + -g.gap));
+        return with_sign_of(rounded(g.gap * factor) * B(0.5f), factor.high);
+    }
+
     // The gap is 1 / (s (s + a)), which does not cancel. Far out it would soon be too small; there 1 / a stands in its
     // place.
     template <class B>
@@ -230,7 +270,7 @@ struct lisht : ridge {
     RECTIFIED_INLINE static B derivative(const B &x) {
         if constexpr (std::is_same_v<typename B::scalar, float>) {
             const tabulated<lisht_slope_table, B> near(lesser(B(10.5f), abs(x)));  // from here on it rounds to 1
-            return with_sign_of(fma(near.slope, near.distance, near.value), x);
+            return with_sign_of(near.result(), x);
         } else {
             const B a = lesser(B(25), abs(x));
             const pair<B> m = exponential<B>::of_minus_less_one(a + a), d = 2 + m;

@@ -1,6 +1,7 @@
 // The sigmoid linear unit: x times the logistic function of a multiple of x.
 #pragma once
 
+#include "../middle.hpp"
 #include "../root.hpp"
 #include "../tie.hpp"
 #include "sigmoidal.hpp"
@@ -86,10 +87,8 @@ struct silu : ridge {
     template <int N>
     RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &x) {
         using B = batch<float, N>;
-        using F = format<float>;
-        const B a = lesser(B(112), abs(x));  // there it rounds to 0
-        const B left =
-            slope_with_root<silu_slope_table>(a, exponential<B>::template of_minus<-F::headroom>(a)) * B(F::unit);
+        const B a = abs(x);
+        const B left = in_the_middle<silu_slope_near_table>([](const auto &a) { return slope_far_left(a); }, a);
         return select(x > B(0), B(1) - left, left);
     }
 
@@ -109,6 +108,14 @@ struct silu : ridge {
     RECTIFIED_INLINE static B derivative_wrt(const B &x, const B &beta) {
         return gated_by_sigmoid<B>::derivative_wrt_factor(x, product_of(x, beta));
     }
+
+  private:
+    template <class B>
+    RECTIFIED_INLINE static B slope_far_left(const B &x) {
+        using F = format<float>;
+        const B a = lesser(B(112), x);  // there it rounds to 0
+        return slope_with_root<silu_slope_table>(a, exponential<B>::template of_minus<-F::headroom>(a)) * B(F::unit);
+    }
 };
 
 // silu for a beta with which it is near gelu.
@@ -127,7 +134,13 @@ struct quick_gelu : ridge {
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
-        return gated_by_sigmoid<B>::derivative(product_of(x, beta<B>()));
+        if constexpr (std::is_same_v<typename B::scalar, float>) {
+            const B a = abs(x),
+                    left = in_the_middle<quick_gelu_slope_near_table>([](const auto &a) { return anywhere(-a); }, a);
+            return select(x > B(0), B(1) - left, left);
+        } else {
+            return anywhere(x);
+        }
     }
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &x) {
@@ -135,6 +148,10 @@ struct quick_gelu : ridge {
     }
 
   private:
+    template <class B>
+    RECTIFIED_INLINE static B anywhere(const B &x) {
+        return gated_by_sigmoid<B>::derivative(product_of(x, beta<B>()));
+    }
     template <class B>
     RECTIFIED_INLINE static pair<B> beta() {
         return constant<B>(1.702);

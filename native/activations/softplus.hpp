@@ -3,6 +3,7 @@
 
 #include "../category.hpp"
 #include "../elementary.hpp"
+#include "../middle.hpp"
 #include "sigmoidal.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
@@ -33,7 +34,14 @@ struct softplus : ridge {
     // For beta = 1.
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
-        return select(x > B(0), x, B(0)) + rounded(tail<B>::of_logarithm({abs(x), B(0)})) * B(tail<B>::unit);
+        B rest;
+        if constexpr (std::is_same_v<typename B::scalar, float>) {
+            const B a = abs(x);
+            rest = in_the_middle<softplus_left_near_table>([](const auto &a) { return far_rest(a); }, a);
+        } else {
+            rest = far_rest(abs(x));
+        }
+        return greater(B(0), x) + rest;
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
@@ -74,6 +82,12 @@ struct softplus : ridge {
         sum.low = sum.low + (product.low + logarithm.low);
         const pair<B> reciprocal = reciprocal_of(beta);
         return -rounded(product_of(product_of(reciprocal, reciprocal), sum)) * B(tail<B>::unit);
+    }
+
+  private:
+    template <class B>
+    RECTIFIED_INLINE static B far_rest(const B &a) {
+        return rounded(tail<B>::of_logarithm({a, B(0)})) * B(tail<B>::unit);
     }
 };
 
