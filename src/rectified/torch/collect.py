@@ -182,7 +182,7 @@ class Collector:
             self._switch(False)
 
     def _after_step(self, *_: Any) -> None:
-        if torch.compiler.is_compiling() or self._is_elsewhere():
+        if torch.compiler.is_dynamo_compiling() or self._is_elsewhere() or torch.compiler.is_compiling():
             return
         if self._root is not None and self._plan is not None:
             self._root.forget_plans()  # an error has ended a pass, or the network itself makes steps in one
@@ -215,9 +215,8 @@ class Collector:
     # ---- modules ---------------------------------------------------------------------------------------------------------
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        if torch.compiler.is_compiling():
-            return
-        if self._is_elsewhere():
+        # While one thread compiles, is_compiling holds in all of them; what is traced sees only is_dynamo_compiling.
+        if torch.compiler.is_dynamo_compiling() or self._is_elsewhere() or torch.compiler.is_compiling():
             return
         stack = self._stack
         if self._plan is not None and module is not stack[0]:
