@@ -18,7 +18,6 @@ from torch.nn.modules.module import (
     register_module_forward_pre_hook,
 )
 
-
 _ENOUGH = 64  # passes in which threads are heard of
 
 
