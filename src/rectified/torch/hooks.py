@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from threading import active_count
 from typing import Any
 
@@ -75,14 +76,8 @@ class Hooks:
             handle.remove()
 
 
-class _Unsaved:
+class _Unsaved(partial[None]):
     """A hook of a module that is not saved with it: a copy does nothing."""
-
-    def __init__(self, act: Callable[..., None]) -> None:
-        self._act = act
-
-    def __call__(self, *args: Any) -> None:
-        self._act(*args)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return getattr, (nullcontext(), "__exit__")

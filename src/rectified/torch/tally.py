@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import threshold
 
-from rectified._native import count_positive, count_positive_each
+from rectified._native import count_positive
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence, steepness
 from rectified.torch.slopes import Slopes
@@ -386,13 +386,8 @@ def _is_read_fast(y: Tensor) -> bool:
 
 
 def can_count_each(y: Tensor, slopes: Slopes) -> bool:
-    """Whether `counted_each` can read outputs like these."""
+    """Whether `count_positive_each` can read outputs like these."""
     return _is_read_fast(y) and _is_rectifier(slopes, slopes.firing) and hasattr(Tensor, "__dlpack_c_exchange_api__")
-
-
-def counted_each(ys: list[Tensor], axis: int, total: NDArray[np.float32], fired: NDArray[np.float32]) -> bool:
-    """Put out the sums and the counts of a rectifier's outputs, a row for each tensor; whether all could be read."""
-    return count_positive_each(Tensor, ys, axis, total, fired)
 
 
 def _is_rectifier(slopes: Slopes, firing: Sequence[tuple[float, float]]) -> bool:

@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rectified._native import count_positive_each
 from rectified.torch.counter import Counter
 from rectified.torch.network import Found
 from rectified.torch.site import Site
-from rectified.torch.tally import Counted, Measure, Measures, can_count_each, counted_each
+from rectified.torch.tally import Counted, Measure, Measures, can_count_each
 
 _MOST_STEPS = 16  # whose counts wait
 _MOST_ELEMENTS = 2**17  # of batches that wait
@@ -53,6 +54,7 @@ class _Group:
         self._site, self._is_output = site, is_output
         self._axes = tuple(axis + 1 for axis in site.axes)
         self._stacks = len(self._axes) - 1  # axes
+        self._unit_axis = site.axes[-1] - self._stacks  # of what is stacked
         self._counters = counters
         self._measures = Measures(site.slopes, len(counters))
         self._counted: list[Counted] = []
@@ -71,7 +73,12 @@ class _Group:
             return False
         if self._places:
             place = self._places[self._waiting]
-            if not (_stacked(batches, place) if self._rows is None else self._count_each(batches, place)):
+            if self._rows is None:
+                was_possible = _stacked(batches, place)
+            else:
+                each = self._layers_of(batches) if self._stacks else batches
+                was_possible = count_positive_each(Tensor, each, self._unit_axis, *place)
+            if not was_possible:
                 return False
             self._waiting += 1
             if self._waiting == len(self._places):
@@ -83,10 +90,9 @@ class _Group:
         self._last = step
         return True
 
-    def _count_each(self, batches: list[Tensor], place: Any) -> bool:
-        if self._stacks:
-            batches = [layer for batch in batches for layer in batch.detach().flatten(0, self._stacks - 1).unbind()]
-        return counted_each(batches, self._site.axes[-1] - self._stacks, *place)
+    def _layers_of(self, batches: list[Tensor]) -> list[Tensor]:
+        """Those that are stacked in each batch."""
+        return [layer for batch in batches for layer in batch.detach().flatten(0, self._stacks - 1).unbind()]
 
     def hand_out(self) -> None:
         """Give each layer what was counted of it."""
