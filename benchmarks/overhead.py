@@ -1,22 +1,27 @@
 """What looking at a network costs: the time that a step of training takes with it and without, and the ratio.
 
-Times are the processor's, of one thread, so that other programs disturb them little.
+Two clocks tell the time: one on the wall, and that of the processors, which counts all threads. How far the second time
+without is from the first is the noise.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 from collections.abc import Callable
-from statistics import fmean, quantiles
-from time import process_time
+from time import perf_counter, process_time
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from rectified.torch.collect import Collector
 
-_WINDOW = 32  # steps, after 1024 to 2048 of them
+_CLOCKS = {"wall": perf_counter, "processors": process_time}
+_STEPS = 32  # that are timed at once
+_TRIM, _MMAP = -1, -3  # mallopt's options
 
 
 class Calls(nn.Module):
@@ -69,58 +74,85 @@ def stepping(model: nn.Module, x: Tensor) -> Callable[[], None]:
     return step
 
 
-def compare(model: nn.Module, x: Tensor, rounds: int, parts: int) -> tuple[float, dict[str, float]]:
-    """The seconds of a step, and its ratio in each way to that.
+def keep_memory() -> bool:
+    """Let the C library, where it is GNU's, keep what is freed for the steps that follow; whether it does.
 
-    The ways take turns. Each time they train for two windows, and the second is timed in parts. Of each part the lower
-    quartile of the rounds counts, since what other programs do can only add to it. Before that each way runs for 256 steps,
-    in which the units are found.
+    By itself it gives memory back at the end of a step or not, by chance: a step has up to 2000 page faults of a
+    microsecond each, or none, whether the network is looked at or not.
+    """
+    adjust = getattr(ctypes.CDLL(None), "mallopt", None)
+    return adjust is not None and bool(adjust(_TRIM, 2**31 - 1) and adjust(_MMAP, 2**25))
+
+
+def compare(
+    model: nn.Module, x: Tensor, rounds: int, before: int
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+    """By each clock the seconds of a step, and in each way the quartiles of its ratio to that over the rounds.
+
+    In a round the ways take turns, and the order turns around each time. What disturbs a whole round cancels out, and the
+    median leaves out rounds in which one way was disturbed. That is after so many steps, in which the units are found and
+    windows become longer.
     """
     step = stepping(model, x)
-    ways: dict[str, Collector | None] = {"without": None, "with": Collector(model), "every 10": Collector(model, every=10)}
-    times: dict[str, list[list[float]]] = {way: [[] for _ in range(parts)] for way in ways}
-    for number in range(-4, rounds):
-        for way, collector in ways.items():
+    ways: dict[str, Collector | None] = {
+        "without": None,
+        "without again": None,
+        "with": Collector(model),
+        "every 10": Collector(model, every=10),
+    }
+    times: dict[str, list[NDArray[np.float64]]] = {way: [] for way in ways}
+    order = list(ways)
+    for number in range(rounds):
+        for way in order:
+            collector = ways[way]
             if collector is not None:
                 collector.start()
-            for _ in range(_WINDOW):
+            for _ in range(8 if number else before):
                 step()
-            for part in times[way]:
-                start = process_time()
-                for _ in range(_WINDOW // parts):
-                    step()
-                if number >= 0:
-                    part.append((process_time() - start) / (_WINDOW // parts))
+            begin = np.array([clock() for clock in _CLOCKS.values()])
+            for _ in range(_STEPS):
+                step()
+            end = np.array([clock() for clock in _CLOCKS.values()])
+            times[way].append((end - begin) / _STEPS)
             if collector is not None:
                 collector.stop()
-    seconds = {way: fmean(quantiles(part, n=4)[0] for part in found) for way, found in times.items()}
-    without = seconds.pop("without")
-    return without, {way: found / without for way, found in seconds.items()}
+        order.reverse()
+    found = {way: np.array(each) for way, each in times.items()}
+    without = found.pop("without")
+    return np.median(without, axis=0), {
+        way: np.quantile(each / without, [0.25, 0.5, 0.75], axis=0) for way, each in found.items()
+    }
 
 
 def main() -> None:
     """Print a table."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=24)
+    arguments.add_argument("--before", type=int, default=1024, help="steps that are not timed, at the beginning")
     arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument("--only", default="")
+    arguments.add_argument("--malloc", action="store_true", help="leave the C library's memory as it is")
     given = arguments.parse_args()
+    if not given.malloc:
+        keep_memory()
     torch.manual_seed(0)
     torch.set_num_threads(given.threads)
     image, numbers = torch.randn(32, 3, 32, 32), torch.randn(64, 32)
     tiny = [layer for _ in range(25) for layer in (nn.Linear(32, 32), nn.ReLU())]
     networks = {
-        "CNN, modules": (convolutions(), image, 16),
-        "CNN, functions": (ConvolutionCalls(), image, 16),
-        "25 tiny layers, modules": (nn.Sequential(*tiny), numbers, 4),
-        "25 tiny layers, functions": (Calls(25, 32), numbers, 4),
+        "CNN, modules": (convolutions(), image),
+        "CNN, functions": (ConvolutionCalls(), image),
+        "25 tiny layers, modules": (nn.Sequential(*tiny), numbers),
+        "25 tiny layers, functions": (Calls(25, 32), numbers),
     }
-    print(f"{'network':28}{'step':>10}{'with':>10}{'every 10':>10}")
-    for name, (model, x, parts) in networks.items():
+    ways = ("without again", "with", "every 10")
+    print(f"{'median and quartiles':26}{'clock':12}{'step':>10}{''.join(f'{way:>22}' for way in ways)}")
+    for name, (model, x) in networks.items():
         if given.only in name:
-            seconds, ratios = compare(model, x, given.rounds, parts)
-            columns = "".join(f"{'×' + format(ratios[way], '.3f'):>10}" for way in ("with", "every 10"))
-            print(f"{name:28}{seconds * 1e3:7.2f} ms{columns}", flush=True)
+            seconds, ratios = compare(model, x, given.rounds, given.before)
+            for place, clock in enumerate(_CLOCKS):
+                columns = "".join("   ×{1:.3f} ({0:.3f}–{2:.3f})".format(*ratios[way][:, place]) for way in ways)
+                print(f"{name:26}{clock:12}{seconds[place] * 1e3:7.2f} ms{columns}", flush=True)
 
 
 if __name__ == "__main__":

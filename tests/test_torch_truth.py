@@ -1235,6 +1235,52 @@ def test_a_thread_that_only_runs_while_a_network_does_is_named(act: Any, every: 
     assert health.report().notes == ["what ran in other threads than the first was not seen"]
 
 
+@pytest.mark.parametrize("act", [runs_a_network, trains_without_modules])
+def test_a_thread_that_only_runs_while_another_compiles_is_named(act: Any) -> None:
+    from threading import Thread
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        thread = Thread(target=act)
+        thread.start()
+        thread.join()
+        return graph.forward
+
+    network = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    compiled = torch.compile(network, backend=backend)
+    with watch() as health:
+        for _ in range(3):
+            compiled(torch.randn(4, 2))
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [12]
+    assert health.report().notes == ["what ran in other threads than the first was not seen"]
+
+
+def test_modules_run_without_hooks_beside_a_thread_that_runs_none() -> None:
+    from threading import Event, Thread
+
+    from torch.nn.modules import module
+
+    class Looking(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            hooked.append(bool(module._global_forward_pre_hooks))
+            return x
+
+    hooked: list[bool] = []
+    end = Event()
+    thread = Thread(target=end.wait, args=(60,))
+    network = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), Looking(), nn.Linear(3, 1))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    with watch(network) as health:
+        thread.start()
+        for _ in range(120):
+            network(torch.randn(4, 2)).sum().backward()
+            optimizer.step()
+    end.set()
+    thread.join()
+    assert all(hooked[:60])
+    assert not any(hooked[80:120])
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [480]
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_networks_that_train_in_a_thread_or_in_jit_are_left_alone() -> None:
     from threading import Thread

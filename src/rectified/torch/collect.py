@@ -176,13 +176,13 @@ class Collector:
     # ---- steps -----------------------------------------------------------------------------------------------------------
 
     def _before_step(self, *_: Any) -> None:
-        if torch.compiler.is_compiling() or not self._mode_is_on or self._stays_everywhere:
+        if torch.compiler.is_dynamo_compiling() or not self._mode_is_on or self._stays_everywhere:
             return
         if get_ident() == self._thread:
             self._switch(False)
 
     def _after_step(self, *_: Any) -> None:
-        if torch.compiler.is_compiling() or self._is_elsewhere():
+        if torch.compiler.is_dynamo_compiling() or self._is_elsewhere():
             return
         if self._root is not None and self._plan is not None:
             self._root.forget_plans()  # an error has ended a pass, or the network itself makes steps in one
@@ -215,9 +215,8 @@ class Collector:
     # ---- modules ---------------------------------------------------------------------------------------------------------
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        if torch.compiler.is_compiling():
-            return
-        if self._is_elsewhere():
+        # While one thread compiles, is_compiling holds in all of them; what is traced sees only is_dynamo_compiling.
+        if torch.compiler.is_dynamo_compiling() or self._is_elsewhere() or torch.compiler.is_compiling():
             return
         stack = self._stack
         if self._plan is not None and module is not stack[0]:
@@ -291,7 +290,7 @@ class Collector:
         self._forwards += 1
         if not self._step and self._forwards % _LOOK_AGAIN == 0:  # no step ends a window
             self._close_window()
-        if self._leaves_out(module.training):
+        if self._every > 1 and self._leaves_out(module.training):
             self._skipped = module
             self._switch(self._stays_everywhere)
             if not self._mode_is_on:
@@ -319,7 +318,8 @@ class Collector:
                 self._hooks.on_one(module)
         elif self.is_tracking and has_graph and root.wants_plan:
             self._draft = Draft(module.training)
-        self.origins.tidy()
+        if self.is_tracking:
+            self.origins.tidy()
         return True
 
     def _network(self, module: nn.Module) -> Network:

@@ -29,7 +29,7 @@ from rectified.torch.functions import FUNCTIONS, activation_of, plain_name
 from rectified.torch.imports import after_import
 from rectified.torch.site import Site, is_activation, traced_caller
 from rectified.torch.slopes import Slopes
-from rectified.torch.tally import Measure, Tally
+from rectified.torch.tally import Measure, Measures, Tally
 from rectified.torch.units import Axes, Call, Origin, Weight, origin_of, weight_of
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class _Place:
     def __init__(self, code: _Code, slopes: Slopes, among: Callable[[nn.Module], Site | None]) -> None:
         self.slopes = slopes
         self.tally: Tally | None = None
+        self.measures = Measures(slopes)
         self._code = code
         self._among = among
         self._others: weakref.WeakKeyDictionary[nn.Module, _Place | None] = weakref.WeakKeyDictionary()
@@ -112,7 +113,7 @@ class _Place:
             if site is not None:
                 site.see_axes(axes, y.shape)
                 other.tally = Tally.new(prod(y.shape[axis] for axis in axes), self.slopes, y.dtype, y.device)
-                site.tallies.append((self._code.mode, other.tally))
+                site.taking += [(self._code.mode, other.tally.take), (self._code.mode, other.measures.take)]
         return self._others[module]
 
 
@@ -120,8 +121,13 @@ def _count(sums: Tensor, low: Tensor, high: Tensor, x: Tensor, y: Tensor, axes: 
     known = _places.get(place)
     here = None if known is None else known.running(y, tuple(axes))
     if here is not None and not here.is_left_out():
-        x, y = x.detach().unsqueeze(0), y.detach().unsqueeze(0)
-        (here.tally or Tally(sums, low, high)).add(Measure.of(x, y, tuple(axis + 1 for axis in axes), here.slopes))
+        measure = Measure.of(
+            x.detach().unsqueeze(0), y.detach().unsqueeze(0), tuple(axis + 1 for axis in axes), here.slopes
+        )
+        if x.device.type == "cpu":
+            here.measures.add(measure)
+        else:  # a device may run this again by itself
+            (here.tally or Tally(sums, low, high)).add(measure)
 
 
 _library.impl("count", _count, "CompositeExplicitAutograd")
@@ -368,9 +374,9 @@ class _Graph:
         like = _value(node)
         units = prod(_sizes(like)[axis] for axis in axes)
         tally = Tally.new(units, site.slopes, like.dtype, like.device)
-        site.tallies.append((self._code.mode, tally))
         number = next(_numbers)
-        _places[number] = _Place(self._code, site.slopes, among)
+        _places[number] = place = _Place(self._code, site.slopes, among)
+        site.taking += [(self._code.mode, tally.take), (self._code.mode, place.measures.take)]
         names = [f"rectified_{number}_{field}" for field in Tally._fields]
         # A compiler should take the same parts of the network together as without. So what is counted are copies, products
         # with 1, which can be fused like all else; and what can not be comes after all that reads the originals.

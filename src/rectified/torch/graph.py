@@ -200,7 +200,7 @@ class Way:
 
     def nodes(self, returned: Any) -> list[Node] | None:
         """The nodes at its ends in another forward pass; None where that did something else."""
-        found = list(_roots(returned))
+        found = [returned.grad_fn] if type(returned) is Tensor else list(_roots(returned))
         if list(map(type, found)) != self.starts:
             return None
         if not follow(found, self.looks):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from threading import active_count
 from typing import Any
 
@@ -17,6 +18,8 @@ from torch.nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
 )
+
+_ENOUGH = 64  # passes in which threads are heard of
 
 
 class Hooks:
@@ -32,12 +35,17 @@ class Hooks:
         self._enter, self._leave = enter, leave
         self._at_end = _Unsaved(leave)
         self._one: nn.Module | None = None
+        self._threads = self._passes = 0
         self._handles = register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)
         self._entering, self._leaving = (handle.id for handle in self._handles)
 
     def on_one(self, network: nn.Module) -> None:
-        """Hear of no module until a network ends. Where there are other threads, hear of those that begin, maybe there."""
-        if active_count() == 1:
+        """Hear of no module until a network ends; but of those that begin, maybe in another thread, where that is new."""
+        threads = active_count()
+        if threads != self._threads:
+            self._threads, self._passes = threads, 0
+        self._passes += 1
+        if threads == 1 or self._passes > _ENOUGH:
             _global_forward_pre_hooks.pop(self._entering, None)
         _global_forward_hooks.pop(self._leaving, None)
         network._forward_hooks[self._leaving] = self._at_end
@@ -68,14 +76,8 @@ class Hooks:
             handle.remove()
 
 
-class _Unsaved:
+class _Unsaved(partial[None]):
     """A hook of a module that is not saved with it: a copy does nothing."""
-
-    def __init__(self, act: Callable[..., None]) -> None:
-        self._act = act
-
-    def __call__(self, *args: Any) -> None:
-        self._act(*args)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return getattr, (nullcontext(), "__exit__")

@@ -21,7 +21,7 @@ from rectified.health.record import Mode, Run
 from rectified.torch.counter import Counter
 from rectified.torch.functions import activation_of
 from rectified.torch.slopes import Slopes
-from rectified.torch.tally import Tally
+from rectified.torch.tally import Counted
 from rectified.torch.units import Axes
 
 _MOST_LAYERS = 256  # that are told apart by names
@@ -75,8 +75,8 @@ class Site:
         Gives the outputs of other inputs.
     family : int
         The same for sites of one function.
-    tallies : list of tuple
-        The mode and the counters of each place in compiled code.
+    taking : list of tuple
+        For each place in compiled code the mode, and what gives that which was counted since the last time.
     """
 
     def __init__(self, name: str, function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -101,7 +101,7 @@ class Site:
         self.slopes = slopes_of(activation)
         self.family = id(self if self._is_learned else self.slopes)
         self._counters: dict[bool, Counter] = {}
-        self.tallies: list[tuple[Mode, Tally]] = []
+        self.taking: list[tuple[Mode, Callable[[], Counted | None]]] = []
 
     @property
     def activation(self) -> Ridge:
@@ -141,9 +141,10 @@ class Site:
         activation = self.activation
         modes: dict[bool, Mode] = {True: "train", False: "eval"}
         counted = [(modes[training], counter.evidence(activation)) for training, counter in self._counters.items()]
-        for mode, tally in self.tallies:
-            evidence = tally.take().evidence(activation, self.slopes, steps)
-            counted.append((mode, evidence.parts(prod(self.layers)) if evidence.samples else []))
+        for mode, take in self.taking:
+            found = take()
+            if found is not None and found.samples:
+                counted.append((mode, found.evidence(activation, self.slopes, steps).parts(prod(self.layers))))
         for mode, parts in counted:
             for place, part in zip(np.ndindex(self.layers), parts, strict=False):
                 self._write_layer(run, f"{self.name} {list(place)}" if place else self.name, part, mode)

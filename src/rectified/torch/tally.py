@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import threshold
 
-from rectified._native import count_positive, count_positive_each
+from rectified._native import count_positive
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence, steepness
 from rectified.torch.slopes import Slopes
@@ -96,12 +96,6 @@ class Measure(NamedTuple):
         return cls(values, examples, total, magnitude, fired, low, high)
 
     @classmethod
-    def of_positive(cls, shape: Sequence[int], axes: Axes, total: Tensor, fired: Tensor) -> Measure:
-        """What was counted of batches of a rectifier's outputs, each of one shape, with the units on some axes."""
-        others = [size for other, size in enumerate(shape) if other not in axes]
-        return cls(prod(others), others[0] if others else 1, total, total, fired, (), ())
-
-    @classmethod
     def joined(cls, parts: Sequence[Measure]) -> Measure:
         """The rows of several measures of equally large batches."""
         first, *others = parts
@@ -169,6 +163,24 @@ class Counted:
     magnitude: NDArray[np.float64]
     low: NDArray[np.floating]
     high: NDArray[np.floating]
+
+    @classmethod
+    def of_positive(
+        cls, shape: Sequence[int], axes: Axes, total: NDArray[np.float32], fired: NDArray[np.float32]
+    ) -> Counted:
+        """What was counted of batches of a rectifier's outputs, each of one shape, with the units on some axes."""
+        others = [size for other, size in enumerate(shape) if other not in axes]
+        values, rows = prod(others), len(total)
+        output = np.add.reduce(total, 0, np.float64)
+        nans = np.zeros(len(output), np.int64)
+        if np.isnan(output).any():  # without NaN there is none in the rows, since no output is below 0
+            skipped = np.isnan(total)
+            nans = values * np.add.reduce(skipped, 0, np.int64)
+            output = np.add.reduce(np.where(skipped, 0, total), 0, np.float64)
+            fired = np.where(skipped, 0, fired)
+        none = np.empty((0, len(output)))
+        examples = others[0] if others else 1
+        return cls(values * rows, examples * rows, nans, np.add.reduce(fired, 0, np.float64), output, output, none, none)
 
     def __add__(self, other: Counted) -> Counted:
         return Counted(
@@ -374,13 +386,8 @@ def _is_read_fast(y: Tensor) -> bool:
 
 
 def can_count_each(y: Tensor, slopes: Slopes) -> bool:
-    """Whether `counted_each` can read outputs like these."""
+    """Whether `count_positive_each` can read outputs like these."""
     return _is_read_fast(y) and _is_rectifier(slopes, slopes.firing) and hasattr(Tensor, "__dlpack_c_exchange_api__")
-
-
-def counted_each(ys: list[Tensor], axis: int, total: NDArray[np.float32], fired: NDArray[np.float32]) -> bool:
-    """Put out the sums and the counts of a rectifier's outputs, a row for each tensor; whether all could be read."""
-    return count_positive_each(Tensor, ys, axis, total, fired)
 
 
 def _is_rectifier(slopes: Slopes, firing: Sequence[tuple[float, float]]) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from math import prod
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rectified._native import count_positive_each
 from rectified.torch.counter import Counter
 from rectified.torch.network import Found
 from rectified.torch.site import Site
-from rectified.torch.tally import Measure, Measures, can_count_each, counted_each
+from rectified.torch.tally import Counted, Measure, Measures, can_count_each
 
 _MOST_STEPS = 16  # whose counts wait
 _MOST_ELEMENTS = 2**17  # of batches that wait
@@ -51,8 +54,10 @@ class _Group:
         self._site, self._is_output = site, is_output
         self._axes = tuple(axis + 1 for axis in site.axes)
         self._stacks = len(self._axes) - 1  # axes
+        self._unit_axis = site.axes[-1] - self._stacks  # of what is stacked
         self._counters = counters
         self._measures = Measures(site.slopes, len(counters))
+        self._counted: list[Counted] = []
         self._form: tuple[torch.Size, torch.dtype] | None = None
         self._units = -1
         self._rows: NDArray[np.float32] | None = None
@@ -68,7 +73,12 @@ class _Group:
             return False
         if self._places:
             place = self._places[self._waiting]
-            if not (_stacked(batches, place) if self._rows is None else self._count_each(batches, place)):
+            if self._rows is None:
+                was_possible = _stacked(batches, place)
+            else:
+                each = self._layers_of(batches) if self._stacks else batches
+                was_possible = count_positive_each(Tensor, each, self._unit_axis, *place)
+            if not was_possible:
                 return False
             self._waiting += 1
             if self._waiting == len(self._places):
@@ -80,18 +90,19 @@ class _Group:
         self._last = step
         return True
 
-    def _count_each(self, batches: list[Tensor], place: Any) -> bool:
-        if self._stacks:
-            batches = [layer for batch in batches for layer in batch.detach().flatten(0, self._stacks - 1).unbind()]
-        return counted_each(batches, self._site.axes[-1] - self._stacks, *place)
+    def _layers_of(self, batches: list[Tensor]) -> list[Tensor]:
+        """Those that are stacked in each batch."""
+        return [layer for batch in batches for layer in batch.detach().flatten(0, self._stacks - 1).unbind()]
 
     def hand_out(self) -> None:
         """Give each layer what was counted of it."""
         self._measure_waiting()
-        counted = self._measures.take()
-        if counted is None:
+        measured = self._measures.take()
+        counted = self._counted if measured is None else [*self._counted, measured]
+        self._counted = []
+        if not counted:
             return
-        evidence = counted.evidence(self._site.activation, self._site.slopes, (self._first, self._last))
+        evidence = reduce(add, counted).evidence(self._site.activation, self._site.slopes, (self._first, self._last))
         for number, counter in enumerate(self._counters):
             counter.add(evidence, slice(number * self._units, (number + 1) * self._units))
 
@@ -124,13 +135,12 @@ class _Group:
 
     def _measure_waiting(self) -> None:
         if self._waiting and self._form is not None:
-            rows = self._waiting * len(self._counters)
-            self._waiting = 0
+            waiting, self._waiting = self._waiting, 0
             if self._rows is not None:
-                total, fired = map(torch.from_numpy, self._rows.reshape(2, -1, self._units)[:, :rows].copy())
-                self._measures.add(Measure.of_positive(self._form[0], self._site.axes, total, fired))
+                total, fired = self._rows.reshape(2, len(self._places), -1)[:, :waiting]
+                self._counted.append(Counted.of_positive(self._form[0], self._site.axes, total, fired))
             elif self._room is not None:
-                self._measure(self._room[:rows])
+                self._measure(self._room[: waiting * len(self._counters)])
 
     def _measure(self, x: Tensor) -> None:
         with torch.no_grad():
