@@ -6,6 +6,7 @@ import ast
 import itertools
 import json
 import math
+import re
 import types
 from collections.abc import Callable
 from functools import lru_cache
@@ -119,11 +120,14 @@ def check(name: str, operation: str, dtype: str, found: dict[str, Any]) -> None:
 
 @lru_cache
 def sample_of_float32(*places: float) -> Any:
-    """Each STRIDE-th float32, and all of them where functions end, saturate or underflow, and at other places."""
+    """Each STRIDE-th float32, each that is a bfloat16, and all near certain places, such as where tables end."""
+    tables = re.findall(r" end = (\S+)f;", (sweep.NATIVE / "tables.hpp").read_text())
+    assert tables
     ends = [1e-45, 2.0**-126, 2.0**-12, 0.5, 1, 2, 8.66, 9.01, 14.2, 16.6, 17.3, 43.7, 51.98, 87.3, 88.72, 103.97, 3e38]
-    centres = np.array([*ends, *map(abs, places)], np.float32).view(np.uint32).astype(np.int64)
+    centres = np.array([*map(float.fromhex, tables), *ends, *map(abs, places)], np.float32).view(np.uint32).astype(np.int64)
     positive = np.clip(np.concatenate([centres[:, None] + np.arange(-1000, 1000), [np.arange(2000)]]), 0, 0x7F800001)
-    return np.unique(np.concatenate([np.arange(0, 2**32, STRIDE), *positive, *(positive + 2**31)])).astype(np.uint32)
+    spread = [np.arange(0, 2**32, STRIDE), np.arange(0, 2**32, 2**16)]
+    return np.unique(np.concatenate([*spread, *positive, *(positive + 2**31)])).astype(np.uint32)
 
 
 @cases

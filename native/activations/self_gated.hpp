@@ -19,7 +19,6 @@ struct mish : ridge {
             return far_value(x);
     }
 
-    // e ((e + 2) d + 4 x (1 + e)) / d^2 with d = n + 2.
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
         if constexpr (std::is_same_v<typename B::scalar, float>)
@@ -56,6 +55,7 @@ struct mish : ridge {
         const pair<B> n = e.up * (e.up + 2 * one);
         return select(x > b, x, with_sign_of(rounded_quotient(n * abs(b), n + 2 * one * one), x));
     }
+    // e ((e + 2) d + 4 x (1 + e)) / d^2 with d = n + 2.
     template <class B>
     RECTIFIED_INLINE static B slope_anywhere(const B &x) {
         const B b = bounded(x);
