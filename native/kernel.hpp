@@ -4,6 +4,7 @@
 #include <numpy/npy_common.h>
 
 #include "element.hpp"
+#include "later.hpp"
 #include "operations.hpp"
 #include "round_once.hpp"
 
@@ -26,6 +27,8 @@ struct kernel {
 
   private:
     static constexpr bool knows_one = Op::knows_one && std::is_same_v<S, float>;
+    static constexpr bool puts_off = gathers_lanes && Op::has_middle && Op::parameters == 0 && std::is_same_v<C, float> &&
+                                     !(sizeof(S) == 2 && Op::in_pairs);
     using simpler = kernel<with_one<Op>, S, S, true>;
 
     // With the same bits as where the parameter is 1 for all.
@@ -58,6 +61,13 @@ struct kernel {
         for (npy_intp k = 0; Moves && k < B::lanes; k += line) __builtin_prefetch(from + ahead + k);
     }
 
+    RECTIFIED_INLINE static void write(S *to, const B &result, bool past_caches) {
+        if (past_caches)
+            stream(to, result);
+        else
+            store_in_that_order(to, result);
+    }
+
     static constexpr bool moves(int input) { return !FixedParameters || input < Op::data; }
 
     template <int... I>
@@ -65,16 +75,38 @@ struct kernel {
         const S *const first[] = {in[I]...};
         const B fixed[] = {moves(I) ? B() : repeated<B>(in[I])...};
         npy_intp i = 0;
+        if constexpr (puts_off) {
+            i = count / B::lanes * B::lanes;
+            in_blocks(in, out, i, past_caches);
+        }
         for (; i + B::lanes <= count; i += B::lanes) {
             const B result = of((moves(I) ? load_in_any_order<B>(first[I] + i) : fixed[I])...);
             (prefetch<moves(I)>(first[I] + i), ...);
-            if (past_caches)
-                stream(out + i, result);
-            else
-                store_in_that_order(out + i, result);
+            write(out + i, result, past_caches);
         }
         if (past_caches) streamed();
         if (i < count) rest(in, out, i, count - i);
+    }
+
+    // What is stored as other numbers than it is computed as, or past the caches, waits for its block in a place of its
+    // own.
+    static void in_blocks(const S *const *in, S *out, npy_intp count, bool past_caches) {
+        block_with_later<Op, B> block;
+        alignas(64) float waiting[block.most];
+        for (npy_intp i = 0, few; i < count; i += few) {
+            few = count - i < block.most ? count - i : block.most;
+            float *results = waiting;
+            if constexpr (std::is_same_v<S, float>)
+                if (!past_caches) results = out + i;
+            const auto read = [&](int input, npy_intp j) {
+                const S *const from = in[input] + i + j;
+                prefetch<true>(from);
+                return load_in_any_order<B>(from);
+            };
+            block.compute(static_cast<int>(few), read, results);
+            if (results == waiting)
+                for (npy_intp j = 0; j < few; j += B::lanes) write(out + i + j, load<B>(waiting + j), past_caches);
+        }
     }
 
     // Less than a batch: the same again, beside zeros. So a result never depends on where in an array an element stood.

@@ -22,4 +22,7 @@ struct between {
     RECTIFIED_INLINE B operator()(const B &left, const B &right) const { return (B(1) - t) * left + t * right; }
 };
 
+template <class T>
+concept kink_choice = std::is_same_v<T, smallest> || requires(T choice) { choice.t; };
+
 }  // namespace rectified::RECTIFIED_TARGET

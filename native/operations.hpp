@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "kink.hpp"
+#include "middle.hpp"
 #include "usual.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
@@ -26,8 +27,9 @@ struct operation {
     static constexpr bool is_short = cheap || requires { F::is_short; };        // takes few steps, with no long chains
     static constexpr bool through_double = requires { F::ample_for_shorter; };  // computes float32 in float64
     static constexpr bool rare = false;                                         // not worth code of its own for each case
-    static constexpr bool in_pairs = false;   // has as_pair, which float32 has in all digits that a short type needs
-    static constexpr bool knows_one = false;  // is simpler where its one parameter is 1, and can do without it
+    static constexpr bool in_pairs = false;    // has as_pair, which float32 has in all digits that a short type needs
+    static constexpr bool knows_one = false;   // is simpler where its one parameter is 1, and can do without it
+    static constexpr bool has_middle = false;  // is told what to do with float32 beyond it
 };
 
 // The same where that parameter is 1.
@@ -42,6 +44,7 @@ struct value : operation<F, 1, parameters_of<F>()> {
     static constexpr const char *kind = "";
     static constexpr bool in_pairs = requires(batch<float, 1> x) { F::value_as_pair(x); };
     static constexpr bool knows_one = parameters_of<F>() == 1 && requires(batch<float, 1> x) { F::value(x); };
+    static constexpr bool has_middle = requires(batch<float, 1> x) { F::value(x, far_only{}); };
     static constexpr bool through_double =
         operation<F, 1, parameters_of<F>()>::through_double && !requires(batch<float, 1> x) { F::value_in_float32(x, x); };
     template <class... B>
@@ -62,6 +65,7 @@ struct derivative : operation<F, 1, parameters_of<F>()> {
     static constexpr const char *kind = "derivative";
     static constexpr bool in_pairs = requires(batch<float, 1> x) { F::backward_as_pair(x, x); };
     static constexpr bool knows_one = parameters_of<F>() == 1 && requires(batch<float, 1> x) { F::derivative(x); };
+    static constexpr bool has_middle = requires(batch<float, 1> x) { F::derivative(x, far_only{}); };
     static constexpr bool through_double = operation<F, 1, parameters_of<F>()>::through_double &&
                                            !requires(batch<float, 1> x) { F::derivative_in_float32(x, x); };
     template <class... B>
@@ -133,7 +137,7 @@ template <class D>
 struct backward : operation<typename D::function, 2, D::parameters> {
     static constexpr const char *kind = "backward", *detail = D::detail;
     static constexpr bool cheap = D::cheap, is_short = D::is_short, through_double = D::through_double, rare = D::rare,
-                          in_pairs = D::in_pairs, knows_one = D::knows_one;
+                          in_pairs = D::in_pairs, knows_one = D::knows_one, has_middle = D::has_middle;
     template <class B, class... In>
     RECTIFIED_INLINE static B of(const B &dy, const In &...in) {
         return dy * D::of(in...);

@@ -191,7 +191,7 @@ struct sparse_sigmoid : ridge {
     RECTIFIED_INLINE static B value(const B &x) {
         return (hardtanh::value(x, B(-1), B(1)) + B(1)) * B(0.5f);
     }
-    template <class B, class Kink>
+    template <class B, kink_choice Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const Kink &at_kink) {
         const B at_bound = select(x < B(0), at_kink(B(0), B(0.5f)), at_kink(B(0.5f), B(0)));
         return select(abs(x) == B(1), at_bound, slope_of<sparse_sigmoid>(x));

@@ -46,7 +46,7 @@ struct elu : ridge {
     RECTIFIED_INLINE static B value(const B &x, const B &alpha) {
         return select(x < B(0), less_one(alpha, exact(abs(x))), x);
     }
-    template <class B, class Kink>
+    template <class B, kink_choice Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const B &alpha, const Kink &at_kink) {
         const B right = select(x == B(0), at_kink(alpha, B(1)), B(1));
         return select(x >= B(0), right, decay(alpha, exact(abs(x))));
@@ -144,7 +144,7 @@ struct selu : ridge {
         const pair<B> scale = constant<B>(0x1.0cfabcp0, 8.4416637719981835e-8);  // two positive parts: infinity stays
         return select(x < B(0), less_one(left<B>(), exact(abs(x))), fma(x, scale.high, x * scale.low));
     }
-    template <class B, class Kink>
+    template <class B, kink_choice Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const Kink &at_kink) {
         const B right = select(x == B(0), at_kink(left<B>().high, slope<B>()), slope<B>());
         return select(x >= B(0), right, decay(left<B>(), exact(abs(x))));

@@ -14,10 +14,10 @@ namespace rectified::RECTIFIED_TARGET {
 struct gelu : ridge {
     static constexpr const char *name = "gelu";
 
-    template <class B>
-    RECTIFIED_INLINE static B value(const B &x) {
+    template <class B, road Road = at_once>
+    RECTIFIED_INLINE static B value(const B &x, const Road &road = {}) {
         if constexpr (is_float<B>) {
-            return gated_in_the_middle<gelu_left_near_table>([](const auto &x) { return far_left(x); }, x);
+            return gated_in_the_middle<gelu_left_near_table>([](const auto &x) { return far_left(x); }, x, road);
         } else {
             const B a = bounded(x);
             const pair<B> ratio = inverse<B>(a).of(gelu_polynomial::ratio) * inverse<B>(a).t * a;
@@ -26,12 +26,12 @@ struct gelu : ridge {
         }
     }
     // Left of 0 e^-(a^2 / 2) (root - a) G(a), and right of it one minus that.
-    template <class B>
-    RECTIFIED_INLINE static B derivative(const B &x) {
+    template <class B, road Road = at_once>
+    RECTIFIED_INLINE static B derivative(const B &x, const Road &road = {}) {
         B left;
         if constexpr (is_float<B>) {
             const B a = abs(x);
-            left = in_the_middle<gelu_slope_near_table>([](const auto &a) { return slope_far_left(a); }, a);
+            left = in_the_middle<gelu_slope_near_table>([](const auto &a) { return slope_far_left(a); }, a, road);
         } else {
             const B a = bounded(x);
             const pair<B> product = distance_from<gelu_slope_table>(a) * inverse<B>(a).of(gelu_polynomial::slope);

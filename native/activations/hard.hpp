@@ -18,7 +18,7 @@ struct hardtanh : ridge, pass_or_stop {
     RECTIFIED_INLINE static B value(const B &x, const B &low, const B &high) {
         return lesser(high, greater(low, x));
     }
-    template <class B, class Kink>
+    template <class B, kink_choice Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const B &low, const B &high, const Kink &at_kink) {
         const B at_bound = select(x == low, at_kink(B(0), B(1)), at_kink(B(1), B(0)));
         return select((x == low) | (x == high), at_bound, slope_of<hardtanh>(x, low, high));
@@ -56,7 +56,7 @@ struct hardsigmoid : ridge {
     RECTIFIED_INLINE static B value(const B &x) {
         return rounded(of_bounded(bounded(x)));
     }
-    template <class B, class Kink>
+    template <class B, kink_choice Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const Kink &at_kink) {
         const B slope = slope_where_steep<B>();
         const B at_bound = select(x < B(0), at_kink(B(0), slope), at_kink(slope, B(0)));
@@ -109,7 +109,7 @@ struct hardswish : ridge {
         const pair<B> product = product_of(middle, hardsigmoid::of_bounded(middle));
         return {select(x >= B(3), x, product.high), select(x >= B(3), B(0), product.low)};
     }
-    template <class B, class Kink>
+    template <class B, kink_choice Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const Kink &at_kink) {
         const B right = select(x == B(3), at_kink(B(1.5f), B(1)), B(1));
         const B left = select(x == B(-3), at_kink(B(0), B(-0.5f)), B(0));

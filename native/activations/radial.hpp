@@ -468,12 +468,12 @@ struct inverse_multiquadric : radial, curved {
     static constexpr bool is_short = true;
 
     // For epsilon = 1.
-    template <int N>
-    RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r) {
+    template <int N, road Road = at_once>
+    RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r, const Road &road = {}) {
         using B = batch<float, N>;
         const auto anywhere = [](const auto &d) { return -derivative_in_float32(d, std::decay_t<decltype(d)>(1)); };
         const B d = distance(r);
-        return -with_sign_of(in_the_middle<inverse_multiquadric_slope_near_table>(anywhere, d), d);
+        return -with_sign_of(in_the_middle<inverse_multiquadric_slope_near_table>(anywhere, d, road), d);
     }
 
     template <class B>

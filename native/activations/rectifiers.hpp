@@ -15,7 +15,7 @@ struct relu : ridge, pass_or_stop {
     RECTIFIED_INLINE static B value(const B &x) {
         return select(x <= B(0), B(0), x);  // in this order NaN stays, and -0 becomes 0
     }
-    template <class B, class Kink>
+    template <class B, kink_choice Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const Kink &at_kink) {
         return select(x == B(0), at_kink(B(0), B(1)), slope_of<relu>(x));
     }
@@ -40,7 +40,7 @@ struct leaky_relu : ridge {
         const B left = select(slope == B(0), select(x < B(0), B(0), x), slope * x);  // 0 (-inf) is not NaN here
         return select(x > B(0), x, left);
     }
-    template <class B, class Kink>
+    template <class B, kink_choice Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const B &slope, const Kink &at_kink) {
         return select(x == B(0), at_kink(slope, B(1)), slope_of<leaky_relu>(x, slope));
     }
@@ -79,7 +79,7 @@ struct clipped_relu : ridge, pass_or_stop {
     RECTIFIED_INLINE static B value(const B &x, const B &ceiling) {
         return lesser(ceiling, relu::value(x));
     }
-    template <class B, class Kink>
+    template <class B, kink_choice Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const B &ceiling, const Kink &at_kink) {
         return hardtanh::derivative(x, B(0), ceiling, at_kink);
     }
@@ -105,7 +105,7 @@ struct relu6 : ridge, pass_or_stop {
     RECTIFIED_INLINE static B value(const B &x) {
         return clipped_relu::value(x, B(6));
     }
-    template <class B, class Kink>
+    template <class B, kink_choice Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const Kink &at_kink) {
         return clipped_relu::derivative(x, B(6), at_kink);
     }
@@ -128,7 +128,7 @@ struct threshold : ridge, pass_or_stop {
     RECTIFIED_INLINE static B value(const B &x, const B &bound, const B &other) {
         return select(x <= bound, other, x);
     }
-    template <class B, class Kink>
+    template <class B, kink_choice Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const B &bound, const B &other, const Kink &at_kink) {
         return select(x == bound, at_kink(B(0), B(1)), slope_of<threshold>(x, bound, other));
     }
@@ -159,7 +159,7 @@ struct thresholded_relu : ridge, pass_or_stop {
     RECTIFIED_INLINE static B value(const B &x, const B &alpha) {
         return threshold::value(x, alpha, B(0));
     }
-    template <class B, class Kink>
+    template <class B, kink_choice Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const B &alpha, const Kink &at_kink) {
         return threshold::derivative(x, alpha, B(0), at_kink);
     }

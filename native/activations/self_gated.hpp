@@ -11,18 +11,19 @@ namespace rectified::RECTIFIED_TARGET {
 struct mish : ridge {
     static constexpr const char *name = "mish";
 
-    template <class B>
-    RECTIFIED_INLINE static B value(const B &x) {
+    template <class B, road Road = at_once>
+    RECTIFIED_INLINE static B value(const B &x, const Road &road = {}) {
         if constexpr (std::is_same_v<typename B::scalar, float>)
-            return with_sign_of(in_the_middle<mish_value_near_table>([](const auto &x) { return far_value(x); }, x), x);
+            return with_sign_of(in_the_middle<mish_value_near_table>([](const auto &x) { return far_value(x); }, x, road),
+                                x);
         else
             return far_value(x);
     }
 
-    template <class B>
-    RECTIFIED_INLINE static B derivative(const B &x) {
+    template <class B, road Road = at_once>
+    RECTIFIED_INLINE static B derivative(const B &x, const Road &road = {}) {
         if constexpr (std::is_same_v<typename B::scalar, float>)
-            return in_the_middle<mish_slope_near_table>([](const auto &x) { return slope_anywhere(x); }, x);
+            return in_the_middle<mish_slope_near_table>([](const auto &x) { return slope_anywhere(x); }, x, road);
         else
             return slope_anywhere(x);
     }
@@ -77,10 +78,10 @@ struct mish : ridge {
 struct gelu_tanh : ridge {
     static constexpr const char *name = "gelu_tanh";
 
-    template <class B>
-    RECTIFIED_INLINE static B value(const B &x) {
+    template <class B, road Road = at_once>
+    RECTIFIED_INLINE static B value(const B &x, const Road &road = {}) {
         if constexpr (std::is_same_v<typename B::scalar, float>) {
-            return gated_in_the_middle<gelu_tanh_left_near_table>([](const auto &x) { return far_left(x); }, x);
+            return gated_in_the_middle<gelu_tanh_left_near_table>([](const auto &x) { return far_left(x); }, x, road);
         } else {
             const cubic<B> z(x);
             const auto s = logistic<B>::left(z.growth());
@@ -91,11 +92,11 @@ struct gelu_tanh : ridge {
     }
 
     // Left of 0 s (1 - a z' (1 - s)), and right of it one minus that.
-    template <class B>
-    RECTIFIED_INLINE static B derivative(const B &x) {
+    template <class B, road Road = at_once>
+    RECTIFIED_INLINE static B derivative(const B &x, const Road &road = {}) {
         B left;
         if constexpr (std::is_same_v<typename B::scalar, float>) {
-            left = in_the_middle<gelu_tanh_slope_near_table>([](const auto &a) { return slope_far_left(a); }, abs(x));
+            left = in_the_middle<gelu_tanh_slope_near_table>([](const auto &a) { return slope_far_left(a); }, abs(x), road);
         } else {
             const cubic<B> z(x);
             left = logistic<B>::left(z.growth()).gated_slope(z.slope() * z.a);
@@ -174,12 +175,12 @@ struct dish : ridge {
     static constexpr const char *name = "dish";
     static constexpr bool is_short = true;
 
-    template <class B>
-    RECTIFIED_INLINE static B value(const B &x) {
+    template <class B, road Road = at_once>
+    RECTIFIED_INLINE static B value(const B &x, const Road &road = {}) {
         if constexpr (std::is_same_v<typename B::scalar, float>) {
             const B a = abs(x);
             return greater(B(-0.0f), x) -
-                   in_the_middle<dish_left_near_table>([](const auto &a) { return left_anywhere(a); }, a);
+                   in_the_middle<dish_left_near_table>([](const auto &a) { return left_anywhere(a); }, a, road);
         } else {
             const B left = -left_anywhere(x);
             return above_half(x, select(x < B(0), left, x + left));
@@ -187,11 +188,11 @@ struct dish : ridge {
     }
 
     // Left of 0 gap (3 gap - gap^2 - 1) / 2, whose root is a power of the golden ratio, and right of it one minus that.
-    template <class B>
-    RECTIFIED_INLINE static B derivative(const B &x) {
+    template <class B, road Road = at_once>
+    RECTIFIED_INLINE static B derivative(const B &x, const Road &road = {}) {
         B left;
         if constexpr (std::is_same_v<typename B::scalar, float>)
-            left = in_the_middle<dish_slope_near_table>([](const auto &a) { return left_slope_anywhere(a); }, abs(x));
+            left = in_the_middle<dish_slope_near_table>([](const auto &a) { return left_slope_anywhere(a); }, abs(x), road);
         else
             left = left_slope_anywhere(x);
         return select(x > B(0), B(1) - left, left);

@@ -12,7 +12,7 @@ struct shrinking : pass_or_stop {
     static constexpr const char *parameters[] = {"lambd"};
     static constexpr bool piecewise_linear = true;
 
-    template <class B, class Kink>
+    template <class B, kink_choice Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const B &lambd, const Kink &at_kink) {
         const B at_bound = select(x < B(0), at_kink(B(1), B(0)), at_kink(B(0), B(1)));
         return select(abs(x) == lambd, at_bound, slope_of<shrinking>(x, lambd));

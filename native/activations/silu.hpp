@@ -84,11 +84,11 @@ struct silu : ridge {
         const auto a = lesser(batch<float, N>(-format<float>::vanishes), abs(x));
         return gated_by_sigmoid<batch<float, N>>::value_from(x, a, a);
     }
-    template <int N>
-    RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &x) {
+    template <int N, road Road = at_once>
+    RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &x, const Road &road = {}) {
         using B = batch<float, N>;
         const B a = abs(x);
-        const B left = in_the_middle<silu_slope_near_table>([](const auto &a) { return slope_far_left(a); }, a);
+        const B left = in_the_middle<silu_slope_near_table>([](const auto &a) { return slope_far_left(a); }, a, road);
         return select(x > B(0), B(1) - left, left);
     }
 
@@ -132,11 +132,11 @@ struct quick_gelu : ridge {
             return gated_by_sigmoid<B>::value(x, beta<B>());
         }
     }
-    template <class B>
-    RECTIFIED_INLINE static B derivative(const B &x) {
+    template <class B, road Road = at_once>
+    RECTIFIED_INLINE static B derivative(const B &x, const Road &road = {}) {
         if constexpr (std::is_same_v<typename B::scalar, float>) {
             const B a = abs(x),
-                    left = in_the_middle<quick_gelu_slope_near_table>([](const auto &a) { return anywhere(-a); }, a);
+                    left = in_the_middle<quick_gelu_slope_near_table>([](const auto &a) { return anywhere(-a); }, a, road);
             return select(x > B(0), B(1) - left, left);
         } else {
             return anywhere(x);

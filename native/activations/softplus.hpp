@@ -32,12 +32,12 @@ struct softplus : ridge {
     static constexpr const char *parameters[] = {"beta"};
 
     // For beta = 1.
-    template <class B>
-    RECTIFIED_INLINE static B value(const B &x) {
+    template <class B, road Road = at_once>
+    RECTIFIED_INLINE static B value(const B &x, const Road &road = {}) {
         B rest;
         if constexpr (std::is_same_v<typename B::scalar, float>) {
             const B a = abs(x);
-            rest = in_the_middle<softplus_left_near_table>([](const auto &a) { return far_rest(a); }, a);
+            rest = in_the_middle<softplus_left_near_table>([](const auto &a) { return far_rest(a); }, a, road);
         } else {
             rest = far_rest(abs(x));
         }
