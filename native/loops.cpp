@@ -63,8 +63,14 @@ class looper {
         }
         const bool stream = past_caches(), direct = is_direct();
         const auto body = [=, this](npy_intp begin, npy_intp end) {
-            if (stream) begin += head(begin, end);
-            direct ? at_once(begin, end, stream) : by_blocks(begin, end, stream);
+            const auto work = [=, this](npy_intp from, npy_intp to, bool stream) {
+                direct ? at_once(from, to, stream) : by_blocks(from, to, stream);
+            };
+            const npy_intp start = stream || (direct && (end - begin) * npy_intp(sizeof(S)) >= worth_aligning)
+                                       ? begin + head(begin, end)
+                                       : begin;
+            if (start > begin) work(begin, start, false);
+            work(start, end, stream);
             if (stream) streamed();
         };
         if (count_ < work_.worth_splitting)
@@ -86,6 +92,7 @@ class looper {
     };
     struct no_results {};
     static constexpr npy_intp worth_settling = 64;
+    static constexpr npy_intp worth_aligning = 20 << 10;  // bytes, which the nearest cache does not hold with those of x
 
     char *const *const args_;
     const npy_intp count_;
@@ -127,14 +134,12 @@ class looper {
         return bytes >= memory::streaming_bytes;
     }
 
-    // Compute so many elements that the others begin where a register may be streamed to.
+    // Before so many elements that the others begin where a register may be streamed to, and is stored in one line.
     npy_intp head(npy_intp begin, npy_intp end) const {
         const npy_intp past = reinterpret_cast<npy_uintp>(args_[inputs_] + begin * sizeof(S)) % register_bytes;
         if (past == 0) return 0;
-        npy_intp count = (register_bytes - past) / npy_intp(sizeof(S));
-        count = count < end - begin ? count : end - begin;
-        by_blocks(begin, begin + count, false);
-        return count;
+        const npy_intp count = (register_bytes - past) / npy_intp(sizeof(S));
+        return count < end - begin ? count : end - begin;
     }
 
     void at_once(npy_intp begin, npy_intp end, bool stream) const {
