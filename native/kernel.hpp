@@ -54,7 +54,7 @@ struct kernel {
     }
 
     // A processor that sees every line read once, by one load, does not run far enough ahead of a kernel that takes its
-    // time.
+    // time, nor of any that reads from memory.
     template <bool Moves>
     RECTIFIED_INLINE static void prefetch(const S *from) {
         constexpr npy_intp line = 64 / sizeof(S), ahead = 16 * line;
@@ -81,7 +81,7 @@ struct kernel {
         }
         for (; i + B::lanes <= count; i += B::lanes) {
             const B result = of((moves(I) ? load_in_any_order<B>(first[I] + i) : fixed[I])...);
-            (prefetch<moves(I)>(first[I] + i), ...);
+            if (!Op::cheap || past_caches) (prefetch<moves(I)>(first[I] + i), ...);
             write(out + i, result, past_caches);
         }
         if (past_caches) streamed();

@@ -5,6 +5,7 @@
 
 #include "kink.hpp"
 #include "middle.hpp"
+#include "two_slopes.hpp"
 #include "usual.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
@@ -72,6 +73,8 @@ struct derivative : operation<F, 1, parameters_of<F>()> {
     RECTIFIED_INLINE static auto of(const B &...in) {
         if constexpr (requires { F::derivative_in_float32(in...); })
             return if_usual<derivative>(F::derivative_in_float32(in...), in...);
+        else if constexpr (std::is_base_of_v<pass_or_stop, F>)
+            return slope_of<F>(in...);
         else if constexpr (requires { F::derivative(in..., smallest{}); })
             return F::derivative(in..., smallest{});
         else
