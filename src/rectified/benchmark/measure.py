@@ -23,7 +23,7 @@ from rectified.benchmark.peers import KINDS, LIMIT, PEERS, RECTIFIED, Peer, Prep
 
 SIZES = (10_000, 1_000_000, 30_000_000)
 
-_BATCH = 2e-4  # seconds: long beside a look at the clock, short beside what a busy machine gives a process at a time
+_BATCH = 5e-4  # seconds: some calls for most, and short beside what a busy machine gives a process at a time
 _TOLERANCE = {"float16": 1e-2, "bfloat16": 8e-2, "float32": 1e-4, "float64": 1e-10}
 
 
