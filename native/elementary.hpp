@@ -208,4 +208,19 @@ RECTIFIED_INLINE pair<B> log_of_one_plus(const pair<B> &e, typename B::scalar un
     return twice_atanh(quotient_of(e, divisor), unit);
 }
 
+// log(x 2^scale) of float32, for normal x > 0, to relative accuracy: by a table of the octave about 1, from which on either
+// side the whole octaves are counted. Where the table's part and theirs are not 0 they are more than what is added to them.
+template <class B>
+RECTIFIED_INLINE pair<B> logarithm_of(const B &x, const B &scale) {
+    using I = typename B::integer;
+    using table = octave_table;
+    const I bits = I::bits_of(x) - I::bits_of(B(table::start)), octaves = bits >> 23, row = bits >> 19;
+    const B m = B::bits_of(I::bits_of(x) - (octaves << 23)), round = B(format<float>::round);
+    const B count = (B::bits_of(octaves + I::bits_of(round)) - round) + scale;
+    const B u = fma(m, lookup_of_16<B>(table::inverse, row), B(-1));
+    const pair<B> sum = sum_of(fma(count, B(table::of_2_high), lookup_of_16<B>(table::high, row)), u);
+    const B rest = fma(count, B(table::of_2_low), lookup_of_16<B>(table::low, row));
+    return {sum.high, sum.low + fma(u * u, polynomial(table::tail, u), rest)};
+}
+
 }  // namespace rectified::RECTIFIED_TARGET

@@ -124,6 +124,8 @@ template <class F>
 struct derivative_from_output : operation<F, 1, parameters_of<F>()> {
     static constexpr const char *kind = "derivative", *detail = "_from_output";
     static constexpr bool cheap = true, is_short = true;
+    static constexpr bool knows_one =
+        parameters_of<F>() == 1 && requires(batch<float, 1> y) { F::derivative_from_output(y); };
     static constexpr bool in_pairs = requires(batch<float, 1> y) { F::backward_from_output_as_pair(y, y); } ||
                                      requires(batch<float, 1> y) { F::backward_from_output_as_pair(y, y, y); };
     template <class... B>

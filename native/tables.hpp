@@ -73,6 +73,30 @@ struct logarithm_table<double> {
         0x1.55ad18c1716aap-4, 0x1.5c793826fa058p-3};
 };
 
+struct octave_table {
+    static constexpr float start = 0x1.6a09e60000000p-1f;
+    alignas(64) static constexpr float inverse[16] = {
+        0x1.6000000000000p+0f, 0x1.5000000000000p+0f, 0x1.4800000000000p+0f, 0x1.3800000000000p+0f,
+        0x1.3000000000000p+0f, 0x1.2000000000000p+0f, 0x1.1800000000000p+0f, 0x1.1000000000000p+0f,
+        0x1.0800000000000p+0f, 0x1.0000000000000p+0f, 0x1.e000000000000p-1f, 0x1.c000000000000p-1f,
+        0x1.b000000000000p-1f, 0x1.9000000000000p-1f, 0x1.8000000000000p-1f, 0x1.7000000000000p-1f};
+    alignas(64) static constexpr float high[16] = {
+        -0x1.4618000000000p-2f, -0x1.1674000000000p-2f, -0x1.fb90000000000p-3f, -0x1.9528000000000p-3f,
+        -0x1.5ff0000000000p-3f, -0x1.e270000000000p-4f, -0x1.6f10000000000p-4f, -0x1.f0a0000000000p-5f,
+        -0x1.f840000000000p-6f, 0x0.0p+0f, 0x1.0860000000000p-4f, 0x1.1178000000000p-3f,
+        0x1.5bf8000000000p-3f, 0x1.f990000000000p-3f, 0x1.2698000000000p-2f, 0x1.522c000000000p-2f};
+    alignas(64) static constexpr float low[16] = {
+        -0x1.78438c0000000p-19f, -0x1.cababa0000000p-18f, -0x1.86d5e40000000p-19f, 0x1.2b185e0000000p-18f,
+        -0x1.83853c0000000p-18f, -0x1.db8abc0000000p-22f, 0x1.6ba8d40000000p-19f, -0x1.86008c0000000p-20f,
+        0x1.64f1880000000p-18f, 0x0.0p+0f, -0x1.9d29880000000p-18f, 0x1.d044fc0000000p-20f,
+        -0x1.fca55e0000000p-18f, 0x1.c6cb3c0000000p-19f, -0x1.deecb20000000p-18f, -0x1.1f8c760000000p-18f};
+    static constexpr float of_2_high = 0x1.62e4000000000p-1f;
+    static constexpr float of_2_low = 0x1.7f7d1c0000000p-20f;
+    alignas(64) static constexpr float tail[6] = {
+        -0x1.0000000000000p-1f, 0x1.5555560000000p-2f, -0x1.ffffe60000000p-3f, 0x1.9990e80000000p-3f,
+        -0x1.55feb20000000p-3f, 0x1.321aae0000000p-3f};
+};
+
 template <class T>
 struct arctangent_table;
 

@@ -97,6 +97,40 @@ def logarithm(kind: type[np.floating], count: int) -> dict[str, list[mp.mpf]]:
     return {"tail": fit(tail, mp.mpf(0), mp.mpf(1) / 9, range(count), lambda u: u, kind)}
 
 
+def octave() -> dict[str, list[mp.mpf]]:
+    """Constants of log(m) = log(1 + u) - log(inverse), u = m inverse - 1, for float32 between the roots of 1/2 and of 2.
+
+    A row takes a sixteenth of the octave's bits, and log(1 + u) is u + u^2 tail(u). The inverse has so few bits that u is
+    exact where log(m) is small, and the row with 1 in it has 1. The high part of a logarithm has so few that the sum with
+    the high parts of up to 2^7 log(2) is exact.
+    """
+    start = bits_of(mp.sqrt(mp.mpf(1) / 2))
+    ends = [from_bits(start + (i << 19)) for i in range(17)]
+    inverses = []
+    for low, high in zip(ends, ends[1:], strict=False):
+        few = [mp.mpf(i) / 32 for i in range(22, 47)]
+        inverses.append(min(few, key=lambda inverse: max(abs(low * inverse - 1), abs(high * inverse - 1))))
+        if low < 1 < high:
+            inverses[-1] = mp.mpf(1)
+    logs = [-mp.log(inverse) for inverse in inverses]
+    high_parts = [mp.nint(log * 2**16) / 2**16 for log in [*logs, mp.log(2)]]
+    low_parts = [log - part for log, part in zip([*logs, mp.log(2)], high_parts, strict=True)]
+    reach = max(abs(m * inverse - 1) for i, inverse in enumerate(inverses) for m in (ends[i], ends[i + 1]))
+
+    def tail(u: mp.mpf) -> mp.mpf:
+        return mp.nsum(lambda n: (-1) ** (n + 1) * u**n / (n + 2), [0, 40])
+
+    return {
+        "start": [ends[0]],
+        "inverse": inverses,
+        "high": high_parts[:-1],
+        "low": low_parts[:-1],
+        "of_2_high": high_parts[-1:],
+        "of_2_low": low_parts[-1:],
+        "tail": fit(tail, -reach, reach, range(6), abs, np.float32),
+    }
+
+
 def arctangent(kind: type[np.floating], count: int) -> dict[str, list[mp.mpf]]:
     """Constants of atan(r) = r + r^3 tail(r^2) for r in [0, 1]."""
 
@@ -406,6 +440,9 @@ def header() -> str:
         text += ["", "template <>", f"struct logarithm_table<{scalar}> {{"]
         text += [array(name, values, kind) for name, values in logarithm(kind, count).items()]
         text += ["};"]
+    text += ["", "struct octave_table {"]
+    text += [array(name, [rounded(v, np.float32) for v in values], np.float32) for name, values in octave().items()]
+    text += ["};"]
     text += ["", "template <class T>", "struct arctangent_table;"]
     for kind, count in ((np.float32, 9), (np.float64, 20)):
         scalar = "float" if kind is np.float32 else "double"

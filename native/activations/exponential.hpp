@@ -83,6 +83,10 @@ struct celu : ridge {
     RECTIFIED_INLINE static B derivative(const B &x) {
         return elu::derivative(x, B(1), smallest{});
     }
+    template <class B>
+    RECTIFIED_INLINE static B derivative_from_output(const B &y) {
+        return elu::derivative_from_output(y, B(1));
+    }
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &alpha) {

@@ -4,6 +4,7 @@
 #include "../category.hpp"
 #include "../elementary.hpp"
 #include "../middle.hpp"
+#include "../root.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
 
@@ -186,6 +187,29 @@ struct quintic : radial, curved {
 struct thin_plate_spline : radial, curved {
     static constexpr const char *name = "thin_plate_spline";
 
+    // float32, for epsilon = 1. A small r is taken times 2^64, so that its square is a normal number. From the bound on the
+    // value is infinite.
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &r) {
+        using B = batch<float, N>;
+        const small_in_float32<B> z(lesser(B(0x1p62f), r));
+        const pair<B> log = logarithm_of(z.up, z.scale), square = product_of(z.up, z.up);
+        return z.unless_zero(fma(square.high, log.high, fma(square.high, log.low, square.low * log.high)) * z.down *
+                             z.down);
+    }
+    // r (2 log(r) + 1)
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r) {
+        using B = batch<float, N>;
+        const small_in_float32<B> z(lesser(B(std::numeric_limits<float>::max()), r));
+        const pair<B> log = logarithm_of(z.up, z.scale), twice = sum_of_any(log.high + log.high, B(1));
+        const B elsewhere = fma(z.up, twice.high, z.up * fma(B(2), log.low, twice.low)) * z.down;
+        constexpr double root = 0.6065306597126334, root_rest = -6.593178415491414e-19;
+        static constexpr float bend[] = {1.64872127f,  -0.906093943f, 0.746948178f,
+                                         -0.73890561f, 0.812166264f,  -0.956454139f};
+        return z.unless_zero(beside_root(r, constant<B>(root, root_rest), constant<B>(2), bend, elsewhere));
+    }
+
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
         const pair<B> z = scaled(r, epsilon);
@@ -201,6 +225,22 @@ struct thin_plate_spline : radial, curved {
     }
 
   private:
+    template <class B>
+    struct small_in_float32 {
+        B up, scale, down;
+        typename B::integer is_zero;
+
+        RECTIFIED_INLINE explicit small_in_float32(const B &r) {
+            const B z = distance(r);
+            const auto is_small = z < B(0x1p-32f);
+            up = select(is_small, z * B(0x1p64f), z);
+            scale = select(is_small, B(-64), B(0));
+            down = select(is_small, B(0x1p-64f), B(1));
+            is_zero = z == B(0);
+        }
+        RECTIFIED_INLINE B unless_zero(const B &result) const { return select(is_zero, B(0), result); }
+    };
+
     template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {
         const raised<B> d(r);
@@ -402,18 +442,15 @@ struct inverse_quadratic : radial, curved {
     static constexpr const char *name = "inverse_quadratic";
     static constexpr bool is_short = true;
 
-    // float32, for epsilon = 1: -2 z q^2 with q = 1 / (1 + z^2), where the sum and the division have lost q e. Beyond the
-    // bound it rounds to 0.
+    // float32, for epsilon = 1: -2 z / s^2 with s = 1 + z^2, which is taken times 2^-40, so that its square is a number.
+    // Beyond the bound the result rounds to 0.
     template <int N>
     RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r) {
         using B = batch<float, N>;
-        const B z = distance(lesser(B(0x1p51f), r));
-        const pair<B> square = product_of(z, z);
-        const pair<B> sum = sum_of_any(B(1), square.high);
-        const B q = B(1) / sum.high;
-        const B e = fnma(q, sum.low + square.low, fnma(q, sum.high, B(1)));
-        const pair<B> slope = product_of(z + z, q);
-        return with_sign_of(abs(fma(slope.high, q, fma(slope.high, e + e, slope.low) * q)), -z);
+        const B z = distance(lesser(B(0x1p51f), r)), t = z * B(0x1p-20f), unit = B(0x1p-40f);
+        const pair<B> square = product_of(t, t), sum = sum_of(greater(unit, square.high), lesser(unit, square.high));
+        const B divisor = fma(sum.high, sum.high, (sum.high + sum.high) * (sum.low + square.low));
+        return with_sign_of((z + z) / divisor * B(0x1p-80f), -z);
     }
 
     template <class B>
