@@ -6,6 +6,7 @@ Run it after changing a degree or an interval; the header it writes is committed
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import mpmath as mp
@@ -105,9 +106,9 @@ def octave() -> dict[str, list[mp.mpf]]:
     the high parts of up to 2^7 log(2) is exact.
     """
     start = bits_of(mp.sqrt(mp.mpf(1) / 2))
-    ends = [from_bits(start + (i << 19)) for i in range(17)]
+    ends = list(pairwise(from_bits(start + (i << 19)) for i in range(17)))
     inverses = []
-    for low, high in zip(ends, ends[1:], strict=False):
+    for low, high in ends:
         few = [mp.mpf(i) / 32 for i in range(22, 47)]
         inverses.append(min(few, key=lambda inverse: max(abs(low * inverse - 1), abs(high * inverse - 1))))
         if low < 1 < high:
@@ -115,13 +116,13 @@ def octave() -> dict[str, list[mp.mpf]]:
     logs = [-mp.log(inverse) for inverse in inverses]
     high_parts = [mp.nint(log * 2**16) / 2**16 for log in [*logs, mp.log(2)]]
     low_parts = [log - part for log, part in zip([*logs, mp.log(2)], high_parts, strict=True)]
-    reach = max(abs(m * inverse - 1) for i, inverse in enumerate(inverses) for m in (ends[i], ends[i + 1]))
+    reach = max(abs(m * inverse - 1) for inverse, both in zip(inverses, ends, strict=True) for m in both)
 
     def tail(u: mp.mpf) -> mp.mpf:
         return mp.nsum(lambda n: (-1) ** (n + 1) * u**n / (n + 2), [0, 40])
 
     return {
-        "start": [ends[0]],
+        "start": [ends[0][0]],
         "inverse": inverses,
         "high": high_parts[:-1],
         "low": low_parts[:-1],
