@@ -207,12 +207,30 @@ def test_durations_have_three_digits(seconds: float, text: str) -> None:
     assert benchmark.duration(seconds) == text
 
 
+def test_inputs_have_the_spread_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    spreads = []
+
+    @contextmanager
+    def looks(threads: int, dtype: str) -> Iterator[Any]:
+        def prepare(call: str, names: Any) -> Any:
+            spreads.append(names["x"].std())
+            return call, {"np": np, **names}
+
+        yield prepare
+
+    monkeypatch.setitem(PEERS, "numpy", Peer(("numpy",), looks, {"relu": ("np.maximum(x, 0)",)}))
+    run = quick(rf.relu, sizes=[10_000], spread=0.5)
+    assert spreads == pytest.approx([0.5], rel=0.05)
+    assert "inputs of spread 0.5" in benchmark.measured_on(run)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"sizes": [0]}, "a size is at least 1, not 0"),
         ({"dtype": "int8"}, "dtype is one of float16, bfloat16, float32, float64, not 'int8'"),
         ({"threads": 0}, "threads is 1 to"),
+        ({"spread": 0.0}, "spread is a positive number, not 0.0"),
         ({"threads": 100_000}, "threads is 1 to"),
         ({"peers": ["numpi"]}, "a peer is one of numpy, torch, .*, not 'numpi'"),
     ],

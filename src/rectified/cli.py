@@ -241,6 +241,7 @@ def bench(
     sizes: Annotated[str, typer.Option(help="How many elements, with commas between.")] = "10_000,1_000_000,30_000_000",
     dtype: Annotated[str, typer.Option(help="float16, bfloat16, float32 or float64.")] = "float32",
     threads: Annotated[int, typer.Option(help="How many threads each library may use.")] = 1,
+    spread: Annotated[float, typer.Option(help="The standard deviation of the inputs.")] = 3.0,
     peers: Annotated[str, typer.Option(help="Libraries, with commas between; by default all that are installed.")] = "",
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of the time, and coarser medians.")] = False,
     overhead: Annotated[bool, typer.Option("--overhead", help="Time calls with one element, and the import, too.")] = False,
@@ -259,7 +260,14 @@ def bench(
         try:
             beside = [peer.strip() for peer in peers.split(",")] if peers else None
             run = benchmark.run(
-                found, sizes=numbers, dtype=dtype, threads=threads, peers=beside, seconds=seconds, report=report
+                found,
+                sizes=numbers,
+                dtype=dtype,
+                threads=threads,
+                peers=beside,
+                seconds=seconds,
+                spread=spread,
+                report=report,
             )
         except MemoryError:
             raise Mistake(f"there is not enough memory for {max(numbers):,} elements") from None

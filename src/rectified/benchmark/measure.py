@@ -110,11 +110,12 @@ def run(
     threads: int = 1,
     peers: Sequence[str] | None = None,
     seconds: float = 0.3,
+    spread: float = 3.0,
     report: Callable[[str, float], None] | None = None,
 ) -> Run:
     """Time functions, value and backward, beside the limit and other libraries.
 
-    ``x`` is drawn from a normal distribution of standard deviation 3, ``dy`` of 1, both from a fixed seed.
+    ``x`` and ``dy`` are drawn from normal distributions, from a fixed seed.
 
     Parameters
     ----------
@@ -130,6 +131,8 @@ def run(
         Names of `PEERS`; by default those that are `installed`.
     seconds : float
         How long to time each candidate, at each size.
+    spread : float
+        The standard deviation of ``x``, which the time of some functions depends on. That of ``dy`` is 1.
     report : callable, optional
         Called with the name of a step and the share of the work that is done.
 
@@ -141,8 +144,8 @@ def run(
     Raises
     ------
     ValueError
-        For a size below 1, more threads than processors, another dtype or peer, bfloat16 without ml_dtypes, a size that a
-        fold cannot cut.
+        For a size below 1, more threads than processors, another dtype or peer, a spread that is not positive, bfloat16
+        without ml_dtypes, a size that a fold cannot cut.
     RuntimeError
         When this library's call computes something else than it should.
 
@@ -165,6 +168,8 @@ def run(
             import ml_dtypes  # noqa: F401  (NumPy knows the type by its name then)
         except ImportError:
             raise ValueError("dtype bfloat16 needs ml_dtypes: pip install ml_dtypes") from None
+    if not 0 < spread < np.inf:
+        raise ValueError(f"spread is a positive number, not {spread}")
     processors = os.cpu_count() or 1
     if not 1 <= threads <= processors:
         raise ValueError(f"threads is 1 to {processors}, the processors of this machine, not {threads}")
@@ -197,12 +202,12 @@ def run(
             step = f"{function.name}, {kind.replace('_', ' ')}, {size:,} elements"
             if report:
                 report(step, done / len(cells))
-            cell = _cell(function, kind, size, dtype, threads, candidates, seconds, notes)
+            cell = _cell(function, kind, size, dtype, spread, threads, candidates, seconds, notes)
             measured += [(place, KINDS.index(kind), result) for result in cell]
             if report:
                 report(step, (done + 1) / len(cells))
     measured.sort(key=lambda row: row[:2])
-    return Run(_environment(threads, candidates, notes), [result for *_, result in measured])
+    return Run(_environment(threads, spread, candidates, notes), [result for *_, result in measured])
 
 
 def _shape(function: Any, size: int) -> tuple[int, ...]:
@@ -213,10 +218,10 @@ def _shape(function: Any, size: int) -> tuple[int, ...]:
     return size // columns, columns
 
 
-def _data(function: Any, kind: str, size: int, dtype: str) -> dict[str, Any]:
+def _data(function: Any, kind: str, size: int, dtype: str, spread: float) -> dict[str, Any]:
     """The arrays that a call may name: what it reads, and ``out`` in the shape of what it gives."""
     random = np.random.default_rng(0)
-    x = (3 * random.standard_normal(size, np.float32)).astype(dtype).reshape(_shape(function, size))
+    x = (spread * random.standard_normal(size, np.float32)).astype(dtype).reshape(_shape(function, size))
     x = np.abs(x) if function.category == "radial" else x
     y = function(x)
     names = {"x": x, "y": y, "dx": np.empty_like(x), "dy": random.standard_normal(y.shape, np.float32).astype(dtype)}
@@ -229,6 +234,7 @@ def _cell(
     kind: str,
     size: int,
     dtype: str,
+    spread: float,
     threads: int,
     candidates: Mapping[str, tuple[Peer, Prepare]],
     seconds: float,
@@ -236,7 +242,7 @@ def _cell(
 ) -> list[Result]:
     """All candidates for one call of one function; the notes get those that compute something else."""
     parameters = {key: parameter.default for key, parameter in function.parameters.items()}
-    names: dict[str, Any] = {**_data(function, kind, size, dtype), **parameters}
+    names: dict[str, Any] = {**_data(function, kind, size, dtype, spread), **parameters}
     operands = {"value": ["x"], "backward": ["dy", "x"], "backward_from_output": ["dy", "y"]}[kind]
     method = function if kind == "value" else getattr(function, kind)
     expected = np.array(method(*(names[operand] for operand in operands)).reshape(-1)[:10_000])
@@ -343,7 +349,9 @@ def _overheads(group: str, samples: Mapping[str, Sequence[float]]) -> list[Overh
     return [Overhead(group, call, time, len(samples[call]), time / first) for call, time in medians.items()]
 
 
-def _environment(threads: int, candidates: Mapping[str, tuple[Peer, Prepare]], notes: list[str]) -> dict[str, Any]:
+def _environment(
+    threads: int, spread: float, candidates: Mapping[str, tuple[Peer, Prepare]], notes: list[str]
+) -> dict[str, Any]:
     modules = dict.fromkeys(module for peer, _ in candidates.values() for module in peer.modules)
     return {
         "date": datetime.now(UTC).date().isoformat(),
@@ -351,6 +359,7 @@ def _environment(threads: int, candidates: Mapping[str, tuple[Peer, Prepare]], n
         "processors": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "threads": threads,
+        "spread": spread,
         "instruction set": ufuncs.isa,
         "versions": {
             "Python": platform.python_version(),

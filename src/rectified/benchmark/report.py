@@ -82,5 +82,9 @@ def measured_on(run: Run) -> str:
     where = run.environment
     threads = f"{where['threads']} thread{'s' if where['threads'] > 1 else ''}"
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
-    parts = [f"{where['processor']}, {where['instruction set']}, {threads}", versions, *where["notes"]]
+    parts = [
+        f"{where['processor']}, {where['instruction set']}, {threads}, inputs of spread {where['spread']:g}",
+        versions,
+        *where["notes"],
+    ]
     return f"Measured on {where['date']}: {'; '.join(parts)}"
