@@ -450,7 +450,7 @@ struct inverse_quadratic : radial, curved {
         const B z = distance(lesser(B(0x1p51f), r)), t = z * B(0x1p-20f), unit = B(0x1p-40f);
         const pair<B> square = product_of(t, t), sum = sum_of(greater(unit, square.high), lesser(unit, square.high));
         const B divisor = fma(sum.high, sum.high, (sum.high + sum.high) * (sum.low + square.low));
-        return with_sign_of((z + z) / divisor * B(0x1p-80f), -z);
+        return with_sign_of(abs(z + z) / divisor * B(0x1p-80f), -z);
     }
 
     template <class B>
