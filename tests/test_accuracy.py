@@ -385,6 +385,21 @@ def test_nan_gives_nan_and_infinity_the_limit(name: str, operation: str, dtype: 
 
 
 @dtypes
+@pytest.mark.parametrize("name", rf.catalogue.of("radial"))
+@pytest.mark.parametrize("epsilon", [0.5, -1.5])
+def test_far_from_a_centre_the_sign_of_epsilon_does_not_matter(name: str, epsilon: float, dtype: Any) -> None:
+    """But for the odd functions, whose sign it is."""
+    if (name, epsilon) in [("thin_plate_spline", -1.5)]:
+        return
+    variant, far = rf.catalogue[name].bind(epsilon=epsilon), np.array([np.inf], dtype)
+    for operation in operations(variant):
+        want = Oracle(variant, operation, dtype).rounded(far).astype(np.float64)
+        for isa in ISAS:
+            got = sweep.compiled(isa)[kernel(variant, operation)](far, dtype(epsilon))
+            np.testing.assert_array_equal(got.astype(np.float64), want)
+
+
+@dtypes
 @functions
 def test_signs_of_zero_are_those_of_the_formula(name: str, dtype: Any) -> None:
     activation = rf.catalogue[name]
