@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import inspect
 import pickle
 import re
@@ -178,6 +179,8 @@ def test_at_kink_by_name() -> None:
     assert rf.leaky_relu.derivative(0.0, slope=0.5, at_kink=0.5) == 0.75
     assert rf.leaky_relu.bind(slope=0.5).derivative(-0.0, at_kink=0) == 0.5
     assert rf.relu.derivative(-0.0) == rf.relu.derivative(0.0) == 0
+    for number in (np.float64(0.5), np.array(0.5)):  # a choice, which has no type of its own
+        assert rf.relu.derivative(np.float16(0), at_kink=number).dtype == np.float16
     out = np.ones(2)
     assert rf.relu.derivative(np.zeros(2), at_kink=0.5, out=out) is out
     assert out.tolist() == [0.5, 0.5]
@@ -254,6 +257,10 @@ def test_docstring(activation: rf.Activation) -> None:
     assert text.startswith(f"``{activation.signature}`` = ``{activation.formula}``")
     for part in (activation.summary, activation.reference, *activation.parameters):
         assert part in text
+    example = doctest.DocTestParser().get_doctest(text, {}, activation.name, None, 0)
+    assert f"rf.{activation.name}(" in example.examples[-1].source
+    assert doctest.DocTestRunner().run(example).failed == 0
+    assert not (type(activation).__doc__ or "").startswith("``")
 
 
 # ---- errors ---------------------------------------------------------------------------------------------------------
@@ -296,6 +303,23 @@ def test_docstring(activation: rf.Activation) -> None:
             ValueError,
             "relu: at_kink is between 0 (left) and 1 (right), not [0 1]",
         ),
+        (
+            lambda: rf.relu.derivative(1.0, at_kink="left"),
+            ValueError,
+            "relu: at_kink is between 0 (left) and 1 (right), not left",
+        ),
+        (lambda: rf.relu(), TypeError, "Ridge.__call__() missing 1 required positional argument: 'x'"),
+        (
+            lambda: rf.threshold.bind(threshold=np.zeros(2)).kinks,
+            ValueError,
+            "threshold: threshold is no number where a parameter is an array; bind a number",
+        ),
+        (
+            lambda: rf.silu.bind(beta=np.ones(2)).range,
+            ValueError,
+            "silu: -0.2784645427610738 / beta if beta > 0 else -inf is no number where a parameter is an array; "
+            "bind a number",
+        ),
         (lambda: rf.relu.derivative(1.0, wrt="y"), ValueError, "relu: wrt is one of 'x', not 'y'"),
         (
             lambda: rf.leaky_relu.derivative(1.0, wrt=["slope"]),
@@ -334,6 +358,16 @@ def test_docstring(activation: rf.Activation) -> None:
             "maxout: axis 0 has length 2, which does not divide into groups of 0",
         ),
         (lambda: rf.maxout([1.0, 2], foo=1), TypeError, "maxout has no parameter 'foo'; its parameters are: pieces, axis"),
+        (
+            lambda: rf.maxout.jvp(np.zeros(2), np.zeros(6)),
+            ValueError,
+            "maxout: the axis of v has length 1, and it should have 3",
+        ),
+        (
+            lambda: rf.maxout.backward(np.zeros(4), np.zeros(6)),
+            ValueError,
+            "maxout: dy has the shape (4,), and the output has (3,)",
+        ),
         (
             lambda: rf.maxout.derivative(np.zeros(4), out=np.zeros(3)),
             ValueError,

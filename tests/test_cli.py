@@ -261,6 +261,7 @@ def test_tour_into_a_place_that_cannot_be_written(
         (["plot", "maxout:pieces=0", "-o", "x.png"], "maxout: plot needs at least 1 of pieces, not 0"),
         (["show", "leaky_relu:slope"], "leaky_relu:slope: parameters are written leaky_relu:parameter=value"),
         (["show", "leaky_relu:"], "leaky_relu:: parameters are written leaky_relu:parameter=value"),
+        (["show", "leaky_relu:slope=1,slope=2"], "leaky_relu:slope=1,slope=2: slope stands there twice"),
         (["list", "--category", "bridge"], "there is no category 'bridge'; there are ridge, radial, fold"),
         (["values", "relu", "--step", "0"], "--step 0 leads nowhere"),
         (["values", "relu", "--step", "-2"], "--step -2 leads away from --to 10; take 2"),

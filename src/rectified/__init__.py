@@ -39,3 +39,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(plotting, name)
     raise AttributeError(f"module 'rectified' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "plot", "plot_surface"} - {"TYPE_CHECKING", "Any", "inf"})

@@ -325,6 +325,8 @@ def _function(spec: str) -> Activation:
         key, _, text = part.partition("=")
         if not key or not text:
             raise Mistake(f"{spec}: parameters are written {name}:parameter=value,parameter=value")
+        if key in parameters:
+            raise Mistake(f"{spec}: {key} stands there twice")
         whole = key in found.parameters and isinstance(found.parameters[key].default, int)
         try:
             parameters[key] = int(text) if whole or text.lstrip("+-").isdecimal() else float(text)

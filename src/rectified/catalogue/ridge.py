@@ -14,14 +14,15 @@ relu = _Ridge(
     derivative_formula="1 if x > 0 else 0",
     range=(0.0, inf),
     kink_formulas=("0",),
-    also_known_as=("ReLU", "rectifier", "ramp"),
+    also_known_as=("ReLU", "Relu", "rectifier", "ramp"),
     elsewhere={"JAX": "the derivative at NaN is 0, here NaN", "PyTorch": "the derivative at NaN is 1, here NaN"},
     reference="V. Nair and G. E. Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, ICML 2010",
 )
 
 leaky_relu = _Ridge(
     "leaky_relu",
-    summary="ReLU with a small slope where ReLU is flat, so that no unit stops learning. With a learned slope it is PReLU.",
+    summary="ReLU with a small slope where ReLU is flat, so that no unit stops learning. "
+    "With a learned slope it is PReLU, with a random one RReLU.",
     formula="x if x > 0 else slope * x",
     derivative_formula="1 if x > 0 else slope",
     parameters={
@@ -30,7 +31,7 @@ leaky_relu = _Ridge(
     range=(-inf, inf),
     kink_formulas=("0",),
     output_condition="slope >= 0",
-    also_known_as=("LeakyReLU", "lrelu", "prelu"),
+    also_known_as=("LeakyReLU", "LeakyRelu", "lrelu", "prelu", "PReLU", "PRelu", "rrelu", "RReLU"),
     elsewhere={
         "JAX": "the derivative at 0 is 1, here the slope",
         "Keras": "slope 0.3 in the layer, 0.2 in the function",
@@ -236,7 +237,7 @@ gelu_tanh = _Ridge(
         " / (1 + exp(-sqrt(8 / pi) * (x + 0.044715 * x**3)))**2"
     ),
     range=(-0.17004075057125412, inf),
-    also_known_as=("gelu_new", "GELUTanh", "gelu_approximate"),
+    also_known_as=("gelu_new", "gelu_pytorch_tanh", "gelu_fast", "GELUTanh", "gelu_approximate"),
     elsewhere={
         "the paper": "x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))), which is the same",
         "PyTorch": "gelu(x, approximate='tanh'); the derivative of large inputs is NaN",
