@@ -74,6 +74,25 @@ def test_backward_from_output_is_backward(activation: rf.Ridge) -> None:
     np.testing.assert_allclose(got, activation.backward(dy, x), rtol=0, atol=2.0**-52 * np.abs(dy).max() * 2)
 
 
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "softsign"])
+def test_the_row_says_from_where_on_the_output_tells_nothing(name: str) -> None:
+    activation = rf.catalogue[name]
+    found = re.search(r"is 0 beyond ([\d.e]+) in float32", activation.output_loss)
+    assert found
+    bound = np.float32(found[1])
+    before, beyond = np.linspace(0.99 * bound, bound, 9999, dtype=np.float32), bound * np.linspace(1, 9, 9999, dtype="f")
+    slopes = [activation.backward_from_output(np.float32(1), activation(x)) for x in (before, beyond)]
+    assert slopes[0].any()
+    assert not slopes[1].any()
+
+
+def test_selu_keeps_what_the_rounding_of_its_bound_has_lost() -> None:
+    found = re.search(r"its rounding is left, ([\d.e-]+) in float32", rf.selu.output_loss)
+    assert found
+    left = rf.selu.backward_from_output(np.float32(1), rf.selu(np.float32(-200)))
+    assert f"{left:.1e}" == f"{float(found[1]):.1e}"
+
+
 @ridges
 def test_the_precision_of_the_input_stays(activation: rf.Ridge) -> None:
     for dtype in (np.float16, np.float32, np.float64):
