@@ -117,6 +117,10 @@ def test_values_of_a_series(run: Callable[..., str]) -> None:
     assert rows == [[x, max(0, x), float(x > 0)] for x in range(-10, 11)]
 
 
+def test_values_of_a_distance_begin_at_0(run: Callable[..., str]) -> None:
+    assert table(run("values", "linear_radial")) == [[x, -x, -1] for x in range(11)]
+
+
 def test_values_do_not_drift(run: Callable[..., str]) -> None:
     rows = list(csv.DictReader(run("values", "tanh", "--from", "-1", "--to", "1", "--step", "0.1", "--csv").splitlines()))
     assert [row["x"] for row in rows] == [str(i / 10) for i in range(-10, 11)]
