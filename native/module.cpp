@@ -164,10 +164,11 @@ PyObject *instruction_sets_present(PyObject *, PyObject *) {
 PyObject *get_num_threads(PyObject *, PyObject *) { return PyLong_FromLong(threads()); }
 
 PyObject *set_num_threads(PyObject *, PyObject *argument) {
-    const long count = PyLong_AsLong(argument);
+    int overflow = 0;
+    const long count = PyLong_AsLongAndOverflow(argument, &overflow);
     if (count == -1 && PyErr_Occurred()) return nullptr;
-    if (count < 1 || count > 1024)
-        return PyErr_Format(PyExc_ValueError, "the number of threads is 1 to 1024, not %ld", count);
+    if (overflow || count < 1 || count > 1024)
+        return PyErr_Format(PyExc_ValueError, "the number of threads is 1 to 1024, not %S", argument);
     set_threads(static_cast<int>(count));
     Py_RETURN_NONE;
 }

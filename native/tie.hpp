@@ -13,7 +13,7 @@ namespace rectified::RECTIFIED_TARGET {
 template <int Step, class B>
 RECTIFIED_INLINE B next_to(const B &y, const typename B::integer &condition) {
     using I = typename B::integer;
-    if constexpr (std::is_same_v<typename B::scalar, double>)
+    if constexpr (!std::is_same_v<typename B::scalar, float>)
         return B::bits_of(I::bits_of(y) + (condition & I(Step)));
     else
         return y;

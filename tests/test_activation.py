@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import inspect
 import pickle
 import re
@@ -71,6 +72,25 @@ def test_backward_from_output_is_backward(activation: rf.Ridge) -> None:
     dy = np.random.default_rng(0).normal(0, 1, x.size)
     got = activation.backward_from_output(dy, activation(x))
     np.testing.assert_allclose(got, activation.backward(dy, x), rtol=0, atol=2.0**-52 * np.abs(dy).max() * 2)
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "softsign"])
+def test_the_row_says_from_where_on_the_output_tells_nothing(name: str) -> None:
+    activation = rf.catalogue[name]
+    found = re.search(r"is 0 beyond ([\d.e]+) in float32", activation.output_loss)
+    assert found
+    bound = np.float32(found[1])
+    before, beyond = np.linspace(0.99 * bound, bound, 9999, dtype=np.float32), bound * np.linspace(1, 9, 9999, dtype="f")
+    slopes = [activation.backward_from_output(np.float32(1), activation(x)) for x in (before, beyond)]
+    assert slopes[0].any()
+    assert not slopes[1].any()
+
+
+def test_selu_keeps_what_the_rounding_of_its_bound_has_lost() -> None:
+    found = re.search(r"its rounding is left, ([\d.e-]+) in float32", rf.selu.output_loss)
+    assert found
+    left = rf.selu.backward_from_output(np.float32(1), rf.selu(np.float32(-200)))
+    assert f"{left:.1e}" == f"{float(found[1]):.1e}"
 
 
 @ridges
@@ -178,6 +198,8 @@ def test_at_kink_by_name() -> None:
     assert rf.leaky_relu.derivative(0.0, slope=0.5, at_kink=0.5) == 0.75
     assert rf.leaky_relu.bind(slope=0.5).derivative(-0.0, at_kink=0) == 0.5
     assert rf.relu.derivative(-0.0) == rf.relu.derivative(0.0) == 0
+    for number in (np.float64(0.5), np.array(0.5)):  # a choice, which has no type of its own
+        assert rf.relu.derivative(np.float16(0), at_kink=number).dtype == np.float16
     out = np.ones(2)
     assert rf.relu.derivative(np.zeros(2), at_kink=0.5, out=out) is out
     assert out.tolist() == [0.5, 0.5]
@@ -254,6 +276,10 @@ def test_docstring(activation: rf.Activation) -> None:
     assert text.startswith(f"``{activation.signature}`` = ``{activation.formula}``")
     for part in (activation.summary, activation.reference, *activation.parameters):
         assert part in text
+    example = doctest.DocTestParser().get_doctest(text, {}, activation.name, None, 0)
+    assert f"rf.{activation.name}(" in example.examples[-1].source
+    assert doctest.DocTestRunner().run(example).failed == 0
+    assert not (type(activation).__doc__ or "").startswith("``")
 
 
 # ---- errors ---------------------------------------------------------------------------------------------------------
@@ -296,6 +322,23 @@ def test_docstring(activation: rf.Activation) -> None:
             ValueError,
             "relu: at_kink is between 0 (left) and 1 (right), not [0 1]",
         ),
+        (
+            lambda: rf.relu.derivative(1.0, at_kink="left"),
+            ValueError,
+            "relu: at_kink is between 0 (left) and 1 (right), not left",
+        ),
+        (lambda: rf.relu(), TypeError, "Ridge.__call__() missing 1 required positional argument: 'x'"),
+        (
+            lambda: rf.threshold.bind(threshold=np.zeros(2)).kinks,
+            ValueError,
+            "threshold: threshold is no number where a parameter is an array; bind a number",
+        ),
+        (
+            lambda: rf.silu.bind(beta=np.ones(2)).range,
+            ValueError,
+            "silu: -0.2784645427610738 / beta if beta > 0 else -inf is no number where a parameter is an array; "
+            "bind a number",
+        ),
         (lambda: rf.relu.derivative(1.0, wrt="y"), ValueError, "relu: wrt is one of 'x', not 'y'"),
         (
             lambda: rf.leaky_relu.derivative(1.0, wrt=["slope"]),
@@ -334,6 +377,16 @@ def test_docstring(activation: rf.Activation) -> None:
             "maxout: axis 0 has length 2, which does not divide into groups of 0",
         ),
         (lambda: rf.maxout([1.0, 2], foo=1), TypeError, "maxout has no parameter 'foo'; its parameters are: pieces, axis"),
+        (
+            lambda: rf.maxout.jvp(np.zeros(2), np.zeros(6)),
+            ValueError,
+            "maxout: the axis of v has length 1, and it should have 3",
+        ),
+        (
+            lambda: rf.maxout.backward(np.zeros(4), np.zeros(6)),
+            ValueError,
+            "maxout: dy has the shape (4,), and the output has (3,)",
+        ),
         (
             lambda: rf.maxout.derivative(np.zeros(4), out=np.zeros(3)),
             ValueError,

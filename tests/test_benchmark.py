@@ -135,6 +135,18 @@ def test_parameters_reach_every_candidate() -> None:
     assert set(slopes) == {0.01, 0.3}
 
 
+def test_a_size_that_a_fold_cannot_cut_is_refused_before_anything_is_timed() -> None:
+    steps: list[str] = []
+    with pytest.raises(ValueError, match="maxout: axis 0 has length 7"):
+        benchmark.run([rf.relu, rf.maxout], sizes=[8, 7], peers=[], report=lambda step, _: steps.append(step))
+    assert not steps
+
+
+def test_what_the_output_does_not_tell_is_left_out() -> None:
+    run = quick(rf.leaky_relu.bind(slope=-0.3), peers=[])
+    assert {result.kind for result in run.results} == {"value", "backward"}
+
+
 def test_threads_are_set_for_the_run_alone() -> None:
     torch = pytest.importorskip("torch")
     before = rf.get_num_threads(), torch.get_num_threads()

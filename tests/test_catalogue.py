@@ -172,7 +172,10 @@ def test_it_is_a_read_only_mapping() -> None:
 
 def test_other_names_find_a_function_too() -> None:
     assert rf.catalogue["ReLU"] is rf.relu
-    assert rf.catalogue["prelu"] is rf.leaky_relu
+    for name in ("prelu", "PReLU", "PRelu", "RReLU", "LeakyRelu"):
+        assert rf.catalogue[name] is rf.leaky_relu
+    assert rf.catalogue["Relu"] is rf.relu
+    assert rf.catalogue["gelu_pytorch_tanh"] is rf.gelu_tanh
     names = [alias for found in rf.catalogue.values() for alias in (found.name, *found.also_known_as)]
     assert len(names) == len(set(names)), "a name stands for two functions"
     assert all(name in rf.catalogue for name in names)
@@ -208,6 +211,12 @@ def test_what_is_no_name_is_not_in_it() -> None:
     assert None not in rf.catalogue
     with pytest.raises(KeyError, match="3"):
         rf.catalogue[3]  # type: ignore[index]
+
+
+def test_the_module_lists_what_it_has() -> None:
+    assert {"relu", "radial", "plot", "plot_surface"} <= set(dir(rf))
+    assert all(hasattr(rf, name) for name in dir(rf))
+    assert "inf" not in dir(rf)
 
 
 def test_every_public_name_is_documented() -> None:

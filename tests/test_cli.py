@@ -117,6 +117,10 @@ def test_values_of_a_series(run: Callable[..., str]) -> None:
     assert rows == [[x, max(0, x), float(x > 0)] for x in range(-10, 11)]
 
 
+def test_values_of_a_distance_begin_at_0(run: Callable[..., str]) -> None:
+    assert table(run("values", "linear_radial")) == [[x, -x, -1] for x in range(11)]
+
+
 def test_values_do_not_drift(run: Callable[..., str]) -> None:
     rows = list(csv.DictReader(run("values", "tanh", "--from", "-1", "--to", "1", "--step", "0.1", "--csv").splitlines()))
     assert [row["x"] for row in rows] == [str(i / 10) for i in range(-10, 11)]
@@ -261,6 +265,7 @@ def test_tour_into_a_place_that_cannot_be_written(
         (["plot", "maxout:pieces=0", "-o", "x.png"], "maxout: plot needs at least 1 of pieces, not 0"),
         (["show", "leaky_relu:slope"], "leaky_relu:slope: parameters are written leaky_relu:parameter=value"),
         (["show", "leaky_relu:"], "leaky_relu:: parameters are written leaky_relu:parameter=value"),
+        (["show", "leaky_relu:slope=1,slope=2"], "leaky_relu:slope=1,slope=2: slope stands there twice"),
         (["list", "--category", "bridge"], "there is no category 'bridge'; there are ridge, radial, fold"),
         (["values", "relu", "--step", "0"], "--step 0 leads nowhere"),
         (["values", "relu", "--step", "-2"], "--step -2 leads away from --to 10; take 2"),

@@ -144,6 +144,23 @@ def test_the_largest_shares_keep_their_digits_in_the_logarithm() -> None:
     np.testing.assert_allclose(rf.log_softmax(x), want, rtol=2e-7)
 
 
+@pytest.mark.parametrize("n", [1, 70, 129, 2049, 20_011])
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
+def test_sparsemax_has_the_same_bits_on_all_instruction_sets(dtype: Any, n: int) -> None:
+    """In rows of any length: its sums are exact in all digits that count, in whichever order they are made."""
+    random = np.random.default_rng(n)
+    scales = np.repeat([1e-3, 0.1, 1.0, 30.0], 25)[:, None]
+    x = random.normal(0, scales, (100, n))
+    x[::5] = np.round(8 * x[::5]) / 8  # with ties
+    x, dy = x.astype(dtype), random.normal(0, 1, x.shape).astype(dtype)
+    y = sweep.compiled(ISAS[0])["sparsemax"](x)
+    bits = f"u{y.dtype.itemsize}"
+    for name, operands in [("", (x,)), ("_backward", (dy, x)), ("_backward_from_output", (dy, y))]:
+        want, *others = (sweep.compiled(isa)[f"sparsemax{name}"](*operands) for isa in ISAS)
+        for got in others:
+            np.testing.assert_array_equal(got.view(bits), want.view(bits))
+
+
 # ---- Jacobians --------------------------------------------------------------------------------------------------------
 
 
@@ -294,6 +311,15 @@ def test_a_ufuncs_keywords(fold: Any) -> None:
         for key in ("where", "keepdims"):
             with pytest.raises(TypeError, match=f"^{fold.name} has no parameter '{key}'"):
                 call(*operands, **{key: True})
+
+
+@folds
+@pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.3.0", reason="NumPy had no out=... then")
+def test_out_may_be_an_ellipsis(fold: Any) -> None:
+    x = sample(fold, (3, 8))
+    y = fold(x)
+    np.testing.assert_array_equal(fold(x, out=...), y)
+    np.testing.assert_array_equal(fold.backward(y, x, out=...), fold.backward(y, x))
 
 
 @folds
@@ -782,6 +808,27 @@ def test_packed_out_and_wrong_sizes() -> None:
             "crelu: axis 0 has length 5, which does not divide into 2 halves",
         ),
         (lambda: rf.gated(rf.softmax), TypeError, "gated takes a function of one number, such as rectified.silu, not "),
+        (lambda: rf.gated(rf.gaussian), TypeError, "gated takes a function of one number, such as rectified.silu, not "),
+        (
+            lambda: rf.glu.jvp(np.zeros(2), np.zeros(4)),
+            ValueError,
+            "glu: the axis of v has length 2, and it should have 4",
+        ),
+        (
+            lambda: rf.glu.backward(np.zeros((3, 2)), np.zeros(4)),
+            ValueError,
+            "glu: dy has the shape (3, 2), and the output has (2,)",
+        ),
+        (
+            lambda: rf.crelu.backward(np.zeros(2), np.zeros(2)),
+            ValueError,
+            "crelu: the axis of dy has length 2, and it should have 4",
+        ),
+        (
+            lambda: rf.crelu.backward_from_output(np.zeros(2), np.zeros(4)),
+            ValueError,
+            "crelu: the axis of dy has length 2, and it should have 4",
+        ),
         (lambda: rf.gated(rf.relu, gate="b"), ValueError, "gate is 'first' or 'second', the half that goes through"),
         (
             lambda: rf.glu.backward(np.zeros(2), np.zeros(4), out=np.zeros(3)),
@@ -796,16 +843,29 @@ def test_errors_are_one_clear_line(call: Any, kind: type[Exception], line: str) 
 
 
 @folds
-def test_dask_stays_lazy(fold: Any) -> None:
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_dask_stays_lazy(fold: Any, dtype: Any) -> None:
     da = pytest.importorskip("dask.array")
-    x = sample(fold, (12, 8))
+    x = sample(fold, (12, 8), dtype)
     lazy = da.from_array(x, chunks=(5, 8))
-    value = fold(lazy)
-    assert isinstance(value, da.Array)
-    np.testing.assert_array_equal(value.compute(scheduler="sync"), fold(x))
-    back = fold.backward(value, lazy)
-    assert isinstance(back, da.Array)
-    np.testing.assert_array_equal(back.compute(scheduler="sync"), fold.backward(fold(x), x))
+    y = fold(x)
+    for got, want in [
+        (fold(lazy), y),
+        (fold.backward(fold(lazy), lazy), fold.backward(y, x)),
+        (fold.jvp(lazy, lazy), fold.jvp(x, x)),
+    ]:
+        assert isinstance(got, da.Array)
+        assert got.dtype == dtype
+        np.testing.assert_array_equal(got.compute(scheduler="sync"), want, strict=True)
+
+
+@folds
+def test_other_containers_become_arrays(fold: Any) -> None:
+    torch = pytest.importorskip("torch")
+    x = sample(fold, (3, 8))
+    tensor = torch.from_numpy(x)
+    for method in (fold, fold.derivative, lambda x: fold.jvp(x, x)):
+        np.testing.assert_array_equal(method(tensor), method(x), strict=True)
 
 
 def test_crelu_is_made_for_any_rectifier() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -38,6 +39,16 @@ def test_the_function_is_the_gaussian_and_epsilon_one_for_each_centre() -> None:
     widths = np.array([0.5, 1.0, 2.0])
     each = [rf.radial(x, centers[i : i + 1], epsilon=width)[:, 0] for i, width in enumerate(widths)]
     np.testing.assert_array_equal(rf.radial(x, centers, epsilon=widths), np.stack(each, 1))
+
+
+@pytest.mark.parametrize("dtype", [ml_dtypes.int4, ml_dtypes.float8_e5m2, np.int8, bool])
+def test_what_is_no_float_of_ours_becomes_float64(dtype: Any) -> None:
+    x, centers = np.array([[1], [0]]).astype(dtype), np.array([[0]]).astype(dtype)
+    np.testing.assert_array_equal(rf.radial(x, centers), [[rf.gaussian(1.0)], [1.0]], strict=True)
+
+
+def test_it_shows_itself() -> None:
+    assert repr(rf.radial) == "<radial(x, centers, function=gaussian, epsilon=1.0) = function(epsilon * |x - c|)>"
 
 
 def test_near_points_keep_their_digits() -> None:
@@ -141,6 +152,12 @@ def test_no_warning_and_nan_stays() -> None:
         (lambda: rf.radial(np.zeros((2, 2), complex), np.zeros((0, 2))), TypeError, "real numbers.*not complex128"),
         (lambda: rf.radial(np.zeros((2, 2)), np.zeros((2, 2), "m8[s]")), TypeError, "real numbers.*not timedelta64"),
         (lambda: rf.radial.backward([[1j]], [[0]], [[1]]), TypeError, "real numbers.*not complex128"),
+        (lambda: rf.radial(np.ma.masked_less([[1.0]], 2), [[0]]), TypeError, "^radial: numbers behind a mask would count"),
+        (
+            lambda: rf.radial(np.zeros((1, 1), np.float16), np.zeros((1, 1), ml_dtypes.bfloat16)),
+            TypeError,
+            "^radial: points of float16 and centers of bfloat16 have no type in common; make both float32$",
+        ),
     ],
 )
 def test_errors_are_one_clear_line(call: Any, kind: type[Exception], line: str) -> None:

@@ -44,11 +44,9 @@ def test_setting_and_asking() -> None:
     for count in (1, 2, 1024, np.int64(3), True):
         rf.set_num_threads(count)  # type: ignore[arg-type]
         assert rf.get_num_threads() == count
-    for wrong in (0, -1, 1025, 10**9):
+    for wrong in (0, -1, 1025, 10**9, 10**30, -(10**30)):
         with pytest.raises(ValueError, match=f"^the number of threads is 1 to 1024, not {wrong}$"):
             rf.set_num_threads(wrong)
-    with pytest.raises(OverflowError):
-        rf.set_num_threads(10**30)
     for bad in ("2", 1.5, None):
         with pytest.raises(TypeError):
             rf.set_num_threads(bad)  # type: ignore[arg-type]

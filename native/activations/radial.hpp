@@ -470,7 +470,7 @@ struct inverse_quadratic : radial, curved {
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
-        return slope(r, epsilon, with_sign_of(distance(r), epsilon));
+        return slope(r, epsilon, with_sign_of(operand(distance(r)).high, epsilon));
     }
 
     template <int N>

@@ -31,11 +31,15 @@ from rectified.radial import radial as radial
 if TYPE_CHECKING:
     from rectified.plotting import plot as plot
     from rectified.plotting import plot_surface as plot_surface
+else:  # where a type checker would take every name for one of these
+
+    def __getattr__(name: str) -> Any:
+        if name in ("plot", "plot_surface"):  # load matplotlib only when they are used
+            from rectified import plotting
+
+            return getattr(plotting, name)
+        raise AttributeError(f"module 'rectified' has no attribute {name!r}")
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("plot", "plot_surface"):  # load matplotlib only when they are used
-        from rectified import plotting
-
-        return getattr(plotting, name)
-    raise AttributeError(f"module 'rectified' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted({*globals(), "plot", "plot_surface"} - {"TYPE_CHECKING", "Any", "inf"})

@@ -42,6 +42,16 @@ class _Signature:
         return inspect.Signature([x, *named, keywords])
 
 
+class _Documentation:
+    """The docstring of a class, and of its activations the one that their row makes."""
+
+    def __init__(self, of_class: str | None) -> None:
+        self.of_class = of_class
+
+    def __get__(self, activation: Activation | None, _: type) -> str | None:
+        return self.of_class if activation is None else activation._documentation()
+
+
 _BY_POSITION, _BY_BOTH = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
@@ -80,6 +90,15 @@ class Activation:
 
     category: str
     __signature__ = _Signature()
+    _sample: tuple[float, ...] = (-1.0, 0.0, 2.0)
+    _shape = "that `x` and the parameters broadcast to"
+    _raises: tuple[str, ...] = ()
+
+    def __init_subclass__(cls) -> None:
+        documentation: Any = _Documentation(cls.__doc__)
+        cls.__doc__ = documentation
+        if "_evaluate" in vars(cls):  # errors show its name, and people have called the activation
+            vars(cls)["_evaluate"].__qualname__ = f"{cls.__name__}.__call__"
 
     def __init__(
         self,
@@ -116,19 +135,26 @@ class Activation:
         self._default_values = tuple(self._defaults.values())
         self._is_large = _are_large(self._default_values)
         self._output_tells = not self.output_condition or self._told_by_output(self._defaults)
-        self.__doc__ = self._documentation()
 
     @property
     def kinks(self) -> tuple[float, ...]:
         """Where the derivative jumps, for the parameters' defaults."""
-        found = (evaluate(kink, self._defaults) for kink in self.kink_formulas)
-        return tuple(float(kink) for kink in found if kink is not None)
+        found = map(self._number_from, self.kink_formulas)
+        return tuple(kink for kink in found if kink is not None)
 
     @property
     def range(self) -> tuple[float, float]:
         """The lower and the upper bound of the values, for the parameters' defaults."""
-        low, high = (evaluate(bound, self._defaults) if isinstance(bound, str) else bound for bound in self._bounds)
+        low, high = (self._number_from(bound) if isinstance(bound, str) else bound for bound in self._bounds)
         return float(low), float(high)
+
+    def _number_from(self, formula: str) -> Any:
+        """What a formula in the parameters is for their defaults; it may be None."""
+        try:
+            found = evaluate(formula, self._defaults)
+            return None if found is None else float(found)
+        except (TypeError, ValueError):
+            raise ValueError(f"{self.name}: {formula} is no number where a parameter is an array; bind a number") from None
 
     @property
     def signature(self) -> str:
@@ -221,10 +247,9 @@ class Activation:
         """`x` as an array of any number of dimensions, all of whose numbers count."""
         if type(x) is np.ndarray:
             return x
-        ma = _loaded.get("numpy.ma")
-        if ma and isinstance(x, ma.MaskedArray):
-            raise TypeError(f"{self.name}: numbers behind a mask would count; put others there, as x.filled(0) does")
-        return x if hasattr(x, "reshape") and not isinstance(x, np.matrix) else np.asarray(x)
+        _refuse_mask(self.name, x)
+        is_array = hasattr(x, "reshape") and hasattr(x, "__array_ufunc__") and not isinstance(x, np.matrix)
+        return x if is_array else np.asarray(x)
 
     def _places(self, out: Any, shape: tuple[int, ...], size: int) -> tuple[Any, Any]:
         """Where a forward pass puts its value and so many bytes; None for a value that has no place yet."""
@@ -254,17 +279,34 @@ class Activation:
         ]
         lines += ["", "Parameters", "----------", "x : array_like", "    The input, of any shape."]
         for key, (default, meaning) in self.parameters.items():
-            lines += [f"{key} : default {default}", f"    {meaning}"]
+            kind = "int" if self.category == "fold" else "array_like"
+            lines += [f"{key} : {kind}, default {default}", f"    {meaning}"]
         lines += ["**keywords", "    A ufunc's keywords, such as ``out``.", "", "Returns", "-------"]
-        lines += ["ndarray or scalar", "    The value, in the dtype of `x` where that is a floating-point type."]
-        lines += ["", "References", "----------", self.reference]
+        lines += ["ndarray or scalar", f"    In the shape {self._shape}, and in the dtype of `x` where that is a float."]
+        lines += ["", "Raises", "------", "TypeError", "    For complex numbers, and for a keyword that is none."]
+        lines += [*self._raises, "", "References", "----------", self.reference, *self._examples()]
         return "\n".join(lines)
+
+    def _examples(self) -> list[str]:
+        from rectified.catalogue import catalogue
+
+        found = catalogue.get(self.name)
+        if found is None:
+            return []
+        call = f">>> rf.{self.name}({list(self._sample)})"
+        return ["", "Examples", "--------", ">>> import rectified as rf", call, repr(found(list(self._sample)))]
 
     def _refuse_unknown(self, keywords: Mapping[str, Any], allowed: tuple[str, ...] = ()) -> None:
         for key in keywords:
             if key not in self.parameters and key not in allowed:
                 known = f"its parameters are: {', '.join(self.parameters)}" if self.parameters else "it has no parameters"
                 raise TypeError(f"{self.name} has no parameter {key!r}; {known}")
+
+
+def _refuse_mask(name: str, x: Any) -> None:
+    ma = _loaded.get("numpy.ma")
+    if ma and isinstance(x, ma.MaskedArray):
+        raise TypeError(f"{name}: numbers behind a mask would count; put others there, as x.filled(0) does")
 
 
 _LARGEST_HALF = 65504
@@ -601,9 +643,10 @@ class Ridge(called_plainly, Activation):
             raise ValueError(f"{self.name}: at_kink goes with wrt='x'")
         if not self.kink_formulas:
             raise ValueError(f"{self.name} has no kink for at_kink={at_kink}")
-        if np.ndim(at_kink) or not 0 <= at_kink <= 1:
+        number = np.asarray(at_kink)
+        if number.ndim or number.dtype.kind not in "biuf" or not 0 <= number <= 1:
             raise ValueError(f"{self.name}: at_kink is between 0 (left) and 1 (right), not {at_kink}")
-        return self._ufunc(f"_{kind}_at_kink"), (*operands, at_kink)
+        return self._ufunc(f"_{kind}_at_kink"), (*operands, number.item())  # whose type does not count
 
     def _run(self, ufunc: np.ufunc, operands: tuple[Any, ...], given: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if keywords and not self._defaults.keys().isdisjoint(keywords):

@@ -169,7 +169,7 @@ def show(function: Function) -> None:
 @app.command()
 def values(
     function: Function,
-    start: Annotated[float, typer.Option("--from", help="The first x.")] = -10,
+    start: Annotated[float | None, typer.Option("--from", help="The first x; by default -10, and 0 of a distance.")] = None,
     stop: Annotated[float, typer.Option("--to", help="The last x, where the steps meet it.")] = 10,
     step: Annotated[float, typer.Option("--step", help="From one x to the next.")] = 1,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, every digit.")] = False,
@@ -179,6 +179,8 @@ def values(
     if not isinstance(found, Ridge):
         of_one = ", ".join(name for name, other in catalogue.items() if isinstance(other, Ridge))
         raise Mistake(f"{found.name} takes a group of numbers; values are for functions of one: {of_one}")
+    if start is None:
+        start = 0.0 if found.category == "radial" else -10.0
     x = np.array(_series(start, stop, step))
     rows = zip(x.tolist(), found(x).tolist(), found.derivative(x).tolist(), strict=True)
     if as_csv:
@@ -333,6 +335,8 @@ def _function(spec: str) -> Activation:
         key, _, text = part.partition("=")
         if not key or not text:
             raise Mistake(f"{spec}: parameters are written {name}:parameter=value,parameter=value")
+        if key in parameters:
+            raise Mistake(f"{spec}: {key} stands there twice")
         whole = key in found.parameters and isinstance(found.parameters[key].default, int)
         try:
             parameters[key] = int(text) if whole or text.lstrip("+-").isdecimal() else float(text)

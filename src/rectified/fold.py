@@ -29,6 +29,8 @@ class Fold(Activation):
     """
 
     category = "fold"
+    _sample = (1.0, 3.0, 2.0, 2.0)
+    _raises = ("ValueError", "    Where `x` has no such axis, or one of an unfit length.")
 
     def derivative(self, x: Any, /, *parameters: Any, **keywords: Any) -> Any:
         """The Jacobian matrix: of each output by each input of its group.
@@ -91,10 +93,25 @@ class Fold(Activation):
         axis = self._defaults["axis"] if axis is None else axis
         return x, normalize_axis_index(operator.index(axis), x.ndim) - x.ndim
 
+    def _refuse_length(self, of: str, array: Any, place: int, length: int) -> None:
+        """Halves and groups of another number would broadcast."""
+        if array.shape[place] != length:
+            raise ValueError(f"{self.name}: the axis of {of} has length {array.shape[place]}, and it should have {length}")
+
+    def _refuse_gradient(self, dy: Any, shape: tuple[int, ...]) -> None:
+        """A gradient that has not the shape of the output, and does not broadcast to it."""
+        try:
+            fits = np.broadcast_shapes(dy.shape, shape) == shape
+        except (TypeError, ValueError):  # Dask may have yet to know a length
+            fits = False
+        if not fits:
+            raise ValueError(f"{self.name}: dy has the shape {dy.shape}, and the output has {shape}")
+
     def _place(self, keywords: dict[str, Any], shape: tuple[int, ...]) -> Any:
         """Where the keywords say that a result of this shape goes, which they then say no more; None for a new array."""
         out = keywords.pop("out", None)
         out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
+        out = None if out is ... else out
         if out is not None and (not isinstance(out, np.ndarray) or out.shape != shape):
             raise ValueError(f"{self.name}: out has the shape {np.shape(out)}, and the result has {shape}")
         return out
@@ -113,6 +130,8 @@ class Normalizer(called_plainly, Fold):
 
     The group is all of an axis.
     """
+
+    _shape = "of `x`"
 
     def __init__(self, name: str, **row: Any) -> None:
         super().__init__(name, parameters={"axis": _AXIS}, **row)
@@ -178,6 +197,8 @@ class Normalizer(called_plainly, Fold):
 
 class Maxout(Fold):
     """A fold that cuts its axis into groups of `pieces` neighbours, and puts one number in the place of each group."""
+
+    _shape = "of `x` with a shorter axis"
 
     def __init__(self, name: str, **row: Any) -> None:
         super().__init__(name, **row)
@@ -251,11 +272,14 @@ class Maxout(Fold):
         array([ 0., 10., 20.,  0.])
         """
         groups, place = self._groups(x, pieces, axis)
-        return self._in_shape_of(x, self._backward, (self._array(dy), groups), [(), (place,), (place,)], keywords)
+        dy = self._array(dy)
+        self._refuse_gradient(dy, (*groups.shape[:place], *groups.shape[groups.ndim + place + 1 :]))
+        return self._in_shape_of(x, self._backward, (dy, groups), [(), (place,), (place,)], keywords)
 
     def jvp(self, v: Any, x: Any, /, pieces: int | None = None, axis: int | None = None, **keywords: Any) -> Any:
         groups, place = self._groups(x, pieces, axis)
         moved, _ = self._groups(v, pieces, axis)
+        self._refuse_length("v", moved, place - 1, groups.shape[place - 1])
         return self._run(self._ufunc("_jvp"), (moved, groups), [(place,), (place,), ()], keywords)
 
     def forward_packed(
@@ -416,6 +440,9 @@ class _OfHalves(called_plainly, Fold):
             everything = (*operands, *self.function._default_values)
         else:
             everything = self._with_parameters(operands)
+        if not isinstance(operands[-1], np.ndarray):  # Dask makes arrays of Python's numbers, which then have a type
+            dtype = _type_made_by(ufunc, everything)
+            everything = tuple(dtype.type(each) if type(each) in (int, float) else each for each in everything)
         if are_rows:
             with _casting(self.function._is_large):
                 return ufunc(*everything, **keywords)
@@ -469,6 +496,8 @@ class Gated(_OfHalves):
     The output has half as many numbers along the axis. A gate is what the function makes of its half: it lets the other
     half through, or not.
     """
+
+    _shape = "of `x` with half of the axis"
 
     def __init__(self, name: str, function: Ridge, gate: str, **row: Any) -> None:
         if gate not in ("first", "second"):
@@ -534,7 +563,9 @@ class Gated(_OfHalves):
         array([30., 20.])
         """
         x, place = self._with_axis(x, axis)
-        operands = (self._array(dy), *self._in_order(self._halves(x, place)))
+        halves, dy = self._halves(x, place), self._array(dy)
+        self._refuse_gradient(dy, halves[0].shape)
+        operands = (dy, *self._in_order(halves))
         return self._both(self._backward, operands, place, x.shape, keywords)
 
     def derivative(self, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
@@ -551,6 +582,7 @@ class Gated(_OfHalves):
         self._refuse_unknown(keywords, _KEYWORDS)
         x, place = self._with_axis(x, axis)
         v, _ = self._with_axis(v, place)
+        self._refuse_length("v", v, place, x.shape[place])
         operands = (*self._in_order(self._halves(v, place)), *self._in_order(self._halves(x, place)))
         return self._made(self._jvp, operands, place, **keywords)
 
@@ -567,6 +599,8 @@ class Gated(_OfHalves):
 
 class Doubled(_OfHalves):
     """A fold that gives twice as many numbers along its axis: a rectifier's output for x, then that for -x."""
+
+    _shape = "of `x` with twice the axis"
 
     def __init__(self, name: str, function: Ridge, **row: Any) -> None:
         self._value, self._backward = (function._ufunc(f"_doubled{kind}") for kind in ("", "_backward"))
@@ -612,6 +646,7 @@ class Doubled(_OfHalves):
         self._refuse_unknown(keywords, _KEYWORDS)
         x, place = self._with_axis(x, axis)
         dy, _ = self._with_axis(dy, place)
+        self._refuse_length("dy", dy, place, 2 * x.shape[place])
         return self._made(self._backward, (*self._halves(dy, place), x), place, **keywords)
 
     def backward_from_output(self, dy: Any, y: Any, /, axis: int | None = None, **keywords: Any) -> Any:
@@ -626,7 +661,9 @@ class Doubled(_OfHalves):
         y, place = self._with_axis(y, axis)
         dy, _ = self._with_axis(dy, place)
         backward = self.function.backward
-        (first, second), (to_first, to_second) = self._halves(y, place), self._halves(dy, place)
+        first, second = self._halves(y, place)
+        self._refuse_length("dy", dy, place, y.shape[place])
+        to_first, to_second = self._halves(dy, place)
         by_second = backward(to_second, second)  # first of all, for the result may stand over its operands
         by_first = backward(to_first, first, **keywords)
         with np.errstate(all="ignore"):
@@ -676,7 +713,7 @@ def gated(function: Ridge, *, gate: str = "first") -> Gated:
     >>> rf.gated(rf.relu)([2.0, -1.0, 10.0, 10.0])
     array([20.,  0.])
     """
-    if not isinstance(function, Ridge):
+    if not isinstance(function, Ridge) or function.category != "ridge":
         raise TypeError(f"gated takes a function of one number, such as rectified.silu, not {function!r}")
     return Gated(
         f"gated_{function.name}",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rectified.activation import Ridge
+from rectified.activation import Ridge, _refuse_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +20,8 @@ _BLOCK = 1 << 18
 _LEAST, _MOST = 2.0**-900, 2.0**1000
 """Between these a sum of squares has all its digits."""
 
+_KEPT = ("float16", "bfloat16", "float32", "float64")
+
 
 class Radial(Ridge):
     """A function of the distance to a centre, applied to each element of an array of distances.
@@ -29,10 +31,14 @@ class Radial(Ridge):
     """
 
     category = "radial"
+    _sample = (0.0, 0.5, 2.0)
 
 
 class ByCentres:
-    """The function `radial`, and its backward pass."""
+    """``radial(x, centers, function=gaussian, epsilon=1.0)`` = ``function(epsilon * |x - c|)``, and its backward pass."""
+
+    def __repr__(self) -> str:
+        return "<radial(x, centers, function=gaussian, epsilon=1.0) = function(epsilon * |x - c|)>"
 
     def __call__(self, x: Any, centers: Any, function: Radial | None = None, epsilon: Any = None) -> Array:
         """``function(epsilon * |x - c|)`` of every point beside every centre.
@@ -59,7 +65,8 @@ class ByCentres:
         Raises
         ------
         TypeError
-            For a function that is not radial, and for what is no real number of at most 64 bits.
+            For a function that is not radial, for what is no real number of at most 64 bits, for masked arrays, and for
+            points and centres whose types have no other in common, which are float16 and bfloat16.
         ValueError
             For points and centres that have not as many coordinates, and for another number of epsilons.
 
@@ -137,6 +144,12 @@ def _checked(x: Any, centers: Any, function: Radial | None, epsilon: Any) -> tup
     x, centers = (_real(each) for each in (x, centers))
     if x.ndim != 2 or centers.ndim != 2 or x.shape[1] != centers.shape[1]:
         raise ValueError(f"radial takes points (n, d) and centers (k, d), not {x.shape} and {centers.shape}")
+    try:
+        np.result_type(x, centers)
+    except TypeError:
+        raise TypeError(
+            f"radial: points of {x.dtype} and centers of {centers.dtype} have no type in common; make both float32"
+        ) from None
     if function is None:
         from rectified.catalogue.radial import gaussian as function
     if not isinstance(function, Radial):
@@ -148,10 +161,11 @@ def _checked(x: Any, centers: Any, function: Radial | None, epsilon: Any) -> tup
 
 
 def _real(x: Any) -> Array:
+    _refuse_mask("radial", x)
     found: Array = np.asarray(x)
     if not np.can_cast(found.dtype, np.float64):
         raise TypeError(f"radial takes real numbers of at most 64 bits, not {found.dtype}")
-    return found.astype(np.float64) if found.dtype.kind in "biu" else found
+    return found if found.dtype.name in _KEPT else found.astype(np.float64)
 
 
 def _differences(x: Array, centers: Array) -> Array:

@@ -14,14 +14,15 @@ relu = _Ridge(
     derivative_formula="1 if x > 0 else 0",
     range=(0.0, inf),
     kink_formulas=("0",),
-    also_known_as=("ReLU", "rectifier", "ramp"),
+    also_known_as=("ReLU", "Relu", "rectifier", "ramp"),
     elsewhere={"JAX": "the derivative at NaN is 0, here NaN", "PyTorch": "the derivative at NaN is 1, here NaN"},
     reference="V. Nair and G. E. Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, ICML 2010",
 )
 
 leaky_relu = _Ridge(
     "leaky_relu",
-    summary="ReLU with a small slope where ReLU is flat, so that no unit stops learning. With a learned slope it is PReLU.",
+    summary="ReLU with a small slope where ReLU is flat, so that no unit stops learning. "
+    "With a learned slope it is PReLU, with a random one RReLU.",
     formula="x if x > 0 else slope * x",
     derivative_formula="1 if x > 0 else slope",
     parameters={
@@ -30,7 +31,7 @@ leaky_relu = _Ridge(
     range=(-inf, inf),
     kink_formulas=("0",),
     output_condition="slope >= 0",
-    also_known_as=("LeakyReLU", "lrelu", "prelu"),
+    also_known_as=("LeakyReLU", "LeakyRelu", "lrelu", "prelu", "PReLU", "PRelu", "rrelu", "RReLU"),
     elsewhere={
         "JAX": "the derivative at 0 is 1, here the slope",
         "Keras": "slope 0.3 in the layer, 0.2 in the function",
@@ -164,7 +165,7 @@ selu = _Ridge(
     derivative_formula="1.0507009873554805 * (1 if x >= 0 else 1.6732632423543772 * exp(x))",
     range=(-1.7580993408473766, inf),
     kink_formulas=("0",),
-    output_loss="left of 0 y + 1.758… loses digits, and is 0 where y rounds to the bound",
+    output_loss="left of 0 y + 1.758… loses digits; where y is the bound, its rounding is left, 2.3e-8 in float32",
     also_known_as=("SELU", "Selu"),
     elsewhere={"ONNX": "the two constants are the attributes gamma and alpha"},
     reference="G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, Self-Normalizing Neural Networks, NIPS 2017",
@@ -236,7 +237,7 @@ gelu_tanh = _Ridge(
         " / (1 + exp(-sqrt(8 / pi) * (x + 0.044715 * x**3)))**2"
     ),
     range=(-0.17004075057125412, inf),
-    also_known_as=("gelu_new", "GELUTanh", "gelu_approximate"),
+    also_known_as=("gelu_new", "gelu_pytorch_tanh", "gelu_fast", "GELUTanh", "gelu_approximate"),
     elsewhere={
         "the paper": "x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))), which is the same",
         "PyTorch": "gelu(x, approximate='tanh'); the derivative of large inputs is NaN",
@@ -326,7 +327,7 @@ sigmoid = _Ridge(
     formula="1 / (1 + exp(-x))",
     derivative_formula="exp(-x) / (1 + exp(-x))**2",
     range=(0.0, 1.0),
-    output_loss="1 - y loses the digits that y shares with 1, and is 0 from 16.64 on in float32",
+    output_loss="1 - y loses the digits that y shares with 1, and is 0 beyond 17.33 in float32",
     also_known_as=("logistic", "expit", "Sigmoid"),
     elsewhere={"SciPy": "called scipy.special.expit"},
     reference="D. E. Rumelhart, G. E. Hinton and R. J. Williams, Learning Representations by Back-Propagating Errors, 1986",
@@ -352,7 +353,7 @@ tanh = _Ridge(
     formula="tanh(x)",
     derivative_formula="1 - tanh(x)**2",
     range=(-1.0, 1.0),
-    output_loss="1 - y² loses the digits that it shares with 1, and is 0 beyond 9.01 in float32",
+    output_loss="1 - y² loses the digits that it shares with 1, and is 0 beyond 9.76 in float32",
     also_known_as=("Tanh", "hyperbolic_tangent"),
     reference="Y. LeCun, L. Bottou, G. B. Orr and K.-R. Müller, Efficient BackProp, 1998",
 )
@@ -363,7 +364,7 @@ softsign = _Ridge(
     formula="x / (1 + abs(x))",
     derivative_formula="1 / (1 + abs(x))**2",
     range=(-1.0, 1.0),
-    output_loss="1 - |y| loses the digits that |y| shares with 1, and is 0 beyond 3.3e7 in float32",
+    output_loss="1 - |y| loses the digits that |y| shares with 1, and is 0 beyond 3.36e7 in float32",
     also_known_as=("Softsign", "soft_sign"),
     reference="J. Turian, J. Bergstra and Y. Bengio, Quadratic Features and Deep Architectures for Chunking, NAACL 2009",
 )
