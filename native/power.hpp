@@ -47,21 +47,25 @@ RECTIFIED_INLINE register_t<float> halves_narrowed(register_t<double> low, regis
 
 }  // namespace single
 
-template <class B>
-RECTIFIED_INLINE wide_of<B> widened(const B &x) {
+// With a D of fewer lanes, the first of them.
+template <class B, class D = wide_of<B>>
+RECTIFIED_INLINE D widened(const B &x) {
     if constexpr (std::is_same_v<typename B::scalar, double>)
         return x;
     else
-        return wide_of<B>::each(
+        return D::each(
             [&](int i) { return i % 2 ? single::half_widened<1>(x.part[i / 2]) : single::half_widened<0>(x.part[i / 2]); });
 }
 
-template <class B>
-RECTIFIED_INLINE B narrowed(const wide_of<B> &x) {
+// With a D of fewer lanes, all again.
+template <class B, class D>
+RECTIFIED_INLINE B narrowed(const D &x) {
+    constexpr int registers = D::registers;
     if constexpr (std::is_same_v<typename B::scalar, double>)
         return x;
     else
-        return B::each([&](int i) { return single::halves_narrowed(x.part[2 * i], x.part[2 * i + 1]); });
+        return B::each(
+            [&](int i) { return single::halves_narrowed(x.part[2 * i % registers], x.part[(2 * i + 1) % registers]); });
 }
 
 template <class B>
@@ -88,6 +92,14 @@ RECTIFIED_INLINE bool any(const I &condition) {
     });
 #endif
     return found != 0;
+}
+
+// A polynomial by its even and odd terms together: half as many steps one after the other.
+template <class B, class T, std::size_t Count>
+RECTIFIED_INLINE B polynomial_in_pairs(const T (&c)[Count], const B &x, const B &square) {
+    B sum = Count % 2 ? B(c[Count - 1]) : fma(B(c[Count - 1]), x, B(c[Count - 2]));
+    for (int i = int(Count - 1) / 2 * 2 - 2; i >= 0; i -= 2) sum = fma(sum, square, fma(B(c[i + 1]), x, B(c[i])));
+    return sum;
 }
 
 // e^x 2^(headroom - shift) for |x| < far and up to 32 above m, where e^m 2^-shift is near 1: what is left of m is a power
@@ -130,7 +142,7 @@ class small_powers {
     }
     RECTIFIED_INLINE static power of(const reduced &a) {
         const B square = a.r * a.r;
-        return {fma(square, in_pairs(table::whole_tail, a.r, square), a.r), a.unit};
+        return {fma(square, polynomial_in_pairs(table::whole_tail, a.r, square), a.r), a.unit};
     }
 
     RECTIFIED_INLINE power of(const B &x) const { return of(reduce(x)); }
@@ -139,14 +151,6 @@ class small_powers {
     static constexpr T vanishes = is_float ? -128 : -770, headroom = is_float ? 60 : 100, bias = is_float ? 127 : 1023;
     static constexpr T round = format<T>::round, per_unit = table::steps_per_unit / table::steps;
     static constexpr T log_2_high = table::step_high * table::steps, log_2_low = table::step_low * table::steps;
-
-    // A polynomial by its even and odd terms together: half as many steps one after the other.
-    template <std::size_t Count>
-    RECTIFIED_INLINE static B in_pairs(const T (&c)[Count], const B &x, const B &square) {
-        B sum = Count % 2 ? B(c[Count - 1]) : fma(B(c[Count - 1]), x, B(c[Count - 2]));
-        for (int i = int(Count - 1) / 2 * 2 - 2; i >= 0; i -= 2) sum = fma(sum, square, fma(B(c[i + 1]), x, B(c[i])));
-        return sum;
-    }
 
     B lowest_, round_;
 };
@@ -225,17 +229,22 @@ struct one_plus {
 
 inline constexpr double log_of_2 = 0x1.62e42fefa39efp-1, log_of_2_low = 0x1.abc9e3b39803fp-56;
 
-// log(1 + x) for x >= 0.
+// log(1 + x / y) for x >= 0 and y > 0: but for the doublings, it is 2 atanh of one quotient.
 template <class D>
-RECTIFIED_INLINE D log_of_one_plus_any(const D &x) {
-    const one_plus<D> sum(x);
-    const auto small = x < D(1);
-    const D part = select(small, x, sum.mantissa - D(1));
-    const pair<D> log = twice_atanh(pair<D>{part / (D(2) + part), D(0)}, 1);
-    const D whole = log.high + log.low;
-    return select(x <= D(std::numeric_limits<double>::max()), select(small, whole, fma(sum.doublings, D(log_of_2), whole)),
-                  x);
+RECTIFIED_INLINE D log_of_one_plus_quotient(const D &x, const D &y) {
+    using I = typename D::integer;
+    const auto small = x < y;
+    const D sum = x + y;
+    const I exponents = I(0x7ffll << 52), ratio = (I::bits_of(sum) & exponents) - (I::bits_of(y) & exponents);
+    const I steps = select(small, I(0), ratio), one = I::bits_of(D(1));
+    const D part = sum * D::bits_of(one - steps);
+    const D s = select(small, x, part - y) / (part + y), square = s * s;
+    const D log = fma(s * square, polynomial_in_pairs(logarithm_table<double>::tail, square, square * square), s + s);
+    const D doublings = D::bits_of((steps >> 52) + I::bits_of(D(0x1.8p52))) - D(0x1.8p52);
+    return fma(doublings, D(log_of_2), log);
 }
+
+// log(1 + x) for x >= 0.
 template <class D>
 RECTIFIED_INLINE pair<D> log_of_one_plus_any(const pair<D> &x) {
     const one_plus<D> sum(x.high);
