@@ -45,14 +45,16 @@ RECTIFIED_INLINE void together(F f, const strip<B> &strip, const Strips &...stri
         strip, strips...);
 }
 
-// store(to, f(places...)) for all batches, so that none is stored across the end of a cache line, which would take longer. The
-// first and the last lie where they lie: they are computed before others, with which they have numbers in common, are stored.
+// store(to, f(places...)) for all batches, so that none is stored across the end of a cache line, which would take longer.
+// The first and the last lie where they lie: they are computed before others, with which they have numbers in common, are
+// stored.
 template <class F, class B, class... Strips>
 RECTIFIED_INLINE void put_aligned(F f, const strip<B> &to, const Strips &...from) {
     using T = typename B::scalar;
     by_stretches(
         [&](npy_intp numbers, T *to, auto *const... from) __attribute__((always_inline)) {
-            const npy_intp end = numbers - B::lanes, head = -(reinterpret_cast<std::intptr_t>(to) / sizeof(T)) & (B::lanes - 1);
+            const npy_intp end = numbers - B::lanes,
+                           head = -(reinterpret_cast<std::intptr_t>(to) / sizeof(T)) & (B::lanes - 1);
             const B first = f(from...), last = f(from + end...);
             for (npy_intp j = head; j <= end; j += B::lanes) store(to + j, f(from + j...));
             store(to, first);
@@ -60,6 +62,10 @@ RECTIFIED_INLINE void put_aligned(F f, const strip<B> &to, const Strips &...from
         },
         to, from...);
 }
+
+// How far ahead places are fetched that are written to.
+template <class T>
+inline constexpr int written_soon = 1024 / sizeof(T);
 
 // f in two steps, of which the second takes what the first gives: it is taken together with the first of the next
 // batch, so that neither waits for the other.
@@ -342,6 +348,11 @@ class row_group {
     template <class F>
     void parts(F f) {
         for (npy_intp i = 0; i < n_; i += part_) f(i);
+    }
+    // The last first, which may still be in a cache.
+    template <class F>
+    void parts_again(F f) {
+        for (npy_intp i = (n_ - 1) / part_ * part_; i >= 0; i -= part_) f(i);
     }
     strip<B> in(int k, npy_intp i) { return operands_[k].read(i, length(i)); }
     strip<B> out(npy_intp i) { return operands_[inputs_].place(i, length(i)); }

@@ -23,9 +23,8 @@ RECTIFIED_INLINE B largest_of(const strip<B> &x) {
             for (; j < numbers; j += B::lanes) most = greater(most, load<B>(x + j));
         },
         x);
-    Four::visit([&](int i) __attribute__((always_inline)) {
-        most = greater(most, B::each([&](int) { return four.part[i]; }));
-    });
+    Four::visit([&](int i)
+                    __attribute__((always_inline)) { most = greater(most, B::each([&](int) { return four.part[i]; })); });
     return most;
 }
 
@@ -35,14 +34,13 @@ template <bool Keep, class Powers, class B>
 RECTIFIED_INLINE pair<B> sum_of_powers(const Powers powers, const strip<B> &x, const strip<B> &to, const B &larger) {
     total<B> sum(larger);
     const npy_intp next = x.count * B::lanes;
-    constexpr int soon = 1024 / sizeof(typename B::scalar);
     staggered(
         [&](const auto *x) __attribute__((always_inline)) {
             __builtin_prefetch(x + next);
             return powers.reduce(load<B>(x));
         },
         [&](const auto &reduced, auto *to) __attribute__((always_inline)) {
-            __builtin_prefetch(to + soon);
+            __builtin_prefetch(to + written_soon<typename B::scalar>);
             const auto power = powers.of(reduced);
             const B rounded = power.rounded();
             sum.add(power, rounded);
@@ -230,14 +228,17 @@ class logarithm {
         low_ = select(infinite, of_largest_ - of_largest_, low_);  // NaN stays
     }
 
+    // In a row that has parts the places have not been fetched yet.
+    template <bool HasParts>
     [[gnu::noinline]] void put(const strip<B> &x, const strip<B> &to) const {
         const B high = high_, low = low_, largest = largest_, of_largest = of_largest_;
         put_aligned(
-            [=](const C *x) __attribute__((always_inline)) {
+            [=](const C *x, const C *to) __attribute__((always_inline)) {
+                if constexpr (HasParts) __builtin_prefetch(to + written_soon<C>);
                 const B number = load<B>(x);
                 return select(number == largest, of_largest, (number - high) - low);
             },
-            to, x);
+            to, x, to);
     }
 
   private:
@@ -281,7 +282,7 @@ struct softmax_value {
             return data.written(0);
         }
         const shares<C> found(data, 0, true);
-        data.parts([&](npy_intp i) {
+        data.parts_again([&](npy_intp i) {
             found.put(i);
             data.written(i);
         });
@@ -301,8 +302,10 @@ struct log_softmax_value {
     template <class C>
     static void run(row_group<C> &data) {
         const auto log = logarithm_of(data);
+        const bool has_parts = data.has_parts();
         data.parts([&](npy_intp i) {
-            log.put(data.in(0, i), data.out(i));
+            has_parts ? log.template put<true>(data.in(0, i), data.out(i))
+                      : log.template put<false>(data.in(0, i), data.out(i));
             data.written(i);
         });
     }
@@ -337,8 +340,11 @@ template <bool WithShares, class B>
 [[gnu::noinline]] void add_products(const strip<B> &g, const strip<B> &p, pair<wide_of<B>> &to) {
     using D = wide_of<B>;
     pair<D> sum = to;
+    const npy_intp next = g.count * B::lanes;
     together(
         [&](const auto *g, const auto *p) __attribute__((always_inline)) {
+            __builtin_prefetch(g + next);
+            if constexpr (WithShares) __builtin_prefetch(p + next);
             D term = widened(load<B>(g));
             if constexpr (WithShares) term = term * widened(load<B>(p));
             add<B>(sum, term);
@@ -352,6 +358,7 @@ template <product Kind, class B>
     const B high = sum.high, low = sum.low;
     together(
         [=](const auto *at, const auto *p, auto *to) __attribute__((always_inline)) {
+            __builtin_prefetch(to + written_soon<typename B::scalar>);
             const B g = load<B>(at), share = load<B>(p);
             if constexpr (Kind == product::softmax)
                 store(to, share * ((g - high) - low));
@@ -365,13 +372,18 @@ template <product Kind, class B>
         g, p, to);
 }
 
-// shares(i, again) has the shares of part i, for the first time or again.
+// shares(i, again) has the shares of part i, for the first time or again. Where the sum is of g alone they are not needed
+// for it; otherwise what was read last is read first once more.
 template <product Kind, class C, class Shares>
 RECTIFIED_INLINE void multiply_with_jacobian(row_group<C> &data, Shares shares) {
     using B = row_batch<C>;
     using D = wide_of<B>;
+    constexpr bool with_shares = Kind != product::log_backward;
     pair<D> sum = {D(0), D(0)};
-    data.parts([&](npy_intp i) { add_products<Kind != product::log_backward, B>(data.in(0, i), shares(i, false), sum); });
+    data.parts([&](npy_intp i) {
+        const strip<B> g = data.in(0, i);
+        add_products<with_shares, B>(g, with_shares ? shares(i, false) : g, sum);
+    });
     B high, low = B(0);
     if constexpr (std::is_same_v<B, D>) {
         sum = data.sum(sum);
@@ -381,10 +393,11 @@ RECTIFIED_INLINE void multiply_with_jacobian(row_group<C> &data, Shares shares) 
         high = narrowed<B>(whole);
         low = narrowed<B>(whole - widened(high));
     }
-    data.parts([&](npy_intp i) {
-        put_products<Kind, B>(data.in(0, i), shares(i, true), data.out(i), {high, low});
+    const auto put = [&](npy_intp i) {
+        put_products<Kind, B>(data.in(0, i), shares(i, with_shares), data.out(i), {high, low});
         data.written(i);
-    });
+    };
+    with_shares ? data.parts_again(put) : data.parts(put);
 }
 
 // From the input: (n),(n)->(n).
@@ -421,10 +434,10 @@ struct product_from_output {
     }
     template <class C>
     static void run(row_group<C> &data) {
-        multiply_with_jacobian<Kind>(data, [&](npy_intp i, bool again) {
+        multiply_with_jacobian<Kind>(data, [&](npy_intp i, bool) {
             if (!of_logarithms) return data.in(1, i);
             const auto to = data.out(i);
-            if (!again || !data.keeps()) put_powers(data.in(1, i), to);
+            put_powers(data.in(1, i), to);
             return to;
         });
     }
@@ -433,9 +446,14 @@ struct product_from_output {
     template <class B>
     [[gnu::noinline]] static void put_powers(const strip<B> &y, const strip<B> &to) {
         const small_powers<B> powers(B(0));
-        together([&](const auto *y, auto *to)
-                     __attribute__((always_inline)) { store(to, powers.of(load<B>(y)).rounded() * B(powers.unit)); },
-                 y, to);
+        const npy_intp next = y.count * B::lanes;
+        together(
+            [&](const auto *y, auto *to) __attribute__((always_inline)) {
+                __builtin_prefetch(y + next);
+                __builtin_prefetch(to + written_soon<typename B::scalar>);
+                store(to, powers.of(load<B>(y)).rounded() * B(powers.unit));
+            },
+            y, to);
     }
 };
 
