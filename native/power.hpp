@@ -102,8 +102,9 @@ RECTIFIED_INLINE B polynomial_in_pairs(const T (&c)[Count], const B &x, const B 
     return sum;
 }
 
-// e^x 2^(headroom - shift) for |x| < far and up to 32 above m, where e^m 2^-shift is near 1: what is left of m is a power
-// of two. What lies so far below m that even many such numbers vanish beside it is cut off.
+// e^x 2^(headroom - shift), in float32 times the same c for all x, for |x| < far and up to 32 above m, where e^m 2^-shift
+// is near 1: what is left of m is a power of two. What lies so far below m that even many such numbers vanish beside it is
+// cut off.
 template <class B>
 class small_powers {
   protected:
@@ -117,11 +118,12 @@ class small_powers {
 
     small_powers() = default;
     RECTIFIED_INLINE explicit small_powers(const B &m) : lowest_(m + B(vanishes)) {
-        const B shift = fma(m, B(per_unit), B(round)) - B(round);
-        round_ = (B(round) + B(headroom + bias)) - shift;
+        const B shift = fma(m, B(per_unit / steps), B(round)) - B(round);
+        round_ = B(round + (headroom + bias) * steps) - shift * B(steps);
     }
 
-    // A power, unrounded: (1 + less) unit. The product keeps NaN, which an addition to the exponent would not.
+    // A power, unrounded: (1 + less) unit, where unit is 2^k, or, of float32, c 2^(k/8). The product keeps NaN, which an
+    // addition to the exponent would not.
     struct power {
         B less, unit;
         RECTIFIED_INLINE B rounded() const { return fma(less, unit, unit); }
@@ -137,20 +139,46 @@ class small_powers {
     };
     RECTIFIED_INLINE reduced reduce(const B &x) const {
         const B s = greater(lowest_, x), shifted = fma(s, B(per_unit), round_), count = shifted - round_;
-        return {fma(count, B(-log_2_low), fma(count, B(-log_2_high), s)),
-                B::bits_of(I::bits_of(shifted) << format<T>::mantissa)};  // the bits of `round` fall off
+        return {fma(count, B(-step_low), fma(count, B(-step_high), s)), power_of_step(I::bits_of(shifted))};
     }
     RECTIFIED_INLINE static power of(const reduced &a) {
         const B square = a.r * a.r;
-        return {fma(square, polynomial_in_pairs(table::whole_tail, a.r, square), a.r), a.unit};
+        return {fma(square, polynomial_in_pairs(tail(), a.r, square), a.r), a.unit};
     }
 
     RECTIFIED_INLINE power of(const B &x) const { return of(reduce(x)); }
 
+    // Times this a power is e^x 2^-shift.
+    RECTIFIED_INLINE static pair<B> plain() {
+        if constexpr (is_float)
+            return constant<B>(unit / table::ratio_factor);
+        else
+            return {B(unit), B(0)};
+    }
+
   protected:
-    static constexpr T vanishes = is_float ? -128 : -770, headroom = is_float ? 60 : 100, bias = is_float ? 127 : 1023;
-    static constexpr T round = format<T>::round, per_unit = table::steps_per_unit / table::steps;
-    static constexpr T log_2_high = table::step_high * table::steps, log_2_low = table::step_low * table::steps;
+    static constexpr T vanishes = is_float ? -128 : -770, headroom = is_float ? 60 : 100;
+    static constexpr T bias = is_float ? 0 : 1023;  // the table has its own
+    static constexpr int steps = is_float ? table::steps : 1,
+                         places = format<T>::mantissa - std::countr_zero(unsigned(steps));
+    static constexpr T round = format<T>::round, per_unit = table::steps_per_unit / (table::steps / steps);
+    static constexpr T step_high = table::step_high * (table::steps / steps),
+                       step_low = table::step_low * (table::steps / steps);
+
+    // From the low bits of `shifted`; those of `round` fall off. Of float32 the table has c 2^(k/8) to no more digits than
+    // one number: powers are divided by their sum, and with this c that is wrong by almost the same.
+    RECTIFIED_INLINE static B power_of_step(const I &count) {
+        if constexpr (is_float)
+            return B::bits_of(I::bits_of(lookup<B>(table::ratio_power, count)) + (count << places));
+        else
+            return B::bits_of(count << places);
+    }
+    static constexpr auto &tail() {
+        if constexpr (is_float)
+            return table::ratio_tail;
+        else
+            return table::whole_tail;
+    }
 
     B lowest_, round_;
 };

@@ -258,8 +258,10 @@ class logarithm {
             together(
                 [&](const C *x) __attribute__((always_inline)) {
                     const B number = load<B>(x);
-                    const pair<B> next = sum_of_any(sum.high, select(number == largest, B(0), powers.of(number).rounded()));
-                    sum = {next.high, sum.low + next.low};
+                    const auto is_largest = number == largest;
+                    const pair<B> power = powers.of(number).whole(),
+                                  next = sum_of_any(sum.high, select(is_largest, B(0), power.high));
+                    sum = {next.high, sum.low + (next.low + select(is_largest, B(0), power.low))};
                 },
                 data.in(0, i));
         });
@@ -451,7 +453,7 @@ struct product_from_output {
             [&](const auto *y, auto *to) __attribute__((always_inline)) {
                 __builtin_prefetch(y + next);
                 __builtin_prefetch(to + written_soon<typename B::scalar>);
-                store(to, powers.of(load<B>(y)).rounded() * B(powers.unit));
+                store(to, rounded_product(powers.plain(), powers.of(load<B>(y)).rounded()));
             },
             y, to);
     }
