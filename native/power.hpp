@@ -47,21 +47,25 @@ RECTIFIED_INLINE register_t<float> halves_narrowed(register_t<double> low, regis
 
 }  // namespace single
 
-template <class B>
-RECTIFIED_INLINE wide_of<B> widened(const B &x) {
+// With a D of fewer lanes, the first of them.
+template <class B, class D = wide_of<B>>
+RECTIFIED_INLINE D widened(const B &x) {
     if constexpr (std::is_same_v<typename B::scalar, double>)
         return x;
     else
-        return wide_of<B>::each(
+        return D::each(
             [&](int i) { return i % 2 ? single::half_widened<1>(x.part[i / 2]) : single::half_widened<0>(x.part[i / 2]); });
 }
 
-template <class B>
-RECTIFIED_INLINE B narrowed(const wide_of<B> &x) {
+// With a D of fewer lanes, all again.
+template <class B, class D>
+RECTIFIED_INLINE B narrowed(const D &x) {
+    constexpr int registers = D::registers;
     if constexpr (std::is_same_v<typename B::scalar, double>)
         return x;
     else
-        return B::each([&](int i) { return single::halves_narrowed(x.part[2 * i], x.part[2 * i + 1]); });
+        return B::each(
+            [&](int i) { return single::halves_narrowed(x.part[2 * i % registers], x.part[(2 * i + 1) % registers]); });
 }
 
 template <class B>
@@ -90,8 +94,17 @@ RECTIFIED_INLINE bool any(const I &condition) {
     return found != 0;
 }
 
-// e^x 2^(headroom - shift) for |x| < far and up to 32 above m, where e^m 2^-shift is near 1: what is left of m is a power
-// of two. What lies so far below m that even many such numbers vanish beside it is cut off.
+// A polynomial by its even and odd terms together: half as many steps one after the other.
+template <class B, class T, std::size_t Count>
+RECTIFIED_INLINE B polynomial_in_pairs(const T (&c)[Count], const B &x, const B &square) {
+    B sum = Count % 2 ? B(c[Count - 1]) : fma(B(c[Count - 1]), x, B(c[Count - 2]));
+    for (int i = int(Count - 1) / 2 * 2 - 2; i >= 0; i -= 2) sum = fma(sum, square, fma(B(c[i + 1]), x, B(c[i])));
+    return sum;
+}
+
+// e^x 2^(headroom - shift), in float32 times the same c for all x, for |x| < far and up to 32 above m, where e^m 2^-shift
+// is near 1: what is left of m is a power of two. What lies so far below m that even many such numbers vanish beside it is
+// cut off.
 template <class B>
 class small_powers {
   protected:
@@ -105,11 +118,12 @@ class small_powers {
 
     small_powers() = default;
     RECTIFIED_INLINE explicit small_powers(const B &m) : lowest_(m + B(vanishes)) {
-        const B shift = fma(m, B(per_unit), B(round)) - B(round);
-        round_ = (B(round) + B(headroom + bias)) - shift;
+        const B shift = fma(m, B(per_unit / steps), B(round)) - B(round);
+        round_ = B(round + (headroom + bias) * steps) - shift * B(steps);
     }
 
-    // A power, unrounded: (1 + less) unit. The product keeps NaN, which an addition to the exponent would not.
+    // A power, unrounded: (1 + less) unit, where unit is 2^k, or, of float32, c 2^(k/8). The product keeps NaN, which an
+    // addition to the exponent would not.
     struct power {
         B less, unit;
         RECTIFIED_INLINE B rounded() const { return fma(less, unit, unit); }
@@ -125,27 +139,45 @@ class small_powers {
     };
     RECTIFIED_INLINE reduced reduce(const B &x) const {
         const B s = greater(lowest_, x), shifted = fma(s, B(per_unit), round_), count = shifted - round_;
-        return {fma(count, B(-log_2_low), fma(count, B(-log_2_high), s)),
-                B::bits_of(I::bits_of(shifted) << format<T>::mantissa)};  // the bits of `round` fall off
+        return {fma(count, B(-step_low), fma(count, B(-step_high), s)), power_of_step(I::bits_of(shifted))};
     }
     RECTIFIED_INLINE static power of(const reduced &a) {
         const B square = a.r * a.r;
-        return {fma(square, in_pairs(table::whole_tail, a.r, square), a.r), a.unit};
+        return {fma(square, polynomial_in_pairs(tail(), a.r, square), a.r), a.unit};
     }
 
     RECTIFIED_INLINE power of(const B &x) const { return of(reduce(x)); }
 
-  protected:
-    static constexpr T vanishes = is_float ? -128 : -770, headroom = is_float ? 60 : 100, bias = is_float ? 127 : 1023;
-    static constexpr T round = format<T>::round, per_unit = table::steps_per_unit / table::steps;
-    static constexpr T log_2_high = table::step_high * table::steps, log_2_low = table::step_low * table::steps;
+    // Times this a power is e^x 2^-shift.
+    RECTIFIED_INLINE static pair<B> plain() {
+        if constexpr (is_float)
+            return constant<B>(unit / table::ratio_factor);
+        else
+            return {B(unit), B(0)};
+    }
 
-    // A polynomial by its even and odd terms together: half as many steps one after the other.
-    template <std::size_t Count>
-    RECTIFIED_INLINE static B in_pairs(const T (&c)[Count], const B &x, const B &square) {
-        B sum = Count % 2 ? B(c[Count - 1]) : fma(B(c[Count - 1]), x, B(c[Count - 2]));
-        for (int i = int(Count - 1) / 2 * 2 - 2; i >= 0; i -= 2) sum = fma(sum, square, fma(B(c[i + 1]), x, B(c[i])));
-        return sum;
+  protected:
+    static constexpr T vanishes = is_float ? -128 : -770, headroom = is_float ? 60 : 100;
+    static constexpr T bias = is_float ? 0 : 1023;  // the table has its own
+    static constexpr int steps = is_float ? table::steps : 1,
+                         places = format<T>::mantissa - std::countr_zero(unsigned(steps));
+    static constexpr T round = format<T>::round, per_unit = table::steps_per_unit / (table::steps / steps);
+    static constexpr T step_high = table::step_high * (table::steps / steps),
+                       step_low = table::step_low * (table::steps / steps);
+
+    // From the low bits of `shifted`; those of `round` fall off. Of float32 the table has c 2^(k/8) to no more digits than
+    // one number: powers are divided by their sum, and with this c that is wrong by almost the same.
+    RECTIFIED_INLINE static B power_of_step(const I &count) {
+        if constexpr (is_float)
+            return B::bits_of(I::bits_of(lookup<B>(table::ratio_power, count)) + (count << places));
+        else
+            return B::bits_of(count << places);
+    }
+    static constexpr auto &tail() {
+        if constexpr (is_float)
+            return table::ratio_tail;
+        else
+            return table::whole_tail;
     }
 
     B lowest_, round_;
@@ -225,17 +257,22 @@ struct one_plus {
 
 inline constexpr double log_of_2 = 0x1.62e42fefa39efp-1, log_of_2_low = 0x1.abc9e3b39803fp-56;
 
-// log(1 + x) for x >= 0.
+// log(1 + x / y) for x >= 0 and y > 0: but for the doublings, it is 2 atanh of one quotient.
 template <class D>
-RECTIFIED_INLINE D log_of_one_plus_any(const D &x) {
-    const one_plus<D> sum(x);
-    const auto small = x < D(1);
-    const D part = select(small, x, sum.mantissa - D(1));
-    const pair<D> log = twice_atanh(pair<D>{part / (D(2) + part), D(0)}, 1);
-    const D whole = log.high + log.low;
-    return select(x <= D(std::numeric_limits<double>::max()), select(small, whole, fma(sum.doublings, D(log_of_2), whole)),
-                  x);
+RECTIFIED_INLINE D log_of_one_plus_quotient(const D &x, const D &y) {
+    using I = typename D::integer;
+    const auto small = x < y;
+    const D sum = x + y;
+    const I exponents = I(0x7ffll << 52), ratio = (I::bits_of(sum) & exponents) - (I::bits_of(y) & exponents);
+    const I steps = select(small, I(0), ratio), one = I::bits_of(D(1));
+    const D part = sum * D::bits_of(one - steps);
+    const D s = select(small, x, part - y) / (part + y), square = s * s;
+    const D log = fma(s * square, polynomial_in_pairs(logarithm_table<double>::tail, square, square * square), s + s);
+    const D doublings = D::bits_of((steps >> 52) + I::bits_of(D(0x1.8p52))) - D(0x1.8p52);
+    return fma(doublings, D(log_of_2), log);
 }
+
+// log(1 + x) for x >= 0.
 template <class D>
 RECTIFIED_INLINE pair<D> log_of_one_plus_any(const pair<D> &x) {
     const one_plus<D> sum(x.high);

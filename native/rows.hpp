@@ -45,7 +45,29 @@ RECTIFIED_INLINE void together(F f, const strip<B> &strip, const Strips &...stri
         strip, strips...);
 }
 
-// The same in two steps, of which the second takes what the first gives: it is taken together with the first of the next
+// store(to, f(places...)) for all batches, so that none is stored across the end of a cache line, which would take longer.
+// The first and the last lie where they lie: they are computed before others, with which they have numbers in common, are
+// stored.
+template <class F, class B, class... Strips>
+RECTIFIED_INLINE void put_aligned(F f, const strip<B> &to, const Strips &...from) {
+    using T = typename B::scalar;
+    by_stretches(
+        [&](npy_intp numbers, T *to, auto *const... from) __attribute__((always_inline)) {
+            const npy_intp end = numbers - B::lanes,
+                           head = -(reinterpret_cast<std::intptr_t>(to) / sizeof(T)) & (B::lanes - 1);
+            const B first = f(from...), last = f(from + end...);
+            for (npy_intp j = head; j <= end; j += B::lanes) store(to + j, f(from + j...));
+            store(to, first);
+            store(to + end, last);
+        },
+        to, from...);
+}
+
+// How far ahead places are fetched that are written to.
+template <class T>
+inline constexpr int written_soon = 1024 / sizeof(T);
+
+// f in two steps, of which the second takes what the first gives: it is taken together with the first of the next
 // batch, so that neither waits for the other.
 template <class First, class Second, class B, class... Strips>
 RECTIFIED_INLINE void staggered(First first, Second second, const strip<B> &strip, const Strips &...strips) {
@@ -327,6 +349,11 @@ class row_group {
     void parts(F f) {
         for (npy_intp i = 0; i < n_; i += part_) f(i);
     }
+    // The last first, which may still be in a cache.
+    template <class F>
+    void parts_again(F f) {
+        for (npy_intp i = (n_ - 1) / part_ * part_; i >= 0; i -= part_) f(i);
+    }
     strip<B> in(int k, npy_intp i) { return operands_[k].read(i, length(i)); }
     strip<B> out(npy_intp i) { return operands_[inputs_].place(i, length(i)); }
     void written(npy_intp i) { operands_[inputs_].written(i, length(i)); }
@@ -339,29 +366,43 @@ class row_group {
 
     // Over the whole row, the same for every lane of it.
     RECTIFIED_INLINE B largest(const B &x) const {
-        return each_lane_a_row_ ? x : B(halved<C>(x, [](auto a, auto b) { return a > b ? a : b; }));
+        return each_lane_a_row_ ? x : B(halved(x, [](auto a, auto b) { return a > b ? a : b; }));
     }
     template <class D>
     RECTIFIED_INLINE D sum(const D &x) const {
-        return each_lane_a_row_ ? x : D(halved<double>(x, [](auto a, auto b) { return a + b; }));
+        return each_lane_a_row_ ? x : D(halved(x, [](auto a, auto b) { return a + b; }));
     }
     RECTIFIED_INLINE pair<B> sum(const pair<B> &x) const { return each_lane_a_row_ ? x : sum_of_lanes(x.high, x.low); }
 
   private:
     npy_intp length(npy_intp i) const { return n_ - i < part_ ? n_ - i : part_; }
 
-    template <class T, class D, class F>
-    RECTIFIED_INLINE static T halved(const D &x, F f) {
-        T all[D::lanes];
-        store(all, x);
-        for (int size = D::lanes / 2; size > 0; size /= 2)
-            for (int i = 0; i < size; ++i) all[i] = f(all[i], all[i + size]);
-        return all[0];
+    // f of all lanes: of the upper and the lower half of them, until there is one.
+    template <class T, int N, class F>
+    RECTIFIED_INLINE static T halved(const batch<T, N> &x, F f) {
+        if constexpr (N == 1) {
+            return halved_within<T, batch<T, 1>::lanes / 2>(x.part[0], f);
+        } else {
+            using Half = batch<T, N / 2>;
+            return halved(Half::each([&](int i) { return f(x.part[i], x.part[i + N / 2]); }), f);
+        }
+    }
+    template <class T, int Size, class F>
+    RECTIFIED_INLINE static T halved_within(const register_t<T> &x, F f) {
+        constexpr int lanes = batch<T, 1>::lanes;
+        const register_t<T> turned = [&]<int... I>(std::integer_sequence<int, I...>) {
+            return __builtin_shufflevector(x, x, (I + Size) % lanes...);
+        }(std::make_integer_sequence<int, lanes>{});
+        const register_t<T> both = f(x, turned);
+        if constexpr (Size > 1)
+            return halved_within<T, Size / 2>(both, f);
+        else
+            return both[0];
     }
 
     RECTIFIED_INLINE static pair<B> sum_of_lanes(const B &high, const B &low) {
         if constexpr (std::is_same_v<C, float>) {
-            const double sum = halved<double>(widened(high) + widened(low), [](auto a, auto b) { return a + b; });
+            const double sum = halved(widened(high) + widened(low), [](auto a, auto b) { return a + b; });
             const float rounded = float(sum);
             return {B(rounded), B(float(sum - rounded))};
         } else {

@@ -23,9 +23,12 @@ struct exponential_table<float> {
         0x1.0000000000000p-1f, 0x1.555c820000000p-3f, 0x1.555a400000000p-5f};
     alignas(64) static constexpr float relative_tail[3] = {
         0x1.0000000000000p-1f, 0x1.555c2a0000000p-3f, 0x1.555a1e0000000p-5f};
-    alignas(64) static constexpr float whole_tail[5] = {
-        0x1.0000000000000p-1f, 0x1.55548c0000000p-3f, 0x1.5554e40000000p-5f, 0x1.123d020000000p-7f,
-        0x1.6d514a0000000p-10f};
+    alignas(64) static constexpr float ratio_power[8] = {
+        0x1.0e5cd80000000p+0f, 0x1.06d5240000000p+0f, 0x1.0184680000000p+0f, 0x1.fe9df40000000p-1f,
+        0x1.fe59be0000000p-1f, 0x1.00f4cc0000000p+0f, 0x1.06b1aa0000000p+0f, 0x1.0fd8ea0000000p+0f};
+    alignas(64) static constexpr float ratio_tail[2] = {
+        0x1.000a400000000p-1f, 0x1.555d880000000p-3f};
+    static constexpr double ratio_factor = 0x1.0e5cd865a581dp+0;
 };
 
 template <>

@@ -8,16 +8,30 @@ namespace rectified::RECTIFIED_TARGET {
 
 // ---- steps, of one part of a row ---------------------------------------------------------------------------------------
 
+// Four at a time, of which none waits for the others.
 template <class B>
 RECTIFIED_INLINE B largest_of(const strip<B> &x) {
-    B most = B(-std::numeric_limits<typename B::scalar>::infinity());
-    together<4>([&](const auto *x) __attribute__((always_inline)) { most = greater(most, load<B>(x)); }, x);
+    using T = typename B::scalar;
+    using Four = batch<T, 4 * B::registers>;
+    const T none = -std::numeric_limits<T>::infinity();
+    Four four = Four(none);
+    B most = B(none);
+    by_stretches(
+        [&](npy_intp numbers, const T *x) __attribute__((always_inline)) {
+            npy_intp j = 0;
+            for (; j + Four::lanes <= numbers; j += Four::lanes) four = greater(four, load<Four>(x + j));
+            for (; j < numbers; j += B::lanes) most = greater(most, load<B>(x + j));
+        },
+        x);
+    Four::visit([&](int i)
+                    __attribute__((always_inline)) { most = greater(most, B::each([&](int) { return four.part[i]; })); });
     return most;
 }
 
-// The sum of e^x, where each power is less than `larger`. With Keep they are kept.
+// The sum of e^x, where each power is less than `larger`. With Keep they are kept. Meanwhile numbers that are read next are
+// fetched, and places that are written to soon.
 template <bool Keep, class Powers, class B>
-RECTIFIED_INLINE pair<B> sum_of_powers(const Powers powers, const strip<B> &x, const strip<B> &kept, const B &larger) {
+RECTIFIED_INLINE pair<B> sum_of_powers(const Powers powers, const strip<B> &x, const strip<B> &to, const B &larger) {
     total<B> sum(larger);
     const npy_intp next = x.count * B::lanes;
     staggered(
@@ -25,16 +39,14 @@ RECTIFIED_INLINE pair<B> sum_of_powers(const Powers powers, const strip<B> &x, c
             __builtin_prefetch(x + next);
             return powers.reduce(load<B>(x));
         },
-        [&](const auto &reduced, auto *kept) __attribute__((always_inline)) {
+        [&](const auto &reduced, auto *to) __attribute__((always_inline)) {
+            __builtin_prefetch(to + written_soon<typename B::scalar>);
             const auto power = powers.of(reduced);
             const B rounded = power.rounded();
             sum.add(power, rounded);
-            if constexpr (Keep) {
-                __builtin_prefetch(kept + next, 1);
-                store(kept, rounded);
-            }
+            if constexpr (Keep) store(to, rounded);
         },
-        x, kept);
+        x, to);
     return sum.sum();
 }
 
@@ -46,20 +58,20 @@ class share {
     share() = default;
     RECTIFIED_INLINE share(const pair<B> &sum, const pair<B> &largest) : largest_(largest.high), factor_(B(1) / sum.high) {
         factor_low_ = factor_ * fnma(factor_, sum.low, fnma(factor_, sum.high, B(1)));
-        of_largest_ = fma(largest.high, factor_, fma(largest.low, factor_, largest.high * factor_low_));
+        rest_of_largest_ = fma(largest.low, factor_, largest.high * factor_low_);
     }
 
     RECTIFIED_INLINE B of(const B &power) const {
-        return select(power == largest_, of_largest_, fma(power, factor_, power * factor_low_));
+        return fma(power, factor_, select(power == largest_, rest_of_largest_, power * factor_low_));
     }
 
   private:
-    B largest_, of_largest_, factor_, factor_low_;
+    B largest_, rest_of_largest_, factor_, factor_low_;
 };
 
 template <class B>
 RECTIFIED_INLINE void powers_to_shares(const strip<B> &powers, const share<B> share) {
-    together<4>([&](auto *at) __attribute__((always_inline)) { store(at, share.of(load<B>(at))); }, powers);
+    put_aligned([&](const auto *at) __attribute__((always_inline)) { return share.of(load<B>(at)); }, powers, powers);
 }
 
 template <class Powers, class B>
@@ -81,14 +93,14 @@ RECTIFIED_INLINE void take_away_idle(int idle, const powers_beside<B> &powers, c
 
 // f(sum, power of the largest) for a row that is one part.
 template <bool Keep, class C, class B, class F>
-RECTIFIED_INLINE void at_once(const row_group<C> &data, const strip<B> &x, const strip<B> &kept, const B &largest, F f) {
+RECTIFIED_INLINE void at_once(const row_group<C> &data, const strip<B> &x, const strip<B> &to, const B &largest, F f) {
     const B larger = B(2 / small_powers<B>::unit);
     if (powers_beside<B>::is_small(largest)) {
         const small_powers<B> powers(largest);
-        return f(data.sum(sum_of_powers<Keep>(powers, x, kept, larger)), powers.of(largest).whole());
+        return f(data.sum(sum_of_powers<Keep>(powers, x, to, larger)), powers.of(largest).whole());
     }
     const powers_beside<B> powers(largest);
-    pair<B> sum = data.sum(sum_of_powers<Keep>(powers, x, kept, larger));
+    pair<B> sum = data.sum(sum_of_powers<Keep>(powers, x, to, larger));
     take_away_idle(x.idle, powers, largest, sum);
     f(sum, powers.of(largest).whole());
 }
@@ -145,7 +157,7 @@ class shares {
         idle_ += x.idle;
         const B top = powers_.of(here).rounded();
         const auto add = [&](const auto &powers) {
-            return kept_ ? added<true>(powers, x, kept, top + top) : added<false>(powers, x, kept, top + top);
+            return kept_ ? added<true>(powers, x, kept, top + top) : added<false>(powers, x, x, top + top);
         };
         const pair<B> part = powers_beside<B>::is_small(beside_) ? add(powers_.of_small()) : add(powers_);
         const pair<B> all = sum_of_any(sum_.high, part.high);
@@ -153,8 +165,8 @@ class shares {
     }
 
     template <bool Keep, class Powers>
-    [[gnu::noinline]] static pair<B> added(const Powers &powers, const strip<B> &x, const strip<B> &kept, const B &larger) {
-        return sum_of_powers<Keep>(powers, x, kept, larger);
+    [[gnu::noinline]] static pair<B> added(const Powers &powers, const strip<B> &x, const strip<B> &to, const B &larger) {
+        return sum_of_powers<Keep>(powers, x, to, larger);
     }
 
     void move_to(const B &most) {
@@ -188,7 +200,6 @@ class shares {
 template <class C>
 class logarithm {
     using B = row_batch<C>;
-    using D = wide_of<B>;
     static constexpr bool is_float = std::is_same_v<C, float>;
 
   public:
@@ -202,11 +213,10 @@ class logarithm {
             others = {select(hidden, again.high, others.high), select(hidden, again.low, others.low)};
         }
         if constexpr (is_float) {
-            const D wide = (widened(others.high) + widened(others.low)) / (widened(top.high) + widened(top.low));
-            const D log = log_of_one_plus_any(wide), all = widened(largest) + log;
-            of_largest_ = B(0) - narrowed<B>(log);
-            high_ = narrowed<B>(all);
-            low_ = narrowed<B>(all - widened(high_));
+            if (data.each_lane_a_row())
+                add_to_largest<wide_of<B>>(others, top);
+            else  // one lane would do
+                add_to_largest<batch<double, 1>>(others, top);
         } else {
             const pair<B> log = log_of_one_plus_any(quotient_of(others, top)), all = sum_of_any(largest, log.high);
             of_largest_ = B(0) - (log.high + log.low);
@@ -218,17 +228,29 @@ class logarithm {
         low_ = select(infinite, of_largest_ - of_largest_, low_);  // NaN stays
     }
 
+    // In a row that has parts the places have not been fetched yet.
+    template <bool HasParts>
     [[gnu::noinline]] void put(const strip<B> &x, const strip<B> &to) const {
         const B high = high_, low = low_, largest = largest_, of_largest = of_largest_;
-        together<4>(
-            [=](const C *x, C *to) __attribute__((always_inline)) {
+        put_aligned(
+            [=](const C *x, const C *to) __attribute__((always_inline)) {
+                if constexpr (HasParts) __builtin_prefetch(to + written_soon<C>);
                 const B number = load<B>(x);
-                store(to, select(number == largest, of_largest, (number - high) - low));
+                return select(number == largest, of_largest, (number - high) - low);
             },
-            x, to);
+            to, x, to);
     }
 
   private:
+    template <class D>
+    RECTIFIED_INLINE void add_to_largest(const pair<B> &others, const pair<B> &top) {
+        const auto whole = [](const pair<B> &x) { return widened<B, D>(x.high) + widened<B, D>(x.low); };
+        const D log = log_of_one_plus_quotient(whole(others), whole(top)), all = widened<B, D>(largest_) + log;
+        of_largest_ = B(0) - narrowed<B>(log);
+        high_ = narrowed<B>(all);
+        low_ = narrowed<B>(all - widened<B, D>(high_));
+    }
+
     [[gnu::noinline]] pair<B> without_largest(row_group<C> &data, const powers_beside<B> powers) const {
         const B largest = largest_;
         pair<B> sum = {B(0), B(0)};
@@ -236,8 +258,10 @@ class logarithm {
             together(
                 [&](const C *x) __attribute__((always_inline)) {
                     const B number = load<B>(x);
-                    const pair<B> next = sum_of_any(sum.high, select(number == largest, B(0), powers.of(number).rounded()));
-                    sum = {next.high, sum.low + next.low};
+                    const auto is_largest = number == largest;
+                    const pair<B> power = powers.of(number).whole(),
+                                  next = sum_of_any(sum.high, select(is_largest, B(0), power.high));
+                    sum = {next.high, sum.low + (next.low + select(is_largest, B(0), power.low))};
                 },
                 data.in(0, i));
         });
@@ -260,7 +284,7 @@ struct softmax_value {
             return data.written(0);
         }
         const shares<C> found(data, 0, true);
-        data.parts([&](npy_intp i) {
+        data.parts_again([&](npy_intp i) {
             found.put(i);
             data.written(i);
         });
@@ -280,8 +304,10 @@ struct log_softmax_value {
     template <class C>
     static void run(row_group<C> &data) {
         const auto log = logarithm_of(data);
+        const bool has_parts = data.has_parts();
         data.parts([&](npy_intp i) {
-            log.put(data.in(0, i), data.out(i));
+            has_parts ? log.template put<true>(data.in(0, i), data.out(i))
+                      : log.template put<false>(data.in(0, i), data.out(i));
             data.written(i);
         });
     }
@@ -297,7 +323,7 @@ struct log_softmax_value {
         const strip<B> x = data.in(0, 0);
         const B largest = data.largest(largest_of(x));
         pair<B> sum;
-        at_once<false>(data, x, x, largest,
+        at_once<false>(data, x, data.out(0), largest,
                        [&](const pair<B> &found, const pair<B> &) __attribute__((always_inline)) { sum = found; });
         return {data, powers_beside<B>(largest), largest, sum};
     }
@@ -316,8 +342,11 @@ template <bool WithShares, class B>
 [[gnu::noinline]] void add_products(const strip<B> &g, const strip<B> &p, pair<wide_of<B>> &to) {
     using D = wide_of<B>;
     pair<D> sum = to;
+    const npy_intp next = g.count * B::lanes;
     together(
         [&](const auto *g, const auto *p) __attribute__((always_inline)) {
+            __builtin_prefetch(g + next);
+            if constexpr (WithShares) __builtin_prefetch(p + next);
             D term = widened(load<B>(g));
             if constexpr (WithShares) term = term * widened(load<B>(p));
             add<B>(sum, term);
@@ -331,6 +360,7 @@ template <product Kind, class B>
     const B high = sum.high, low = sum.low;
     together(
         [=](const auto *at, const auto *p, auto *to) __attribute__((always_inline)) {
+            __builtin_prefetch(to + written_soon<typename B::scalar>);
             const B g = load<B>(at), share = load<B>(p);
             if constexpr (Kind == product::softmax)
                 store(to, share * ((g - high) - low));
@@ -344,13 +374,18 @@ template <product Kind, class B>
         g, p, to);
 }
 
-// shares(i, again) has the shares of part i, for the first time or again.
+// shares(i, again) has the shares of part i, for the first time or again. Where the sum is of g alone they are not needed
+// for it; otherwise what was read last is read first once more.
 template <product Kind, class C, class Shares>
 RECTIFIED_INLINE void multiply_with_jacobian(row_group<C> &data, Shares shares) {
     using B = row_batch<C>;
     using D = wide_of<B>;
+    constexpr bool with_shares = Kind != product::log_backward;
     pair<D> sum = {D(0), D(0)};
-    data.parts([&](npy_intp i) { add_products<Kind != product::log_backward, B>(data.in(0, i), shares(i, false), sum); });
+    data.parts([&](npy_intp i) {
+        const strip<B> g = data.in(0, i);
+        add_products<with_shares, B>(g, with_shares ? shares(i, false) : g, sum);
+    });
     B high, low = B(0);
     if constexpr (std::is_same_v<B, D>) {
         sum = data.sum(sum);
@@ -360,10 +395,11 @@ RECTIFIED_INLINE void multiply_with_jacobian(row_group<C> &data, Shares shares) 
         high = narrowed<B>(whole);
         low = narrowed<B>(whole - widened(high));
     }
-    data.parts([&](npy_intp i) {
-        put_products<Kind, B>(data.in(0, i), shares(i, true), data.out(i), {high, low});
+    const auto put = [&](npy_intp i) {
+        put_products<Kind, B>(data.in(0, i), shares(i, with_shares), data.out(i), {high, low});
         data.written(i);
-    });
+    };
+    with_shares ? data.parts_again(put) : data.parts(put);
 }
 
 // From the input: (n),(n)->(n).
@@ -400,10 +436,10 @@ struct product_from_output {
     }
     template <class C>
     static void run(row_group<C> &data) {
-        multiply_with_jacobian<Kind>(data, [&](npy_intp i, bool again) {
+        multiply_with_jacobian<Kind>(data, [&](npy_intp i, bool) {
             if (!of_logarithms) return data.in(1, i);
             const auto to = data.out(i);
-            if (!again || !data.keeps()) put_powers(data.in(1, i), to);
+            put_powers(data.in(1, i), to);
             return to;
         });
     }
@@ -412,9 +448,14 @@ struct product_from_output {
     template <class B>
     [[gnu::noinline]] static void put_powers(const strip<B> &y, const strip<B> &to) {
         const small_powers<B> powers(B(0));
-        together([&](const auto *y, auto *to)
-                     __attribute__((always_inline)) { store(to, powers.of(load<B>(y)).rounded() * B(powers.unit)); },
-                 y, to);
+        const npy_intp next = y.count * B::lanes;
+        together(
+            [&](const auto *y, auto *to) __attribute__((always_inline)) {
+                __builtin_prefetch(y + next);
+                __builtin_prefetch(to + written_soon<typename B::scalar>);
+                store(to, rounded_product(powers.plain(), powers.of(load<B>(y)).rounded()));
+            },
+            y, to);
     }
 };
 
