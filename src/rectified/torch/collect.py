@@ -238,7 +238,7 @@ class Collector:
         if not stack:
             if not self._begin(module):
                 return
-            self.origins.inputs = {id(argument) for argument in args if isinstance(argument, Tensor)}
+            self.origins.in_network = True
         self._push(module)
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -337,6 +337,7 @@ class Collector:
         """Do what is left to do when a network has returned something; nothing after an error."""
         root, draft, plan = self._root, self._draft, self._plan
         self._draft = self._plan = self._root = None
+        self.origins.in_network = False
         self._stack.clear()
         self._before.clear()
         self._hooks.on_all()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from rectified._native import follow
 
@@ -209,8 +209,8 @@ class Way:
 
 
 def is_learned(edge: tuple[Node, int]) -> bool:
-    """Whether an edge leads to a learned parameter."""
-    return hasattr(edge[0], "variable")
+    """Whether an edge leads to a learned parameter, and not to an input for which there are gradients, too."""
+    return isinstance(getattr(edge[0], "variable", None), nn.Parameter)
 
 
 def _roots(returned: Any) -> Iterator[Node]:

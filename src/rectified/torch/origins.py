@@ -21,12 +21,12 @@ class Origins:
 
     Attributes
     ----------
-    inputs : set of int
-        By ``id``, what the network was given, which is not learned even if there are gradients for it.
+    in_network : bool
+        Whether a network runs, which learns its parameters. Outside of one, all that has gradients of its own is learned.
     """
 
     def __init__(self) -> None:
-        self.inputs: set[int] = set()
+        self.in_network = False
         self._known: dict[int, tuple[weakref.ref[Tensor], Origin]] = {}
         self._weights: dict[int, tuple[weakref.ref[Tensor], Weight]] = {}
 
@@ -72,8 +72,8 @@ class Origins:
         if found is not None and found[0]() is value:
             return found[1]
         owner = value if value._base is None else value._base
-        is_learned = isinstance(owner, nn.Parameter) or (owner.is_leaf and owner.requires_grad)
-        if not is_learned or id(owner) in self.inputs:
+        has_gradient = owner.is_leaf and owner.requires_grad and not self.in_network
+        if not has_gradient and not isinstance(owner, nn.Parameter):
             return None
         if value.layout is not torch.strided:
             return Weight((id(owner), 0), tuple(value.shape))
