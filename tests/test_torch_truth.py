@@ -282,6 +282,22 @@ def test_what_runs_between_broken_graphs_is_said_to_be_unseen() -> None:
     assert any("between the graphs" in note for note in health.report().notes)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_what_runs_once_the_compiler_gives_up_is_said_to_be_unseen() -> None:
+    class Counts(nn.Sequential):
+        passes = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.passes += 1
+            return super().forward(x) * self.passes
+
+    network = Counts(nn.Linear(3, 4), nn.ReLU())
+    with torch._dynamo.config.patch(recompile_limit=2), watch(network) as health:
+        for _ in range(4):
+            torch.compile(network, backend="eager")(torch.randn(5, 3))
+    assert any("limit of recompilations" in note for note in health.report().notes)
+
+
 def test_steps_between_are_left_out_of_compiled_code() -> None:
     network = built(Convolutions)
     compiled = torch.compile(network, backend="aot_eager")

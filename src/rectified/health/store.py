@@ -163,6 +163,11 @@ def part(path: Path) -> Path:
     return path.with_name(f"{path.name}.{gethostname()}.{os.getpid()}.{randbits(32):08x}")
 
 
+def of_rank(path: Path, rank: int) -> Path:
+    """The same for a process of several that train together."""
+    return path.with_name(f"{path.name}.rank{rank}")
+
+
 def parts(path: Path) -> list[Path]:
     """The data files that processes wrote beside `path`."""
     beside = path.parent.glob(f"{escape(path.name)}.*")

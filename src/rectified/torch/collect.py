@@ -30,7 +30,7 @@ from rectified.torch.kinds import kind_of, unseen_in, unwrapped
 from rectified.torch.network import Draft, Network, Plan
 from rectified.torch.opaque import hides_activation, watch_opaque
 from rectified.torch.origins import Origins
-from rectified.torch.site import Site, caller, is_activation, place_of
+from rectified.torch.site import Site, caller, is_activation, method_of, place_of
 from rectified.torch.together import Together
 
 _LOOKS = 3  # forward passes of a network, and steps, in which the mode is on at first
@@ -46,7 +46,7 @@ class Collector:
     Parameters
     ----------
     only : Module, optional
-        The network to look at; by default all that run.
+        The network to look at, and at parts of it that run by themselves; by default all that run.
     every : int
         Looks at one step of so many.
     run : Run, optional
@@ -63,8 +63,10 @@ class Collector:
         run: Run | None = None,
         after_window: Callable[[], None] | None = None,
     ) -> None:
+        if every < 1:
+            raise ValueError(f"every is 1 or more, not {every}")
         self.run = Run() if run is None else run
-        self._only = None if only is None else unwrapped(only)
+        self._only = None if only is None else Network(unwrapped(only))
         self._every = every
         self._after_window = after_window
         self._handles: list[Any] = []
@@ -154,7 +156,7 @@ class Collector:
 
     def note_unseen(self, text: str, module: nn.Module | None = None) -> None:
         """The same of what runs now, if it is looked at: of a module that begins, or of a call."""
-        is_wanted = self._only is None or self._root is not None or (module is not None and unwrapped(module) is self._only)
+        is_wanted = self._root is not None or self._is_wanted(None if module is None else unwrapped(module))
         if is_wanted and self._skipped is None and not torch.compiler.is_compiling():
             self.note(text)
 
@@ -199,6 +201,8 @@ class Collector:
 
     def _close_window(self) -> None:
         self.update()
+        if self._only is not None:
+            self._only.passes += 1  # it may have new parts
         histories = (history for layer in self.run.layers.values() for history in layer.histories.values())
         self._width = max([self._width, *(history.width for history in histories)])
         self._window = self._step
@@ -285,7 +289,7 @@ class Collector:
         """Whether to look at a network that begins to run."""
         if self._skipped is not None or gradients_are_computed():
             return False
-        if self._only is not None and self._only is not module:
+        if not self._is_wanted(module):
             return False
         self._forwards += 1
         if not self._step and self._forwards % _LOOK_AGAIN == 0:  # no step ends a window
@@ -412,7 +416,7 @@ class Collector:
             self._skipped is not None
             or not isinstance(x, Tensor)
             or gradients_are_computed()
-            or (not stack and (self._only is not None or self._leaves_out(torch.is_grad_enabled())))
+            or (not stack and (self._leaves_out(torch.is_grad_enabled()) or self._is_of_others()))
         ):
             return function(*args, **kwargs)
         module = self._owner()
@@ -446,6 +450,10 @@ class Collector:
         if self._measures_gradients and y.requires_grad:
             y.register_hook(counter.see_gradient)  # type: ignore[no-untyped-call]
         return True
+
+    def _is_of_others(self) -> bool:
+        """Whether a call that no module makes while it runs is made by no method of the network's either."""
+        return self._only is not None and not self._is_wanted(method_of(caller()))
 
     def follow(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call of what is no activation, and know where its result comes from."""
@@ -566,9 +574,12 @@ class Collector:
         root = root or self._root
         if root is None or module is None:
             return ""
-        if root.prefix is None:
+        outermost = root.module()
+        if root.prefix is None and self._only is not None and outermost is not None:
+            root.prefix = self._only.path(outermost)
+        elif root.prefix is None:
             self._networks += 1
-            root.prefix = f"{type(root.module()).__name__}#{self._networks}" if self._networks > 1 else ""
+            root.prefix = f"{type(outermost).__name__}#{self._networks}" if self._networks > 1 else ""
         path = root.path(module, outer)
         return f"{root.prefix}.{path}".strip(".")
 
@@ -598,7 +609,11 @@ class Collector:
 
     def wants(self, network: Network | None) -> bool:
         """Whether to look at a network."""
-        return self._only is None or (network is not None and network.module() is self._only)
+        return self._is_wanted(None if network is None else network.module())
+
+    def _is_wanted(self, module: nn.Module | None) -> bool:
+        """Whether to look at a module, or outside of any, where it is None."""
+        return self._only is None or (module is not None and self._only.has(module))
 
 
 def _unknown(site: Site) -> str:

@@ -140,13 +140,15 @@ class _Watching:
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
         self._graphs = _graphs()
-        self._breaks = _breaks()
+        self._breaks, self._limits = _breaks(), _limits()
 
     def remove(self) -> None:
         if not _is_seen and _graphs() > self._graphs:
             self._collector.note(_UNSEEN)
         if _breaks() > self._breaks:
             self._collector.note("what ran between the graphs into which torch.compile broke a network was not seen")
+        if _limits() > self._limits:
+            self._collector.note("what ran after torch.compile had reached its limit of recompilations was not seen")
         _collectors.remove(self._collector)
         for number in [number for number, place in _places.items() if place.is_of(self._collector)]:
             del _places[number]
@@ -181,6 +183,11 @@ def _graphs() -> int:
 def _breaks() -> int:
     """How often a graph could not go on."""
     return sum(_counters().get("graph_break", {}).values())
+
+
+def _limits() -> int:
+    """How often code had to be compiled again too many times, and runs as it is since then."""
+    return sum(count for reason, count in _counters().get("unimplemented", {}).items() if "recompile limit" in reason)
 
 
 def _counters() -> Any:

@@ -189,6 +189,13 @@ def caller() -> FrameType:
     return frame
 
 
+def method_of(frame: FrameType) -> nn.Module | None:
+    """The module whose method runs; None for another function."""
+    code = frame.f_code
+    owner = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+    return owner if isinstance(owner, nn.Module) else None
+
+
 def traced_caller(trace: str | None) -> tuple[str, str, str] | None:
     """The same in a trace that is text, as graphs keep it: the file, the line and the function, if there is any."""
     frames = re.findall(r'File "([^"]+)", line (\d+), in (\S+)', trace or "")
