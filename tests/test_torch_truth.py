@@ -406,6 +406,25 @@ def test_where_the_compiler_is_another_it_says_that_compiled_code_was_not_seen(
     assert note.startswith("what torch.compile compiled was not seen")
 
 
+def test_what_hooks_keep_for_the_backward_pass_is_fetched_by_it_alone() -> None:
+    fetched: list[Tensor] = []
+
+    def unpack(tensor: Tensor) -> Tensor:  # checkpointing runs a part of the network again here
+        fetched.append(tensor)
+        return tensor
+
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 4), nn.GELU())
+    with watch(network) as health:
+        for _ in range(10):
+            with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, unpack):
+                y = network(torch.randn(5, 3))
+            assert fetched == []
+            y.sum().backward()
+            assert fetched != []
+            fetched.clear()
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [50, 50]
+
+
 def test_autocast_in_bfloat16() -> None:
     truth, network = built(Convolutions), built(Convolutions)
     truth.tape.is_on = True

@@ -58,7 +58,7 @@ class Saved(NamedTuple):
         """
         node = y.grad_fn
         for name, is_output, tensor in (("_saved_result", True, y), ("_saved_self", False, x)):
-            if hasattr(node, name) and (is_told_by_output or not is_output):
+            if hasattr(node, f"_raw{name}") and (is_told_by_output or not is_output):
                 saved = cls(name, is_output)
                 kept = saved.tensors([node])
                 is_it = kept is not None and (kept[0].is_set_to(tensor) or (in_place and not is_output))
