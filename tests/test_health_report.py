@@ -286,6 +286,17 @@ def test_99_9_percent_is_less_than_100(tmp_path: Path, run: Callable[..., tuple[
 
 
 @pytest.mark.parametrize(
+    ("pattern", "names"),
+    [("act [0]", ["act [0]"]), ("act 0", ["act 0"]), ("act*", ["act 0", "act [0]"]), ("act [0-3]", ["act 0"])],
+)
+def test_a_layer_is_found_by_its_name_whatever_that_is(pattern: str, names: list[str]) -> None:
+    run = Run()
+    for name in ("act 0", "act [0]", "other"):
+        run.layer(name, "relu", 1).add(Evidence.of(rf.relu, [[1.0]]))
+    assert [verdict.layer.name for verdict in Report.of([run]).only(pattern).layers] == names
+
+
+@pytest.mark.parametrize(
     ("order", "names"),
     [
         ("order", ["small", "large", "b"]),

@@ -122,9 +122,10 @@ class Report:
         return replace(self, layers=sorted(self.layers, key=place))
 
     def only(self, pattern: str) -> Report:
-        """The report about the layers whose name fits a pattern such as ``encoder.*``."""
-        kept = [verdict for verdict in self.layers if fnmatchcase(verdict.layer.name, pattern)]
-        names = {verdict.layer.name for verdict in kept}
+        """The report about the layer of a name, or those whose name fits a pattern such as ``encoder.*``."""
+        all_names = {verdict.layer.name for verdict in self.layers}
+        names = {pattern} & all_names or {name for name in all_names if fnmatchcase(name, pattern)}
+        kept = [verdict for verdict in self.layers if verdict.layer.name in names]
         return replace(self, layers=kept, findings=[found for found in self.findings if found.layer in names])
 
     @property
