@@ -7,6 +7,8 @@ import re
 import sys
 import weakref
 from contextlib import nullcontext, suppress
+from functools import reduce
+from operator import add
 from types import SimpleNamespace
 from typing import Any
 
@@ -1114,17 +1116,33 @@ def test_inputs_without_a_batch() -> None:
     compare(health.layers.values(), truth)
 
 
-@pytest.mark.parametrize("layer", [nn.ReLU(), nn.GELU()])
-def test_batches_without_rows_and_rows_without_a_batch_do_no_harm(layer: nn.Module) -> None:
+@pytest.mark.parametrize("way", ["eager", "compiled"])
+@pytest.mark.parametrize("first", [(5, 3), (2, 6, 3), (3,)])
+@pytest.mark.parametrize(("layer", "row"), [(nn.ReLU(), rf.relu), (nn.GELU(), rf.gelu)])
+def test_batches_of_any_number_of_axes_without_rows_too(
+    layer: nn.Module, row: rf.Ridge, first: tuple[int, ...], way: str
+) -> None:
     network = nn.Sequential(nn.Linear(3, 6), layer, nn.Linear(6, 6), nn.ReLU())
+    run = torch.compile(network, backend="eager") if way == "compiled" else network
+    inputs = [torch.randn(shape) for shape in (first, (5, 3), (0, 3), (3,), (2, 6, 3))] * 3
     with watch(network) as health:
-        for _ in range(3):
-            for x in (torch.randn(5, 3), torch.randn(0, 3), torch.randn(7, 3), torch.randn(3)):
-                network(x).sum().backward()
-    for layer_ in health.layers.values():
-        assert layer_.units == 6
-        assert layer_.histories["train"].total.samples == 3 * (5 + 7)
-        assert layer_.note == "its number of units changed, and only the first number was counted"
+        for x in inputs:
+            run(x).sum().backward()
+    hidden = [network[0](x).detach() for x in inputs if len(x)]
+    behind = [network[2](layer(x)).detach() for x in hidden]
+    truth = [[Evidence.of(row, x.numpy()) for x in hidden], [Evidence.of(rf.relu, x.numpy()) for x in behind]]
+    compare(health.layers.values(), [reduce(add, each) for each in truth])
+    assert [layer_.note for layer_ in health.layers.values()] == ["", ""]
+
+
+def test_images_with_and_without_a_batch() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
+    inputs = [torch.randn(3, 4, 4), torch.randn(5, 3, 4, 4), torch.randn(3, 4, 4)] * 3
+    with watch(network) as health:
+        for x in inputs:
+            network(x).sum().backward()
+    truth = [Evidence.of(rf.relu, network[0](x).detach().numpy(), -3) for x in inputs]
+    compare(health.layers.values(), [reduce(add, truth)])
 
 
 def test_a_learned_slope() -> None:

@@ -120,7 +120,7 @@ class _Place:
 def _count(sums: Tensor, low: Tensor, high: Tensor, x: Tensor, y: Tensor, axes: Sequence[int], place: int) -> None:
     known = _places.get(place)
     here = None if known is None else known.running(y, tuple(axes))
-    if here is not None and not here.is_left_out():
+    if here is not None and not here.is_left_out() and y.numel() > 0:
         measure = Measure.of(
             x.detach().unsqueeze(0), y.detach().unsqueeze(0), tuple(axis + 1 for axis in axes), here.slopes
         )
@@ -337,9 +337,10 @@ class _Graph:
                 origin = origin or Origin()
                 if origin.axes:
                     site.see_axes(origin.axes, shape)
-                if site.axes:
-                    self._insert(node, site, site.axes, among)
-                origin = origin._replace(axes=site.axes, activation=site)
+                axes = site.axes_of(len(shape))
+                if axes:
+                    self._insert(node, site, axes, among)
+                origin = origin._replace(axes=axes, activation=site)
         if origin is not None:
             self._origins[node] = origin
 
