@@ -1158,6 +1158,69 @@ def test_a_learned_slope() -> None:
     compare(health.layers.values(), [truth + truth])
 
 
+MASKED = [(lambda y: y[torch.tensor([True, False, True])], 2), (lambda y: y[torch.eye(3, 4).bool()], 1)]
+
+
+@pytest.mark.parametrize("way", ["eager", "compiled"])
+@pytest.mark.parametrize(
+    ("moved", "axis"),
+    [
+        *MASKED,
+        (lambda y: y[torch.tensor([2, 0, 1])], 2),
+        (lambda y: y[torch.tensor([[2, 0], [1, 1]])], 3),
+        (lambda y: torch.zeros(5, 4, 4).index_add(0, torch.tensor([4, 1, 1]), y), 2),
+        (lambda y: torch.zeros(3, 4, 4).scatter_add(1, torch.zeros(3, 4, 4, dtype=torch.long), y), 2),
+        (lambda y: y.movedim((1, 2), (2, 1)), 1),
+        (lambda y: y.repeat(2, 1, 1, 1), 3),
+        (lambda y: torch.cat([torch.ones(3, 4, 4), y], 2), 2),
+        (lambda y: torch.nan_to_num(y), 2),
+    ],
+)
+def test_units_are_followed_to_where_they_go(moved: Any, axis: int, way: str) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(5, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(moved(self.layer(x)))
+
+    network, x = Net(), torch.randn(3, 4, 5)
+    if way == "compiled" and (moved, axis) in MASKED:
+        pytest.skip("the compiler breaks the graph where the number of rows depends on data")
+    run = torch.compile(network, backend="eager") if way == "compiled" else network
+    with watch(network) as health:
+        run(x)
+    compare(health.layers.values(), [Evidence.of(rf.relu, moved(network.layer(x)).detach().numpy(), axis)])
+
+
+@pytest.mark.parametrize(
+    "mixed",
+    [
+        lambda y: y[:, :, torch.tensor([2, 0, 1])],
+        lambda y: y[torch.ones(3, 4, 4, dtype=torch.bool)],
+        lambda y: torch.zeros(3, 4, 4).index_add(2, torch.tensor([2, 1, 1, 0]), y),
+        lambda y: torch.cat([torch.ones(3, 4, 4), y], 1),
+        lambda y: y.gather(2, torch.zeros(3, 4, 4, dtype=torch.long)),
+    ],
+)
+def test_where_units_are_mixed_it_says_that_they_are_not_known(mixed: Any) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(5, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(mixed(self.layer(x)))
+
+    network = Net()
+    with watch(network) as health:
+        network(torch.randn(3, 4, 5))
+    assert health.layers == {}
+    (note,) = health.report().notes
+    assert "nothing tells which axis" in note
+
+
 def test_units_are_followed_through_what_imitates_quantization() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
