@@ -451,6 +451,12 @@ FUNCTIONS: list[tuple[str, Any, Any]] = [
     ("torch.clamp", lambda x: torch.clamp(x, 0), rf.relu),
     ("clamp_", lambda x: x.clamp_(min=0.0), rf.relu),
     ("clamp_min", lambda x: x.clamp_min(0), rf.relu),
+    ("maximum", lambda x: torch.maximum(x, torch.zeros_like(x)), rf.relu),
+    ("maximum, the other way round", lambda x: torch.maximum(torch.tensor(0.0), x), rf.relu),
+    ("max", lambda x: torch.max(x, x.new_zeros(())), rf.relu),
+    ("Tensor.maximum", lambda x: x.maximum(torch.zeros(1)), rf.relu),
+    ("where", lambda x: torch.where(x > 0, x, 0), rf.relu),
+    ("where with zeros", lambda x: torch.where(x.ge(0), x, torch.zeros_like(x)), rf.relu),
     ("F.relu6", F.relu6, rf.relu6),
     ("F.leaky_relu", lambda x: F.leaky_relu(x, 0.2), rf.leaky_relu.bind(slope=0.2)),
     ("F.leaky_relu_", lambda x: F.leaky_relu_(x, negative_slope=0.2), rf.leaky_relu.bind(slope=0.2)),
@@ -653,6 +659,52 @@ def test_a_clamp_that_is_no_activation() -> None:
         y.clamp(-1, 1)
         y.clamp(0, 1)
     assert health.layers == {}
+
+
+@pytest.mark.parametrize("way", ["eager", "compiled"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x + x.max(0).values + torch.max(x, 0)[0] + torch.max(x),
+        lambda x: torch.max(x, x.flip(0)),
+        lambda x: torch.maximum(x, torch.zeros_like(x).add_(1)),
+        lambda x: torch.where(x.flip(0) > 0, x, 0.0),
+        lambda x: torch.where(x > 1, x, 0.0),
+        lambda x: torch.where(x < 0, x, 0.0),
+        lambda x: torch.where(x > 0, x, 0.1 * x),
+    ],
+)
+def test_what_is_like_a_rectifier_and_is_none(function: Any, way: str) -> None:
+    class Net(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            return function(super().forward(x))
+
+    network = Net(nn.Linear(3, 4))
+    with watch(network) as health:
+        (torch.compile(network, backend="eager") if way == "compiled" else network)(torch.randn(5, 3))
+    assert health.layers == {}
+    assert health.report().notes == []
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: torch.max(x, torch.zeros_like(x)),
+        lambda x: torch.maximum(torch.tensor(0.0), x),
+        lambda x: x.maximum(x.new_zeros(1)),
+        lambda x: torch.where(x > 0, x, 0),
+        lambda x: torch.where(x.gt(0), x, torch.zeros(())),
+    ],
+)
+def test_rectifiers_of_other_functions_in_compiled_code(function: Any) -> None:
+    class Net(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            return function(super().forward(x))
+
+    network, x = Net(nn.Linear(3, 4)), torch.randn(50, 3)
+    with watch(network) as health:
+        torch.compile(network, backend="aot_eager")(x)
+    compare(health.layers.values(), [Evidence.of(rf.relu, network[0](x).detach().numpy())])
 
 
 def test_names_tell_the_place() -> None:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from rectified.health.record import Run
+from rectified.torch.by_hand import RECTIFIERS
 from rectified.torch.exported import decomposed_in, is_compiled, is_part, name_in_graph
 from rectified.torch.function_mode import FunctionMode
 from rectified.torch.functions import activation_of, call_again, is_in_place, output_of, plain_name
@@ -411,6 +412,8 @@ class Collector:
         """Make a call of what may be an activation, and count it."""
         __tracebackhide__ = True
         x = args[0] if args else kwargs.get("input")
+        if name in RECTIFIERS:
+            x = self.origins.rectifiers.input_of(name, args)
         stack = self._stack
         if (
             self._skipped is not None

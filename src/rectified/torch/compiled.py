@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from rectified.torch.by_hand import RECTIFIERS, Rectifiers
 from rectified.torch.functions import FUNCTIONS, activation_of, plain_name
 from rectified.torch.imports import after_import
 from rectified.torch.site import Site, is_activation, traced_caller
@@ -312,6 +313,7 @@ class _Graph:
         parameters = ((node, value) for node, value in self._inputs.items() if isinstance(value, nn.Parameter))
         self._weights = {node: Weight((node, 0), tuple(value.shape)) for node, value in parameters}
         self._uses: dict[tuple[str, str], int] = {}
+        self._rectifiers = Rectifiers(dict, lambda node: len(node.users) == 1)
 
     def see(self, node: Any) -> None:
         if node.op == "call_function" and "checkpoint" in str(node.target):
@@ -330,7 +332,10 @@ class _Graph:
             origin, weight = origin_of(call), weight_of(call)
             if weight is not None:
                 self._weights[node] = weight
+        self._rectifiers.see(name, node.args, node)
         is_activation_call = node.target in FUNCTIONS or (node.op == "call_method" and name in FUNCTIONS.values())
+        if name in RECTIFIERS:
+            is_activation_call = self._rectifiers.input_of(name, node.args) is not None
         if is_activation_call and isinstance(out, Tensor) and out.is_floating_point():
             site, among = self._site(node, name, kwargs)
             if site is not None:

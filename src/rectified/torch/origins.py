@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from rectified.torch.by_hand import Rectifiers
 from rectified.torch.functions import LOSSES, plain_name
 from rectified.torch.units import Call, Origin, Weight, origin_of, weight_of
 
@@ -21,12 +22,15 @@ class Origins:
 
     Attributes
     ----------
+    rectifiers : Rectifiers
+        What is known of tensors that ReLUs are made of.
     in_network : bool
         Whether a network runs, which learns its parameters. Outside of one, all that has gradients of its own is learned.
     """
 
     def __init__(self) -> None:
         self.in_network = False
+        self.rectifiers = Rectifiers(weakref.WeakValueDictionary, _is_as_made)
         self._known: dict[int, tuple[weakref.ref[Tensor], Origin]] = {}
         self._weights: dict[int, tuple[weakref.ref[Tensor], Weight]] = {}
 
@@ -35,6 +39,7 @@ class Origins:
         __tracebackhide__ = True
         result = function(*args, **kwargs)
         name = plain_name(function)
+        self.rectifiers.see(name, args, result)
         if name in LOSSES:
             origin = self.of(args[0] if args else kwargs.get("input"))
             if origin is not None and origin.activation is not None:
@@ -93,6 +98,10 @@ class Origins:
             self._known = {key: found for key, found in self._known.items() if found[0]() is not None}
         if len(self._weights) > _MOST:
             self._weights = {key: made for key, made in self._weights.items() if made[0]() is not None}
+
+
+def _is_as_made(tensor: Tensor) -> bool:
+    return tensor.is_inference() or tensor._version == 0
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:

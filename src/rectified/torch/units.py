@@ -309,6 +309,8 @@ def _moved(call: Call) -> int | None:
 
 
 def _reduced(call: Call) -> Axes:
+    if call.shape(call.get(1, "other")) is not None:  # the maximum of two tensors
+        return _together(call)
     known, shape = call.origin(call.input), call.shape(call.input)
     dims = call.get(1, "dim", call.kwargs.get("axis"))
     if known is None or shape is None or dims is None:
