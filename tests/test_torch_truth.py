@@ -781,6 +781,33 @@ def test_a_module_behind_frozen_and_behind_learning_layers_counts_once() -> None
     assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [40, 40, 40]
 
 
+@pytest.mark.parametrize("only", [True, False])
+def test_parts_that_a_method_calls_are_parts_of_one_network(only: bool) -> None:
+    class Coder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+            self.decoder = nn.Sequential(nn.Linear(4, 5), nn.ReLU())
+
+        def encode(self, x: Tensor) -> Tensor:
+            return torch.tanh(self.encoder(x))
+
+        def step(self, x: Tensor) -> Tensor:
+            return self.decoder(self.encode(x)).sum()
+
+    network, other = Coder(), nn.Sequential(nn.Linear(3, 2), nn.ReLU())
+    with watch(network if only else None) as health:
+        for _ in range(12):
+            nn.parallel.DataParallel(other)(torch.ones(2, 3))
+            network.step(torch.ones(2, 3)).backward()
+    line = Coder.encode.__code__.co_firstlineno + 1
+    names = ["encoder.1", f"test_torch_truth.py:{line} in {Coder.encode.__qualname__}", "decoder.1"]
+    if not only:
+        names = ["1", *(name if " in " in name else f"Coder#2.{name}" for name in names)]
+    assert list(health.layers) == names
+    assert {layer.histories["train"].total.samples for layer in health.layers.values()} == {24}
+
+
 def test_two_networks_and_a_function_outside_of_both() -> None:
     networks = [nn.Sequential(nn.Linear(3, 4), nn.ReLU()) for _ in range(2)]
     weight = torch.randn(4, 5, requires_grad=True)

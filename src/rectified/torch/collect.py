@@ -31,7 +31,7 @@ from rectified.torch.kinds import kind_of, unseen_in, unwrapped
 from rectified.torch.network import Draft, Network, Plan
 from rectified.torch.opaque import hides_activation, watch_opaque
 from rectified.torch.origins import Origins
-from rectified.torch.site import Site, caller, is_activation, method_of, place_of
+from rectified.torch.site import Site, caller, caller_of_part, is_activation, method_of, place_of
 from rectified.torch.together import Together
 
 _LOOKS = 3  # forward passes of a network, and steps, in which the mode is on at first
@@ -573,14 +573,19 @@ class Collector:
         self._uses.clear()
 
     def path(self, module: nn.Module | None, root: Network | None = None, outer: nn.Module | None = None) -> str:
-        """Where a module that another calls is in the network. Names of a second network begin with its class."""
+        """Where a module that another calls is in the network. Names of a second network begin with its class.
+
+        Where a method of a module calls parts of it, as training steps do, these are parts of one network.
+        """
         root = root or self._root
         if root is None or module is None:
             return ""
         outermost = root.module()
-        if root.prefix is None and self._only is not None and outermost is not None:
-            root.prefix = self._only.path(outermost)
-        elif root.prefix is None:
+        if root.prefix is None and outermost is not None:
+            holder = caller_of_part(outermost) if self._only is None else self._only.module()
+            if holder is not None and holder is not outermost:
+                root.prefix = self.path(outermost, self._network(holder))
+        if root.prefix is None:
             self._networks += 1
             root.prefix = f"{type(outermost).__name__}#{self._networks}" if self._networks > 1 else ""
         path = root.path(module, outer)

@@ -20,6 +20,7 @@ from rectified.health.evidence import Evidence
 from rectified.health.record import Mode, Run
 from rectified.torch.counter import Counter
 from rectified.torch.functions import activation_of
+from rectified.torch.kinds import unwrapped
 from rectified.torch.slopes import Slopes
 from rectified.torch.tally import Counted
 from rectified.torch.units import Axes
@@ -202,6 +203,18 @@ def method_of(frame: FrameType) -> nn.Module | None:
     code = frame.f_code
     owner = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
     return owner if isinstance(owner, nn.Module) else None
+
+
+def caller_of_part(part: nn.Module) -> nn.Module | None:
+    """The outermost module of which a method runs that has called a part of it; None where there is none."""
+    found = None
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        owner = method_of(frame)
+        if owner is not None and any(module is part for module in owner.modules()):
+            found = unwrapped(owner)
+        frame = frame.f_back
+    return found if found is not part else None
 
 
 def traced_caller(trace: str | None) -> tuple[str, str, str] | None:
