@@ -163,7 +163,13 @@ def test_layers_stand_in_the_order_of_first_execution() -> None:
 def test_without_evidence_there_is_a_report_still() -> None:
     empty = Report.of([Run()])
     assert json.loads(empty.as_json())["totals"]["alive_percent"] is None
-    assert as_text(empty).splitlines()[-1].split() == ["total", "0", "0", "0", "0", "–"]
+    assert as_text(empty).splitlines()[-4].split() == ["total", "0", "0", "0", "0", "–"]
+    assert empty.notes == ["no activation was seen"]
+
+
+def test_there_are_two_modes() -> None:
+    with pytest.raises(ValueError, match="'train' or 'eval', not 'test'"):
+        Report.of([Run()], "test")  # type: ignore[arg-type]
 
 
 # ---- text ------------------------------------------------------------------------------------------------------------

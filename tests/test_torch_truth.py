@@ -912,6 +912,8 @@ def test_steps_between_are_left_out() -> None:
     assert (total.samples, total.steps) == (20, (0, 45))
     with pytest.raises(ValueError, match="every is 1 or more, not 0"), watch(network, every=0):
         pass
+    with pytest.raises(TypeError, match=r"a network is a torch.nn.Module, not of the type list"), watch([network]):
+        pass
 
 
 def test_windows_are_limited_and_tell_when() -> None:

@@ -81,8 +81,10 @@ class Report:
         Raises
         ------
         ValueError
-            Where a layer has not the same units or function in all runs.
+            Where a layer has not the same units or function in all runs, or where there is no such mode.
         """
+        if mode not in (None, "train", "eval"):
+            raise ValueError(f"a mode is 'train' or 'eval', not {mode!r}")
         runs = list(runs)
         layers: dict[str, list[Layer]] = {}
         for layer in (layer for run in runs for layer in run.layers.values()):
@@ -98,6 +100,8 @@ class Report:
         notes = list(dict.fromkeys(note for run in runs for note in run.notes))
         notes += [f"{verdict.layer.name}: {verdict.layer.note}" for verdict in verdicts if verdict.layer.note]
         absent = [name for name in layers if name not in seen]
+        if not layers:
+            notes.append("no activation was seen")
         if absent:
             notes.append(f"{some(absent)}: {'they' if absent[1:] else 'it'} did not run in {chosen} mode")
         return cls(chosen, rule, verdicts, find(verdicts, rule), notes)

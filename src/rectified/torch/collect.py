@@ -64,6 +64,8 @@ class Collector:
         run: Run | None = None,
         after_window: Callable[[], None] | None = None,
     ) -> None:
+        if only is not None and not isinstance(only, nn.Module):
+            raise TypeError(f"a network is a torch.nn.Module, not of the type {type(only).__name__}")
         if every < 1:
             raise ValueError(f"every is 1 or more, not {every}")
         self.run = Run() if run is None else run
