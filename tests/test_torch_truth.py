@@ -672,6 +672,7 @@ def test_a_clamp_that_is_no_activation() -> None:
         lambda x: torch.where(x > 1, x, 0.0),
         lambda x: torch.where(x < 0, x, 0.0),
         lambda x: torch.where(x > 0, x, 0.1 * x),
+        lambda x: x * torch.max(torch.ones(4), torch.zeros(4)),
     ],
 )
 def test_what_is_like_a_rectifier_and_is_none(function: Any, way: str) -> None:

@@ -100,8 +100,6 @@ class Report:
         notes = list(dict.fromkeys(note for run in runs for note in run.notes))
         notes += [f"{verdict.layer.name}: {verdict.layer.note}" for verdict in verdicts if verdict.layer.note]
         absent = [name for name in layers if name not in seen]
-        if not layers:
-            notes.append("no activation was seen")
         if absent:
             notes.append(f"{some(absent)}: {'they' if absent[1:] else 'it'} did not run in {chosen} mode")
         return cls(chosen, rule, verdicts, find(verdicts, rule), notes)

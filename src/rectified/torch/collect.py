@@ -514,6 +514,8 @@ class Collector:
             return site
         if activation_of(name, args, kwargs) is None:
             return None
+        if name in RECTIFIERS and not self.origins.axes(x):
+            return None  # what is no layer's output has such bounds, too
         if not x.is_floating_point():
             if x.is_complex():
                 self.note_unseen(f"{name}: what it did with complex numbers was not counted")

@@ -335,7 +335,8 @@ class _Graph:
         self._rectifiers.see(name, node.args, node)
         is_activation_call = node.target in FUNCTIONS or (node.op == "call_method" and name in FUNCTIONS.values())
         if name in RECTIFIERS:
-            is_activation_call = self._rectifiers.input_of(name, node.args) is not None
+            is_of_layer = origin is not None and bool(origin.axes)
+            is_activation_call = is_of_layer and self._rectifiers.input_of(name, node.args) is not None
         if is_activation_call and isinstance(out, Tensor) and out.is_floating_point():
             site, among = self._site(node, name, kwargs)
             if site is not None:

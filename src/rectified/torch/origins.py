@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 
 from rectified.torch.by_hand import Rectifiers
 from rectified.torch.functions import LOSSES, plain_name
-from rectified.torch.units import Call, Origin, Weight, origin_of, weight_of
+from rectified.torch.units import Axes, Call, Origin, Weight, origin_of, weight_of
 
 _MOST = 4096
 
@@ -56,6 +56,11 @@ class Origins:
         """The origin of a tensor, if it is known."""
         found = self._known.get(id(value))
         return found[1] if found is not None and found[0]() is value else None
+
+    def axes(self, value: Any) -> Axes:
+        """The axes of its units, where they are known."""
+        found = self.of(value)
+        return found.axes if found is not None else ()
 
     def sources(self, value: Any) -> frozenset[tuple[Hashable, ...]]:
         """The learned tensors behind a tensor, where they are known."""
