@@ -917,6 +917,14 @@ def test_steps_between_are_left_out() -> None:
         pass
 
 
+def test_of_two_networks_that_take_turns_both_are_seen() -> None:
+    networks = [nn.Sequential(nn.Linear(3, 3), nn.ReLU()).eval() for _ in range(2)]
+    with watch(every=2) as health, torch.no_grad():
+        for _ in range(10):
+            networks[1](networks[0](torch.randn(2, 3)))
+    assert [layer.histories["eval"].total.samples for layer in health.layers.values()] == [10, 10]
+
+
 def test_windows_are_limited_and_tell_when() -> None:
     network = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
     optimizer = torch.optim.SGD(network.parameters(), lr=0.0)

@@ -216,9 +216,6 @@ class Collector:
         """Whether this step, or without training the forward pass of this number, is one of those between."""
         return self._every > 1 and (self._step if forwards is None else forwards) % self._every != 0
 
-    def _leaves_out(self, training: bool) -> bool:
-        return self.is_left_out(None if training else self._forwards)
-
     # ---- modules ---------------------------------------------------------------------------------------------------------
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
@@ -297,16 +294,16 @@ class Collector:
         self._forwards += 1
         if not self._step and self._forwards % _LOOK_AGAIN == 0:  # no step ends a window
             self._close_window()
-        if self._every > 1 and self._leaves_out(module.training):
+        root = self._network(module)
+        root.passes += 1
+        if self.is_left_out(None if module.training else root.passes):
             self._skipped = module
             self._switch(self._stays_everywhere)
             if not self._mode_is_on:
                 self._hooks.on_one(module)
             return False
-        root = self._network(module)
         looks = root.looks[module.training]
         root.looks[module.training] += 1
-        root.passes += 1
         is_look = looks < _LOOKS or looks & (looks - 1) == 0 or looks % _LOOK_AGAIN == 0
         if self._forwards > _SETTLED and not self._step:
             self._settles_at = 0
@@ -421,7 +418,10 @@ class Collector:
             self._skipped is not None
             or not isinstance(x, Tensor)
             or gradients_are_computed()
-            or (not stack and (self._leaves_out(torch.is_grad_enabled()) or self._is_of_others()))
+            or (
+                not stack
+                and (self.is_left_out(None if torch.is_grad_enabled() else self._forwards) or self._is_of_others())
+            )
         ):
             return function(*args, **kwargs)
         module = self._owner()
