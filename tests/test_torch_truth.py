@@ -661,6 +661,33 @@ def test_a_clamp_that_is_no_activation() -> None:
     assert health.layers == {}
 
 
+@pytest.mark.parametrize(("function", "row"), [each[1:] for each in FUNCTIONS], ids=[each[0] for each in FUNCTIONS])
+def test_functions_of_every_kind_learn(function: Any, row: rf.Ridge) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.out = nn.Linear(3, 8), nn.Linear(8, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.out(function(self.layer(x)))
+
+    def learn(network: nn.Module) -> list[Tensor]:
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+        for x in torch.randn(12, 5, 3, generator=torch.Generator().manual_seed(0)):
+            optimizer.zero_grad()
+            network(x).sum().backward()
+            optimizer.step()
+        return list(network.parameters())
+
+    networks = [Net(), Net()]
+    networks[1].load_state_dict(networks[0].state_dict())
+    with watch(networks[1]) as health:
+        seen = learn(networks[1])
+    assert all(map(torch.equal, seen, learn(networks[0])))
+    (layer,) = health.layers.values()
+    assert (layer.function, layer.histories["train"].total.samples) == (row.name, 60)
+
+
 @pytest.mark.parametrize("way", ["eager", "compiled"])
 @pytest.mark.parametrize(
     "function",

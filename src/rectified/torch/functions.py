@@ -149,5 +149,5 @@ def call_again(
     name = plain_name(function)
     if name in RECTIFIERS:
         return functional.relu
-    plain = getattr(owner, name, function)
+    plain = getattr(owner, name, getattr(torch, name, function))
     return lambda x: plain(x, *rest, **kept)
