@@ -163,7 +163,13 @@ def test_layers_stand_in_the_order_of_first_execution() -> None:
 def test_without_evidence_there_is_a_report_still() -> None:
     empty = Report.of([Run()])
     assert json.loads(empty.as_json())["totals"]["alive_percent"] is None
-    assert as_text(empty).splitlines()[-1].split() == ["total", "0", "0", "0", "0", "–"]
+    assert as_text(empty).splitlines()[-4].split() == ["total", "0", "0", "0", "0", "–"]
+    assert "no activation was seen" in as_text(empty).splitlines()[-1]
+
+
+def test_there_are_two_modes() -> None:
+    with pytest.raises(ValueError, match="'train' or 'eval', not 'test'"):
+        Report.of([Run()], "test")  # type: ignore[arg-type]
 
 
 # ---- text ------------------------------------------------------------------------------------------------------------
@@ -283,6 +289,17 @@ def test_99_9_percent_is_less_than_100(tmp_path: Path, run: Callable[..., tuple[
     assert " 99.9%" in out
     assert "100%" not in out
     assert err == "rectified: 99.9% of the units are alive, which is less than --fail-under 100\n"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [("act [0]", ["act [0]"]), ("act 0", ["act 0"]), ("act*", ["act 0", "act [0]"]), ("act [0-3]", ["act 0"])],
+)
+def test_a_layer_is_found_by_its_name_whatever_that_is(pattern: str, names: list[str]) -> None:
+    run = Run()
+    for name in ("act 0", "act [0]", "other"):
+        run.layer(name, "relu", 1).add(Evidence.of(rf.relu, [[1.0]]))
+    assert [verdict.layer.name for verdict in Report.of([run]).only(pattern).layers] == names
 
 
 @pytest.mark.parametrize(

@@ -342,5 +342,5 @@ def test_nan_is_found_and_is_neither_dead_nor_alive() -> None:
     x = np.array([[np.nan, 1.0], [np.nan, -1.0]])
     run = Run(layers={"layer": layer(rf.relu, [x])})
     report = Report.of([run])
-    assert report.findings == [("nan_inputs", "layer", "2 of 4 inputs were NaN, which count for nothing here")]
+    assert report.findings == [("nan_inputs", "layer", "some inputs were NaN, so 2 of 4 are left out")]
     assert (report.totals.unseen, report.totals.alive, report.totals.alive_percent) == (1, 1, 100)

@@ -1,5 +1,8 @@
 """The callbacks for trainers: with stand-ins that call them as the trainers do, and with the real ones where installed."""
 
+import pickle
+import subprocess
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from rectified.health.store import read  # noqa: E402
+from rectified.health.store import DataError, parts, read  # noqa: E402
 from rectified.health.verdict import DEAD  # noqa: E402
 from rectified.torch import hugging_face_callback, lightning_callback  # noqa: E402
 
@@ -97,6 +100,59 @@ def test_hugging_face(tmp_path: Path) -> None:
         trainer.train(BATCHES)
     assert callback.health.layers["act"].histories["train"].total.samples == 10
     assert read(tmp_path / "data")[0].layers["act"].units == 4
+
+
+def test_a_step_that_calls_parts_of_the_network(tmp_path: Path) -> None:
+    class Parts(Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = nn.Sequential(nn.Linear(3, 5), nn.ReLU())
+
+        def training_step(self, batch: torch.Tensor) -> torch.Tensor:
+            return torch.relu(self.layer(batch)).sum() + self.act(self.layer(batch)).sum() + self.encoder(batch).sum()
+
+    callback = lightning_callback(tmp_path / "data")
+    LightningTrainer([callback]).fit(Parts(), BATCHES)
+    units = {name.rpartition(".")[2]: layer.units for name, layer in callback.health.layers.items()}
+    assert units == {"training_step": 4, "training_step (use 2)": 4, "1": 5}
+    assert "encoder.1" in callback.health.layers
+    assert {layer.histories["train"].total.samples for layer in callback.health.layers.values()} == {20}
+
+
+def test_a_training_that_ends_with_the_program(tmp_path: Path) -> None:
+    program = (
+        f"import sys; sys.path.append({str(Path(__file__).parent)!r}); from test_torch_callbacks import *\n"
+        "HuggingFaceTrainer(Model(), [hugging_face_callback('data')]).train([*BATCHES, torch.ones(2, 5)])"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert "RuntimeError" in ran.stderr
+    assert read(tmp_path / "data")[0].layers["act"].histories["train"].total.samples == 20
+
+
+def test_a_file_of_another_program_stays_and_training_does_not_begin(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("mine")
+    with pytest.raises(DataError, match="not a data file"):
+        HuggingFaceTrainer(Model(), [hugging_face_callback(tmp_path / "data")]).train(BATCHES)
+    assert (tmp_path / "data").read_text() == "mine"
+    assert torch._C._len_torch_function_stack() == 0
+
+
+def test_another_process_gets_a_callback_of_its_own(tmp_path: Path) -> None:
+    callback = lightning_callback(tmp_path / "data", every=2)
+    LightningTrainer([callback]).fit(Model(), BATCHES[:4])
+    copy = pickle.loads(pickle.dumps(callback))
+    assert copy.health is None
+    LightningTrainer([copy]).fit(Model(), BATCHES)
+    assert read(tmp_path / "data")[0].layers["act"].histories["train"].total.samples == 10
+    assert pickle.loads(pickle.dumps(hugging_face_callback())).health is None
+
+
+def test_each_of_several_processes_has_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("is_initialized", True), ("get_world_size", 2), ("get_rank", 1)):
+        monkeypatch.setattr(torch.distributed, name, lambda value=value: value)
+    LightningTrainer([lightning_callback(tmp_path / "data")]).fit(Model(), BATCHES)
+    (file,) = parts(tmp_path / "data")
+    assert file.name == "data.rank1"
 
 
 # ---- the real ones ---------------------------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,17 @@ ENDS = {
     "as another program": ("os.execvp('sh', ['sh', '-c', 'exit 7'])", 7, ""),
     "with a hook of its own": ("sys.excepthook = lambda *error: print('mine', file=sys.stderr)\n1 / 0", 1, "mine\n"),
 }
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Children end by signals even where the tests ignore them, as under nohup: that is inherited, and a handler is not."""
+    ignored = [number for number in (1, 2, 15) if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, lambda *_: None)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def python(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -276,7 +289,7 @@ def test_children_do_not_write(tmp_path: Path) -> None:
 
 def test_what_was_written_before_a_kill_stays(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM + "\nos.kill(os.getpid(), 9)")
-    often = "import rectified.torch.run as run; run._SECONDS_BETWEEN_WRITES = 0; "
+    often = "import rectified.torch.saving as saving; saving._SECONDS_BETWEEN_WRITES = 0; "
     for setting, steps in (("", 8), (often, 16)):
         program = setting + "from rectified.cli import main; main(['run', 'program.py'])"
         assert python("-c", program, folder=tmp_path).returncode == -9
@@ -295,8 +308,8 @@ def test_a_network_without_steps_is_written_too(tmp_path: Path) -> None:
 def test_a_second_interrupt_waits_for_what_is_being_written(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM + "\nos.kill(os.getpid(), 2); time.sleep(5)")
     program = (
-        "import os, rectified.torch.run as run; from rectified.__main__ import main; write = run._Record._write; "
-        "run._Record._write = lambda record: (os.kill(os.getpid(), 2), write(record)); main(['run', 'program.py'])"
+        "import os, rectified.torch.saving as saving; from rectified.__main__ import main; write = saving.Writer.write; "
+        "saving.Writer.write = lambda *arguments: (os.kill(os.getpid(), 2), write(*arguments)); main(['run', 'program.py'])"
     )
     assert python("-c", program, folder=tmp_path).returncode == -2
     (run,) = read(tmp_path / ".rectified")

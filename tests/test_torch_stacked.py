@@ -300,22 +300,36 @@ def test_a_weight_that_is_computed_is_one() -> None:
     assert health.report().notes == []
 
 
-def test_an_input_is_no_weight_even_if_it_has_gradients() -> None:
+@pytest.mark.parametrize("way", ["by position", "by name", "within"])
+def test_an_input_is_no_weight_even_if_it_has_gradients(way: str) -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.register_buffer("mixing", torch.randn(INPUTS, UNITS))
 
         def forward(self, x: Tensor) -> Tensor:
-            return F.relu(x @ self.mixing)
+            return F.relu((x.detach().requires_grad_() if way == "within" else x) @ self.mixing)
 
     net = Net()
     with watch(net) as health:
         for _ in range(3):
-            net(torch.randn(ROWS, INPUTS, requires_grad=True)).sum().backward()
+            x = torch.randn(ROWS, INPUTS, requires_grad=True)
+            (net(x=x) if way == "by name" else net(x)).sum().backward()
     assert health.layers == {}
     (note,) = health.report().notes
     assert "nothing tells which axis" in note
+
+
+@pytest.mark.parametrize("first", [nn.LayerNorm(INPUTS, elementwise_affine=False), nn.Linear(INPUTS, INPUTS, bias=False)])
+def test_inputs_with_gradients_are_no_layers_that_differ(first: nn.Module) -> None:
+    net = nn.Sequential(first, nn.ReLU(), nn.Linear(INPUTS, 1))
+    with watch(net) as health:
+        for _ in range(20):
+            x = torch.randn(ROWS, INPUTS, requires_grad=True)
+            torch.autograd.grad(net(x).sum(), x, create_graph=True)[0].square().sum().backward()
+    (layer,) = health.layers.values()
+    assert layer.histories["train"].total.samples == 20 * ROWS
+    assert layer.note == ""
 
 
 @pytest.mark.filterwarnings("ignore:Sparse")

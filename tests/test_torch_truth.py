@@ -7,6 +7,8 @@ import re
 import sys
 import weakref
 from contextlib import nullcontext, suppress
+from functools import reduce
+from operator import add
 from types import SimpleNamespace
 from typing import Any
 
@@ -282,6 +284,22 @@ def test_what_runs_between_broken_graphs_is_said_to_be_unseen() -> None:
     assert any("between the graphs" in note for note in health.report().notes)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_what_runs_once_the_compiler_gives_up_is_said_to_be_unseen() -> None:
+    class Counts(nn.Sequential):
+        passes = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.passes += 1
+            return super().forward(x) * self.passes
+
+    network = Counts(nn.Linear(3, 4), nn.ReLU())
+    with torch._dynamo.config.patch(recompile_limit=2), watch(network) as health:
+        for _ in range(4):
+            torch.compile(network, backend="eager")(torch.randn(5, 3))
+    assert any("limit of recompilations" in note for note in health.report().notes)
+
+
 def test_steps_between_are_left_out_of_compiled_code() -> None:
     network = built(Convolutions)
     compiled = torch.compile(network, backend="aot_eager")
@@ -390,6 +408,25 @@ def test_where_the_compiler_is_another_it_says_that_compiled_code_was_not_seen(
     assert note.startswith("what torch.compile compiled was not seen")
 
 
+def test_what_hooks_keep_for_the_backward_pass_is_fetched_by_it_alone() -> None:
+    fetched: list[Tensor] = []
+
+    def unpack(tensor: Tensor) -> Tensor:  # checkpointing runs a part of the network again here
+        fetched.append(tensor)
+        return tensor
+
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 4), nn.GELU())
+    with watch(network) as health:
+        for _ in range(10):
+            with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, unpack):
+                y = network(torch.randn(5, 3))
+            assert fetched == []
+            y.sum().backward()
+            assert fetched != []
+            fetched.clear()
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [50, 50]
+
+
 def test_autocast_in_bfloat16() -> None:
     truth, network = built(Convolutions), built(Convolutions)
     truth.tape.is_on = True
@@ -414,6 +451,12 @@ FUNCTIONS: list[tuple[str, Any, Any]] = [
     ("torch.clamp", lambda x: torch.clamp(x, 0), rf.relu),
     ("clamp_", lambda x: x.clamp_(min=0.0), rf.relu),
     ("clamp_min", lambda x: x.clamp_min(0), rf.relu),
+    ("maximum", lambda x: torch.maximum(x, torch.zeros_like(x)), rf.relu),
+    ("maximum, the other way round", lambda x: torch.maximum(torch.tensor(0.0), x), rf.relu),
+    ("max", lambda x: torch.max(x, x.new_zeros(())), rf.relu),
+    ("Tensor.maximum", lambda x: x.maximum(torch.zeros(1)), rf.relu),
+    ("where", lambda x: torch.where(x > 0, x, 0), rf.relu),
+    ("where with zeros", lambda x: torch.where(x.ge(0), x, torch.zeros_like(x)), rf.relu),
     ("F.relu6", F.relu6, rf.relu6),
     ("F.leaky_relu", lambda x: F.leaky_relu(x, 0.2), rf.leaky_relu.bind(slope=0.2)),
     ("F.leaky_relu_", lambda x: F.leaky_relu_(x, negative_slope=0.2), rf.leaky_relu.bind(slope=0.2)),
@@ -618,6 +661,80 @@ def test_a_clamp_that_is_no_activation() -> None:
     assert health.layers == {}
 
 
+@pytest.mark.parametrize(("function", "row"), [each[1:] for each in FUNCTIONS], ids=[each[0] for each in FUNCTIONS])
+def test_functions_of_every_kind_learn(function: Any, row: rf.Ridge) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.out = nn.Linear(3, 8), nn.Linear(8, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.out(function(self.layer(x)))
+
+    def learn(network: nn.Module) -> list[Tensor]:
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+        for x in torch.randn(12, 5, 3, generator=torch.Generator().manual_seed(0)):
+            optimizer.zero_grad()
+            network(x).sum().backward()
+            optimizer.step()
+        return list(network.parameters())
+
+    networks = [Net(), Net()]
+    networks[1].load_state_dict(networks[0].state_dict())
+    with watch(networks[1]) as health:
+        seen = learn(networks[1])
+    assert all(map(torch.equal, seen, learn(networks[0])))
+    (layer,) = health.layers.values()
+    assert (layer.function, layer.histories["train"].total.samples) == (row.name, 60)
+
+
+@pytest.mark.parametrize("way", ["eager", "compiled"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x + x.max(0).values + torch.max(x, 0)[0] + torch.max(x),
+        lambda x: torch.max(x, x.flip(0)),
+        lambda x: torch.maximum(x, torch.zeros_like(x).add_(1)),
+        lambda x: torch.where(x.flip(0) > 0, x, 0.0),
+        lambda x: torch.where(x > 1, x, 0.0),
+        lambda x: torch.where(x < 0, x, 0.0),
+        lambda x: torch.where(x > 0, x, 0.1 * x),
+        lambda x: x * torch.max(torch.ones(4), torch.zeros(4)),
+    ],
+)
+def test_what_is_like_a_rectifier_and_is_none(function: Any, way: str) -> None:
+    class Net(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            return function(super().forward(x))
+
+    network = Net(nn.Linear(3, 4))
+    with watch(network) as health:
+        (torch.compile(network, backend="eager") if way == "compiled" else network)(torch.randn(5, 3))
+    assert health.layers == {}
+    assert health.report().notes == []
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: torch.max(x, torch.zeros_like(x)),
+        lambda x: torch.maximum(torch.tensor(0.0), x),
+        lambda x: x.maximum(x.new_zeros(1)),
+        lambda x: torch.where(x > 0, x, 0),
+        lambda x: torch.where(x.gt(0), x, torch.zeros(())),
+    ],
+)
+def test_rectifiers_of_other_functions_in_compiled_code(function: Any) -> None:
+    class Net(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            return function(super().forward(x))
+
+    network, x = Net(nn.Linear(3, 4)), torch.randn(50, 3)
+    with watch(network) as health:
+        torch.compile(network, backend="aot_eager")(x)
+    compare(health.layers.values(), [Evidence.of(rf.relu, network[0](x).detach().numpy())])
+
+
 def test_names_tell_the_place() -> None:
     network = Convolutions()
     with watch(network) as health:
@@ -690,6 +807,33 @@ def test_a_module_behind_frozen_and_behind_learning_layers_counts_once() -> None
             network(torch.randn(2, 3)).sum().backward()
             optimizer.step()
     assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [40, 40, 40]
+
+
+@pytest.mark.parametrize("only", [True, False])
+def test_parts_that_a_method_calls_are_parts_of_one_network(only: bool) -> None:
+    class Coder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+            self.decoder = nn.Sequential(nn.Linear(4, 5), nn.ReLU())
+
+        def encode(self, x: Tensor) -> Tensor:
+            return torch.tanh(self.encoder(x))
+
+        def step(self, x: Tensor) -> Tensor:
+            return self.decoder(self.encode(x)).sum()
+
+    network, other = Coder(), nn.Sequential(nn.Linear(3, 2), nn.ReLU())
+    with watch(network if only else None) as health:
+        for _ in range(12):
+            nn.parallel.DataParallel(other)(torch.ones(2, 3))
+            network.step(torch.ones(2, 3)).backward()
+    line = Coder.encode.__code__.co_firstlineno + 1
+    names = ["encoder.1", f"test_torch_truth.py:{line} in {Coder.encode.__qualname__}", "decoder.1"]
+    if not only:
+        names = ["1", *(name if " in " in name else f"Coder#2.{name}" for name in names)]
+    assert list(health.layers) == names
+    assert {layer.histories["train"].total.samples for layer in health.layers.values()} == {24}
 
 
 def test_two_networks_and_a_function_outside_of_both() -> None:
@@ -796,6 +940,16 @@ def test_steps_between_are_left_out() -> None:
     assert (total.samples, total.steps) == (20, (0, 45))
     with pytest.raises(ValueError, match="every is 1 or more, not 0"), watch(network, every=0):
         pass
+    with pytest.raises(TypeError, match=r"a network is a torch.nn.Module, not of the type list"), watch([network]):
+        pass
+
+
+def test_of_two_networks_that_take_turns_both_are_seen() -> None:
+    networks = [nn.Sequential(nn.Linear(3, 3), nn.ReLU()).eval() for _ in range(2)]
+    with watch(every=2) as health, torch.no_grad():
+        for _ in range(10):
+            networks[1](networks[0](torch.randn(2, 3)))
+    assert [layer.histories["eval"].total.samples for layer in health.layers.values()] == [10, 10]
 
 
 def test_windows_are_limited_and_tell_when() -> None:
@@ -1079,17 +1233,33 @@ def test_inputs_without_a_batch() -> None:
     compare(health.layers.values(), truth)
 
 
-@pytest.mark.parametrize("layer", [nn.ReLU(), nn.GELU()])
-def test_batches_without_rows_and_rows_without_a_batch_do_no_harm(layer: nn.Module) -> None:
+@pytest.mark.parametrize("way", ["eager", "compiled"])
+@pytest.mark.parametrize("first", [(5, 3), (2, 6, 3), (3,)])
+@pytest.mark.parametrize(("layer", "row"), [(nn.ReLU(), rf.relu), (nn.GELU(), rf.gelu)])
+def test_batches_of_any_number_of_axes_without_rows_too(
+    layer: nn.Module, row: rf.Ridge, first: tuple[int, ...], way: str
+) -> None:
     network = nn.Sequential(nn.Linear(3, 6), layer, nn.Linear(6, 6), nn.ReLU())
+    run = torch.compile(network, backend="eager") if way == "compiled" else network
+    inputs = [torch.randn(shape) for shape in (first, (5, 3), (0, 3), (3,), (2, 6, 3))] * 3
     with watch(network) as health:
-        for _ in range(3):
-            for x in (torch.randn(5, 3), torch.randn(0, 3), torch.randn(7, 3), torch.randn(3)):
-                network(x).sum().backward()
-    for layer_ in health.layers.values():
-        assert layer_.units == 6
-        assert layer_.histories["train"].total.samples == 3 * (5 + 7)
-        assert layer_.note == "its number of units changed, and only the first number was counted"
+        for x in inputs:
+            run(x).sum().backward()
+    hidden = [network[0](x).detach() for x in inputs if len(x)]
+    behind = [network[2](layer(x)).detach() for x in hidden]
+    truth = [[Evidence.of(row, x.numpy()) for x in hidden], [Evidence.of(rf.relu, x.numpy()) for x in behind]]
+    compare(health.layers.values(), [reduce(add, each) for each in truth])
+    assert [layer_.note for layer_ in health.layers.values()] == ["", ""]
+
+
+def test_images_with_and_without_a_batch() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
+    inputs = [torch.randn(3, 4, 4), torch.randn(5, 3, 4, 4), torch.randn(3, 4, 4)] * 3
+    with watch(network) as health:
+        for x in inputs:
+            network(x).sum().backward()
+    truth = [Evidence.of(rf.relu, network[0](x).detach().numpy(), -3) for x in inputs]
+    compare(health.layers.values(), [reduce(add, truth)])
 
 
 def test_a_learned_slope() -> None:
@@ -1103,6 +1273,69 @@ def test_a_learned_slope() -> None:
     inputs = network[0](x).detach().numpy()
     truth = Evidence.of(rf.leaky_relu.bind(slope=np.array([0.1, 0.2, 0.5], np.float32)[:, None]), inputs, 1)
     compare(health.layers.values(), [truth + truth])
+
+
+MASKED = [(lambda y: y[torch.tensor([True, False, True])], 2), (lambda y: y[torch.eye(3, 4).bool()], 1)]
+
+
+@pytest.mark.parametrize("way", ["eager", "compiled"])
+@pytest.mark.parametrize(
+    ("moved", "axis"),
+    [
+        *MASKED,
+        (lambda y: y[torch.tensor([2, 0, 1])], 2),
+        (lambda y: y[torch.tensor([[2, 0], [1, 1]])], 3),
+        (lambda y: torch.zeros(5, 4, 4).index_add(0, torch.tensor([4, 1, 1]), y), 2),
+        (lambda y: torch.zeros(3, 4, 4).scatter_add(1, torch.zeros(3, 4, 4, dtype=torch.long), y), 2),
+        (lambda y: y.movedim((1, 2), (2, 1)), 1),
+        (lambda y: y.repeat(2, 1, 1, 1), 3),
+        (lambda y: torch.cat([torch.ones(3, 4, 4), y], 2), 2),
+        (lambda y: torch.nan_to_num(y), 2),
+    ],
+)
+def test_units_are_followed_to_where_they_go(moved: Any, axis: int, way: str) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(5, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(moved(self.layer(x)))
+
+    network, x = Net(), torch.randn(3, 4, 5)
+    if way == "compiled" and (moved, axis) in MASKED:
+        pytest.skip("the compiler breaks the graph where the number of rows depends on data")
+    run = torch.compile(network, backend="eager") if way == "compiled" else network
+    with watch(network) as health:
+        run(x)
+    compare(health.layers.values(), [Evidence.of(rf.relu, moved(network.layer(x)).detach().numpy(), axis)])
+
+
+@pytest.mark.parametrize(
+    "mixed",
+    [
+        lambda y: y[:, :, torch.tensor([2, 0, 1])],
+        lambda y: y[torch.ones(3, 4, 4, dtype=torch.bool)],
+        lambda y: torch.zeros(3, 4, 4).index_add(2, torch.tensor([2, 1, 1, 0]), y),
+        lambda y: torch.cat([torch.ones(3, 4, 4), y], 1),
+        lambda y: y.gather(2, torch.zeros(3, 4, 4, dtype=torch.long)),
+    ],
+)
+def test_where_units_are_mixed_it_says_that_they_are_not_known(mixed: Any) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(5, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(mixed(self.layer(x)))
+
+    network = Net()
+    with watch(network) as health:
+        network(torch.randn(3, 4, 5))
+    assert health.layers == {}
+    (note,) = health.report().notes
+    assert "nothing tells which axis" in note
 
 
 def test_units_are_followed_through_what_imitates_quantization() -> None:

@@ -175,7 +175,7 @@ def combine(
         for path in chosen:
             if path.resolve() != data_file.resolve():
                 path.unlink()
-    print(f"{data_file} holds {len(runs)} runs")
+    print(f"{data_file} holds {len(runs)} run{'s' * (len(runs) != 1)}")
 
 
 def erase(

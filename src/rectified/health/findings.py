@@ -55,7 +55,7 @@ def _of_layer(verdict: Verdict) -> Iterator[tuple[str, str]]:
     total = verdict.history.total
     nans = int(total.nans.sum())
     if nans:
-        yield "nan_inputs", f"{nans:,} of {total.samples * layer.units:,} inputs were NaN, which count for nothing here"
+        yield "nan_inputs", f"some inputs were NaN, so {nans:,} of {total.samples * layer.units:,} are left out"
 
 
 def _outside(low: float, high: float) -> str:

@@ -81,8 +81,10 @@ class Report:
         Raises
         ------
         ValueError
-            Where a layer has not the same units or function in all runs.
+            Where a layer has not the same units or function in all runs, or where there is no such mode.
         """
+        if mode not in (None, "train", "eval"):
+            raise ValueError(f"a mode is 'train' or 'eval', not {mode!r}")
         runs = list(runs)
         layers: dict[str, list[Layer]] = {}
         for layer in (layer for run in runs for layer in run.layers.values()):
@@ -122,9 +124,10 @@ class Report:
         return replace(self, layers=sorted(self.layers, key=place))
 
     def only(self, pattern: str) -> Report:
-        """The report about the layers whose name fits a pattern such as ``encoder.*``."""
-        kept = [verdict for verdict in self.layers if fnmatchcase(verdict.layer.name, pattern)]
-        names = {verdict.layer.name for verdict in kept}
+        """The report about the layer of a name, or those whose name fits a pattern such as ``encoder.*``."""
+        all_names = {verdict.layer.name for verdict in self.layers}
+        names = {pattern} & all_names or {name for name in all_names if fnmatchcase(name, pattern)}
+        kept = [verdict for verdict in self.layers if verdict.layer.name in names]
         return replace(self, layers=kept, findings=[found for found in self.findings if found.layer in names])
 
     @property

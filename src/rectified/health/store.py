@@ -163,6 +163,11 @@ def part(path: Path) -> Path:
     return path.with_name(f"{path.name}.{gethostname()}.{os.getpid()}.{randbits(32):08x}")
 
 
+def of_rank(path: Path, rank: int) -> Path:
+    """The same for a process of several that train together."""
+    return path.with_name(f"{path.name}.rank{rank}")
+
+
 def parts(path: Path) -> list[Path]:
     """The data files that processes wrote beside `path`."""
     beside = path.parent.glob(f"{escape(path.name)}.*")
@@ -210,7 +215,7 @@ def _open(path: Path, create: bool = False) -> Iterator[sqlite3.Connection]:
             yield connection
     except sqlite3.OperationalError as error:
         raise DataError(f"cannot use {path}: {error}") from None
-    except (sqlite3.Error, zlib.error, ValueError, TypeError):
+    except (sqlite3.Error, zlib.error, ValueError, TypeError, LookupError, AttributeError):
         raise DataError(f"{path} is damaged: rectified erase deletes it, rectified run writes a new one") from None
 
 
@@ -269,15 +274,18 @@ def _read_run(connection: sqlite3.Connection, id: int, started: str, command: st
         if function not in catalogue:
             raise DataError(f"{name} has the function {function!r}, which this version of rectified does not know")
         known = {str(key): float(number) for key, number in json.loads(parameters).items()}
-        layer = run.layers[name] = Layer(name, function, units, known, note, feeds_loss)
+        layer = run.layers[name] = Layer(name, function, units, known, str(note), feeds_loss)
+        _ = layer.activation  # which takes no other parameters than its own
         for mode, first, last, samples, examples, squares, gradients, *packed in connection.execute(of_layer, [number]):
             arrays: dict[str, Any] = {
                 key: _unpacked(data, _ARRAYS[key], units) for key, data in zip(_ARRAYS, packed, strict=True)
             }
-            evidence = Evidence(
-                samples, (first, last), **arrays, gradient_squares=squares, gradients=gradients, examples=examples
-            )
-            layer.add(evidence, mode)
+            numbers: dict[str, Any] = {
+                "gradient_squares": float(squares),
+                "gradients": int(gradients),
+                "examples": int(examples),
+            }
+            layer.add(Evidence(int(samples), (int(first), int(last)), **arrays, **numbers), mode)
     return run
 
 

@@ -97,8 +97,9 @@ def _counts(counted: Count) -> tuple[str, ...]:
 def _sections(report: Report) -> Iterator[tuple[str, list[str]]]:
     if report.findings:
         yield "findings", [f"{found.layer}: {found.message} ({found.kind})" for found in report.findings]
-    if report.notes:
-        yield "notes", list(report.notes)
+    notes = [*report.notes, *(["no activation was seen"] if not report.layers else [])]
+    if notes:
+        yield "notes", notes
 
 
 def _which(verdict: Verdict) -> Iterator[str]:

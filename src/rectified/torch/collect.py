@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from rectified.health.record import Run
+from rectified.torch.by_hand import RECTIFIERS
 from rectified.torch.exported import decomposed_in, is_compiled, is_part, name_in_graph
 from rectified.torch.function_mode import FunctionMode
 from rectified.torch.functions import activation_of, call_again, is_in_place, output_of, plain_name
@@ -30,7 +31,7 @@ from rectified.torch.kinds import kind_of, unseen_in, unwrapped
 from rectified.torch.network import Draft, Network, Plan
 from rectified.torch.opaque import hides_activation, watch_opaque
 from rectified.torch.origins import Origins
-from rectified.torch.site import Site, caller, is_activation, place_of
+from rectified.torch.site import Site, caller, caller_of_part, is_activation, method_of, place_of
 from rectified.torch.together import Together
 
 _LOOKS = 3  # forward passes of a network, and steps, in which the mode is on at first
@@ -46,7 +47,7 @@ class Collector:
     Parameters
     ----------
     only : Module, optional
-        The network to look at; by default all that run.
+        The network to look at, and at parts of it that run by themselves; by default all that run.
     every : int
         Looks at one step of so many.
     run : Run, optional
@@ -63,8 +64,12 @@ class Collector:
         run: Run | None = None,
         after_window: Callable[[], None] | None = None,
     ) -> None:
+        if only is not None and not isinstance(only, nn.Module):
+            raise TypeError(f"a network is a torch.nn.Module, not of the type {type(only).__name__}")
+        if every < 1:
+            raise ValueError(f"every is 1 or more, not {every}")
         self.run = Run() if run is None else run
-        self._only = None if only is None else unwrapped(only)
+        self._only = None if only is None else Network(unwrapped(only))
         self._every = every
         self._after_window = after_window
         self._handles: list[Any] = []
@@ -154,7 +159,7 @@ class Collector:
 
     def note_unseen(self, text: str, module: nn.Module | None = None) -> None:
         """The same of what runs now, if it is looked at: of a module that begins, or of a call."""
-        is_wanted = self._only is None or self._root is not None or (module is not None and unwrapped(module) is self._only)
+        is_wanted = self._root is not None or self._is_wanted(None if module is None else unwrapped(module))
         if is_wanted and self._skipped is None and not torch.compiler.is_compiling():
             self.note(text)
 
@@ -199,6 +204,8 @@ class Collector:
 
     def _close_window(self) -> None:
         self.update()
+        if self._only is not None:
+            self._only.passes += 1  # it may have new parts
         histories = (history for layer in self.run.layers.values() for history in layer.histories.values())
         self._width = max([self._width, *(history.width for history in histories)])
         self._window = self._step
@@ -208,9 +215,6 @@ class Collector:
     def is_left_out(self, forwards: int | None = None) -> bool:
         """Whether this step, or without training the forward pass of this number, is one of those between."""
         return self._every > 1 and (self._step if forwards is None else forwards) % self._every != 0
-
-    def _leaves_out(self, training: bool) -> bool:
-        return self.is_left_out(None if training else self._forwards)
 
     # ---- modules ---------------------------------------------------------------------------------------------------------
 
@@ -238,7 +242,7 @@ class Collector:
         if not stack:
             if not self._begin(module):
                 return
-            self.origins.inputs = {id(argument) for argument in args if isinstance(argument, Tensor)}
+            self.origins.in_network = True
         self._push(module)
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -285,21 +289,21 @@ class Collector:
         """Whether to look at a network that begins to run."""
         if self._skipped is not None or gradients_are_computed():
             return False
-        if self._only is not None and self._only is not module:
+        if not self._is_wanted(module):
             return False
         self._forwards += 1
         if not self._step and self._forwards % _LOOK_AGAIN == 0:  # no step ends a window
             self._close_window()
-        if self._every > 1 and self._leaves_out(module.training):
+        root = self._network(module)
+        root.passes += 1
+        if self.is_left_out(None if module.training else root.passes):
             self._skipped = module
             self._switch(self._stays_everywhere)
             if not self._mode_is_on:
                 self._hooks.on_one(module)
             return False
-        root = self._network(module)
         looks = root.looks[module.training]
         root.looks[module.training] += 1
-        root.passes += 1
         is_look = looks < _LOOKS or looks & (looks - 1) == 0 or looks % _LOOK_AGAIN == 0
         if self._forwards > _SETTLED and not self._step:
             self._settles_at = 0
@@ -337,6 +341,7 @@ class Collector:
         """Do what is left to do when a network has returned something; nothing after an error."""
         root, draft, plan = self._root, self._draft, self._plan
         self._draft = self._plan = self._root = None
+        self.origins.in_network = False
         self._stack.clear()
         self._before.clear()
         self._hooks.on_all()
@@ -406,12 +411,17 @@ class Collector:
         """Make a call of what may be an activation, and count it."""
         __tracebackhide__ = True
         x = args[0] if args else kwargs.get("input")
+        if name in RECTIFIERS:
+            x = self.origins.rectifiers.input_of(name, args)
         stack = self._stack
         if (
             self._skipped is not None
             or not isinstance(x, Tensor)
             or gradients_are_computed()
-            or (not stack and (self._only is not None or self._leaves_out(torch.is_grad_enabled())))
+            or (
+                not stack
+                and (self.is_left_out(None if torch.is_grad_enabled() else self._forwards) or self._is_of_others())
+            )
         ):
             return function(*args, **kwargs)
         module = self._owner()
@@ -445,6 +455,10 @@ class Collector:
         if self._measures_gradients and y.requires_grad:
             y.register_hook(counter.see_gradient)  # type: ignore[no-untyped-call]
         return True
+
+    def _is_of_others(self) -> bool:
+        """Whether a call that no module makes while it runs is made by no method of the network's either."""
+        return self._only is not None and not self._is_wanted(method_of(caller()))
 
     def follow(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call of what is no activation, and know where its result comes from."""
@@ -500,6 +514,8 @@ class Collector:
             return site
         if activation_of(name, args, kwargs) is None:
             return None
+        if name in RECTIFIERS and not self.origins.axes(x):
+            return None  # what is no layer's output has such bounds, too
         if not x.is_floating_point():
             if x.is_complex():
                 self.note_unseen(f"{name}: what it did with complex numbers was not counted")
@@ -561,13 +577,21 @@ class Collector:
         self._uses.clear()
 
     def path(self, module: nn.Module | None, root: Network | None = None, outer: nn.Module | None = None) -> str:
-        """Where a module that another calls is in the network. Names of a second network begin with its class."""
+        """Where a module that another calls is in the network. Names of a second network begin with its class.
+
+        Where a method of a module calls parts of it, as training steps do, these are parts of one network.
+        """
         root = root or self._root
         if root is None or module is None:
             return ""
+        outermost = root.module()
+        if root.prefix is None and outermost is not None:
+            holder = caller_of_part(outermost) if self._only is None else self._only.module()
+            if holder is not None and holder is not outermost:
+                root.prefix = self.path(outermost, self._network(holder))
         if root.prefix is None:
             self._networks += 1
-            root.prefix = f"{type(root.module()).__name__}#{self._networks}" if self._networks > 1 else ""
+            root.prefix = f"{type(outermost).__name__}#{self._networks}" if self._networks > 1 else ""
         path = root.path(module, outer)
         return f"{root.prefix}.{path}".strip(".")
 
@@ -597,7 +621,11 @@ class Collector:
 
     def wants(self, network: Network | None) -> bool:
         """Whether to look at a network."""
-        return self._only is None or (network is not None and network.module() is self._only)
+        return self._is_wanted(None if network is None else network.module())
+
+    def _is_wanted(self, module: nn.Module | None) -> bool:
+        """Whether to look at a module, or outside of any, where it is None."""
+        return self._only is None or (module is not None and self._only.has(module))
 
 
 def _unknown(site: Site) -> str:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from rectified.torch.by_hand import RECTIFIERS, Rectifiers
 from rectified.torch.functions import FUNCTIONS, activation_of, plain_name
 from rectified.torch.imports import after_import
 from rectified.torch.site import Site, is_activation, traced_caller
@@ -120,7 +121,7 @@ class _Place:
 def _count(sums: Tensor, low: Tensor, high: Tensor, x: Tensor, y: Tensor, axes: Sequence[int], place: int) -> None:
     known = _places.get(place)
     here = None if known is None else known.running(y, tuple(axes))
-    if here is not None and not here.is_left_out():
+    if here is not None and not here.is_left_out() and y.numel() > 0:
         measure = Measure.of(
             x.detach().unsqueeze(0), y.detach().unsqueeze(0), tuple(axis + 1 for axis in axes), here.slopes
         )
@@ -140,13 +141,15 @@ class _Watching:
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
         self._graphs = _graphs()
-        self._breaks = _breaks()
+        self._breaks, self._limits = _breaks(), _limits()
 
     def remove(self) -> None:
         if not _is_seen and _graphs() > self._graphs:
             self._collector.note(_UNSEEN)
         if _breaks() > self._breaks:
             self._collector.note("what ran between the graphs into which torch.compile broke a network was not seen")
+        if _limits() > self._limits:
+            self._collector.note("what ran after torch.compile had reached its limit of recompilations was not seen")
         _collectors.remove(self._collector)
         for number in [number for number, place in _places.items() if place.is_of(self._collector)]:
             del _places[number]
@@ -181,6 +184,11 @@ def _graphs() -> int:
 def _breaks() -> int:
     """How often a graph could not go on."""
     return sum(_counters().get("graph_break", {}).values())
+
+
+def _limits() -> int:
+    """How often code had to be compiled again too many times, and runs as it is since then."""
+    return sum(count for reason, count in _counters().get("unimplemented", {}).items() if "recompile limit" in reason)
 
 
 def _counters() -> Any:
@@ -305,6 +313,7 @@ class _Graph:
         parameters = ((node, value) for node, value in self._inputs.items() if isinstance(value, nn.Parameter))
         self._weights = {node: Weight((node, 0), tuple(value.shape)) for node, value in parameters}
         self._uses: dict[tuple[str, str], int] = {}
+        self._rectifiers = Rectifiers(dict, lambda node: len(node.users) == 1)
 
     def see(self, node: Any) -> None:
         if node.op == "call_function" and "checkpoint" in str(node.target):
@@ -323,16 +332,21 @@ class _Graph:
             origin, weight = origin_of(call), weight_of(call)
             if weight is not None:
                 self._weights[node] = weight
+        self._rectifiers.see(name, node.args, node)
         is_activation_call = node.target in FUNCTIONS or (node.op == "call_method" and name in FUNCTIONS.values())
+        if name in RECTIFIERS:
+            is_of_layer = origin is not None and bool(origin.axes)
+            is_activation_call = is_of_layer and self._rectifiers.input_of(name, node.args) is not None
         if is_activation_call and isinstance(out, Tensor) and out.is_floating_point():
             site, among = self._site(node, name, kwargs)
             if site is not None:
                 origin = origin or Origin()
                 if origin.axes:
                     site.see_axes(origin.axes, shape)
-                if site.axes:
-                    self._insert(node, site, site.axes, among)
-                origin = origin._replace(axes=site.axes, activation=site)
+                axes = site.axes_of(len(shape))
+                if axes:
+                    self._insert(node, site, axes, among)
+                origin = origin._replace(axes=axes, activation=site)
         if origin is not None:
             self._origins[node] = origin
 

@@ -27,8 +27,8 @@ class Counter:
     ----------
     slopes : Slopes
         Of the layer's function.
-    axes : tuple of int
-        Of the units.
+    axes_of : callable
+        Gives the axes of the units in batches of so many axes; none where these are too few.
     layers : int
         How many layers these are of.
     again : callable
@@ -40,11 +40,13 @@ class Counter:
         Whether batches were left out because they had another number of units.
     """
 
-    def __init__(self, slopes: Slopes, axes: Axes, layers: int, again: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self, slopes: Slopes, axes_of: Callable[[int], Axes], layers: int, again: Callable[[Tensor], Tensor]
+    ) -> None:
         self._slopes = slopes
         self._is_told_by_output = slopes.idempotent
-        self._axes, self._layers = axes, layers
-        self._axes_behind_batches = tuple(axis + 1 for axis in axes)
+        self._axes_of, self._layers = axes_of, layers
+        self._axes_behind_batches: Axes = ()
         self._again = again
         self.units_changed = False
         self._units: list[int] | None = None
@@ -84,7 +86,7 @@ class Counter:
 
     def fits(self, batch: Tensor) -> bool:
         """Whether a batch has as many units as those before."""
-        units = [batch.shape[axis] for axis in self._axes if axis < batch.ndim]
+        units = [batch.shape[axis] for axis in self._axes_of(batch.ndim)]
         if self._units is None:
             self._units = units
         self.units_changed |= self._units != units
@@ -93,7 +95,7 @@ class Counter:
     def see_gradient(self, gradient: Tensor | None) -> None:
         """Count the gradient of the loss by the output."""
         if gradient is not None:
-            self._gradients.append(norms(gradient.detach(), self._axes, self._layers))
+            self._gradients.append(norms(gradient.detach(), self._axes_of(gradient.ndim), self._layers))
 
     def see_gradients(self, gradients: Sequence[Tensor | None]) -> None:
         """The same, for a node of autograd's graph."""
@@ -121,6 +123,7 @@ class Counter:
             return False
         self._measure_waiting()
         self._form = like.shape, like.dtype
+        self._axes_behind_batches = tuple(axis + 1 for axis in self._axes_of(like.ndim))
         self._most = max(1, min(_MOST_BATCHES, _MOST_ELEMENTS // max(1, like.numel())))
         self._room, self._places = None, ()
         return True

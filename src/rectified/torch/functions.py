@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from rectified.activation import Ridge
 from rectified.catalogue import catalogue
+from rectified.torch.by_hand import RECTIFIERS
 
 LOSSES = frozenset({"cross_entropy", "binary_cross_entropy_with_logits", "multilabel_soft_margin_loss", "soft_margin_loss"})
 
@@ -64,7 +65,7 @@ _ALIASES = {
 NAMES: Mapping[str, str] = {
     **{name: name for name in catalogue.of("ridge") if hasattr(functional, name)},
     **_ALIASES,
-    **dict.fromkeys(CLAMPS, "relu"),
+    **dict.fromkeys((*CLAMPS, *RECTIFIERS), "relu"),
 }
 """The functions that are looked at, by their plain names, and their names in the catalogue."""
 
@@ -95,7 +96,7 @@ def activation_of(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
         bounds = dict(zip(("min", "max"), args[1:], strict=False)) | dict(kwargs)
         zero = isinstance(bounds.get("min"), int | float) and bounds["min"] == 0
         return _row("relu") if zero and bounds.get("max") is None else None
-    if name == _RECURRENT:
+    if name == _RECURRENT or name in RECTIFIERS:
         return _row("relu")
     if name == "elu" and any(scale != 1 for scale in (*args[2:], *map(kwargs.get, ("scale", "input_scale"), (1, 1)))):
         return _row("selu") if tuple(args[1:]) == _SCALES_OF_SELU else None
@@ -145,5 +146,8 @@ def call_again(
     is_operator = isinstance(function, OpOverload | OpOverloadPacket)
     is_internal = getattr(function, "__module__", "") == torch._C._nn.__name__
     owner = torch.ops.aten if is_operator else torch._C._nn if is_internal else functional
-    plain = getattr(owner, plain_name(function), function)
+    name = plain_name(function)
+    if name in RECTIFIERS:
+        return functional.relu
+    plain = getattr(owner, name, getattr(torch, name, function))
     return lambda x: plain(x, *rest, **kept)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from rectified._native import follow
 
@@ -58,7 +58,7 @@ class Saved(NamedTuple):
         """
         node = y.grad_fn
         for name, is_output, tensor in (("_saved_result", True, y), ("_saved_self", False, x)):
-            if hasattr(node, name) and (is_told_by_output or not is_output):
+            if hasattr(node, f"_raw{name}") and (is_told_by_output or not is_output):
                 saved = cls(name, is_output)
                 kept = saved.tensors([node])
                 is_it = kept is not None and (kept[0].is_set_to(tensor) or (in_place and not is_output))
@@ -209,8 +209,8 @@ class Way:
 
 
 def is_learned(edge: tuple[Node, int]) -> bool:
-    """Whether an edge leads to a learned parameter."""
-    return hasattr(edge[0], "variable")
+    """Whether an edge leads to a learned parameter, and not to an input for which there are gradients, too."""
+    return isinstance(getattr(edge[0], "variable", None), nn.Parameter)
 
 
 def _roots(returned: Any) -> Iterator[Node]:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from rectified.torch.by_hand import Rectifiers
 from rectified.torch.functions import LOSSES, plain_name
-from rectified.torch.units import Call, Origin, Weight, origin_of, weight_of
+from rectified.torch.units import Axes, Call, Origin, Weight, origin_of, weight_of
 
 _MOST = 4096
 
@@ -21,12 +22,15 @@ class Origins:
 
     Attributes
     ----------
-    inputs : set of int
-        By ``id``, what the network was given, which is not learned even if there are gradients for it.
+    rectifiers : Rectifiers
+        What is known of tensors that ReLUs are made of.
+    in_network : bool
+        Whether a network runs, which learns its parameters. Outside of one, all that has gradients of its own is learned.
     """
 
     def __init__(self) -> None:
-        self.inputs: set[int] = set()
+        self.in_network = False
+        self.rectifiers = Rectifiers(weakref.WeakValueDictionary, _is_as_made)
         self._known: dict[int, tuple[weakref.ref[Tensor], Origin]] = {}
         self._weights: dict[int, tuple[weakref.ref[Tensor], Weight]] = {}
 
@@ -35,6 +39,7 @@ class Origins:
         __tracebackhide__ = True
         result = function(*args, **kwargs)
         name = plain_name(function)
+        self.rectifiers.see(name, args, result)
         if name in LOSSES:
             origin = self.of(args[0] if args else kwargs.get("input"))
             if origin is not None and origin.activation is not None:
@@ -51,6 +56,11 @@ class Origins:
         """The origin of a tensor, if it is known."""
         found = self._known.get(id(value))
         return found[1] if found is not None and found[0]() is value else None
+
+    def axes(self, value: Any) -> Axes:
+        """The axes of its units, where they are known."""
+        found = self.of(value)
+        return found.axes if found is not None else ()
 
     def sources(self, value: Any) -> frozenset[tuple[Hashable, ...]]:
         """The learned tensors behind a tensor, where they are known."""
@@ -72,8 +82,8 @@ class Origins:
         if found is not None and found[0]() is value:
             return found[1]
         owner = value if value._base is None else value._base
-        is_learned = isinstance(owner, nn.Parameter) or (owner.is_leaf and owner.requires_grad)
-        if not is_learned or id(owner) in self.inputs:
+        has_gradient = owner.is_leaf and owner.requires_grad and not self.in_network
+        if not has_gradient and not isinstance(owner, nn.Parameter):
             return None
         if value.layout is not torch.strided:
             return Weight((id(owner), 0), tuple(value.shape))
@@ -93,6 +103,10 @@ class Origins:
             self._known = {key: found for key, found in self._known.items() if found[0]() is not None}
         if len(self._weights) > _MOST:
             self._weights = {key: made for key, made in self._weights.items() if made[0]() is not None}
+
+
+def _is_as_made(tensor: Tensor) -> bool:
+    return tensor.is_inference() or tensor._version == 0
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:

@@ -8,25 +8,20 @@ import os
 import shlex
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import wraps
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from time import monotonic
 from types import CodeType, ModuleType
 from typing import Any
 
 from rectified.health.record import Run
-from rectified.health.store import DataError, Writer, part
+from rectified.health.store import DataError, of_rank, part
 from rectified.mistake import Mistake, complain
 from rectified.torch.imports import after_import
 from rectified.torch.own_frames import show_warnings_in_place, without_own_frames
-
-_SECONDS_BETWEEN_WRITES = 60
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
+from rectified.torch.saving import ENDING, Saver, undisturbed
 
 
 def run(arguments: Sequence[str], *, module: bool = False, every: int = 1, data_file: Path, parallel: bool = False) -> int:
@@ -70,16 +65,14 @@ class _Record:
     """Begins when PyTorch is imported, and is written from time to time and at the end."""
 
     def __init__(self, path: Path, every: int, command: str) -> None:
+        self._run = Run(command, datetime.now(UTC).isoformat(timespec="seconds"))
         try:
-            self._writer = Writer(path)
+            self._saver = Saver(path, self._run)
         except DataError as error:
             raise Mistake(str(error), code=1) from None
         self._every = every
-        self._run = Run(command, datetime.now(UTC).isoformat(timespec="seconds"))
-        self._process = os.getpid()
-        self._began = self._written = monotonic()
         self._collector: Any = None
-        for number in _ENDING:
+        for number in ENDING:
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, self._terminate)
         for name in ("_exit", "execv", "execve"):  # all other ways to replace the process lead to these
@@ -88,19 +81,19 @@ class _Record:
     def start(self, torch: ModuleType) -> None:
         from rectified.torch.collect import Collector
 
-        self._collector = Collector(every=self._every, run=self._run, after_window=self._write_at_times)
+        self._collector = Collector(every=self._every, run=self._run, after_window=self._saver.save_at_times)
         self._collector.start()
 
     def finish(self) -> None:
         """Look no longer, and write."""
-        if self._is_fork():
+        if self._saver.is_fork:
             return
-        with _undisturbed():
+        with undisturbed():
             if self._collector is not None:
                 self._collector.stop()
             if not self._run.layers:
                 complain("no activation was seen")
-            self._write()
+            self._saver.save()
 
     def _before(self, end: Callable[..., Any]) -> Callable[..., Any]:
         """Write before a call that leaves nothing of this process. If the call fails, all goes on."""
@@ -121,51 +114,15 @@ class _Record:
 
     def _save(self) -> None:
         """Write all that was seen until now, whatever the program is doing."""
-        if self._is_fork():
+        if self._saver.is_fork:
             return
-        with _undisturbed():
+        with undisturbed():
             try:
                 if self._collector is not None:
                     self._collector.update()
-                self._write()
+                self._saver.save()
             except Exception as error:  # in the middle of something; the program ends as it would
                 complain(f"the last of the data was lost ({type(error).__name__}: {error})")
-
-    def _write_at_times(self) -> None:
-        """Often at first, so that a short run leaves something if it is killed."""
-        is_due = monotonic() - self._written >= min(_SECONDS_BETWEEN_WRITES, self._written - self._began)
-        if is_due and not self._is_fork():
-            with _undisturbed():
-                self._write()
-
-    def _write(self) -> None:
-        try:
-            self._writer.write([self._run])
-        except DataError as error:
-            complain(str(error))
-        self._written = monotonic()
-
-    def _is_fork(self) -> bool:
-        """Whether this is a fork of the program, which is not what was to be looked at."""
-        return os.getpid() != self._process
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Signals that end the program wait."""
-    waiting: list[int] = []
-    is_main = threading.current_thread() is threading.main_thread()  # others can not change what signals do
-    before = {number: signal.getsignal(number) for number in ((signal.SIGINT, *_ENDING) if is_main else ())}
-    changed = [number for number, handler in before.items() if handler is not None]
-    for number in changed:
-        signal.signal(number, lambda number, _: waiting.append(number))
-    try:
-        yield
-    finally:
-        for number in changed:
-            signal.signal(number, before[number])
-        for received in waiting:
-            os.kill(os.getpid(), received)
 
 
 class _Program:
@@ -245,4 +202,4 @@ def _own(data_file: Path, parallel: bool) -> Path:
     rank = os.environ.get("RANK")
     if parallel:
         return part(data_file)
-    return data_file.with_name(f"{data_file.name}.rank{rank}") if rank and rank.isdecimal() else data_file
+    return of_rank(data_file, int(rank)) if rank and rank.isdecimal() else data_file

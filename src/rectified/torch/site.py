@@ -20,6 +20,7 @@ from rectified.health.evidence import Evidence
 from rectified.health.record import Mode, Run
 from rectified.torch.counter import Counter
 from rectified.torch.functions import activation_of
+from rectified.torch.kinds import unwrapped
 from rectified.torch.slopes import Slopes
 from rectified.torch.tally import Counted
 from rectified.torch.units import Axes
@@ -56,7 +57,9 @@ class Site:
     Attributes
     ----------
     axes : tuple of int
-        Of the stacked layers, and of the units, where they are known.
+        Of the stacked layers, and of the units, where they are known, in the tensor that was seen first.
+    dimensions : int
+        How many axes that had.
     layers : tuple of int
         How many layers are stacked; empty where one is.
     sources : frozenset
@@ -82,6 +85,7 @@ class Site:
     def __init__(self, name: str, function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         self.name = name
         self.axes: Axes = ()
+        self.dimensions = 0
         self.layers: tuple[int, ...] = ()
         self._stacked = 1
         self.feeds_loss = ""
@@ -117,7 +121,7 @@ class Site:
         """The counter of a mode; None where the units are not known."""
         found = self._counters.get(training)
         if found is None and self.axes:
-            found = self._counters[training] = Counter(self.slopes, self.axes, prod(self.layers), self.again)
+            found = self._counters[training] = Counter(self.slopes, self.axes_of, prod(self.layers), self.again)
         return found
 
     def see_axes(self, axes: Axes, shape: Sequence[int]) -> None:
@@ -126,10 +130,15 @@ class Site:
         What has a parameter for each channel has its channels on the second axis, and no other will do.
         """
         if not self.axes and (axes == (1,) or not self._has_channels):
-            self.axes = axes
+            self.axes, self.dimensions = axes, len(shape)
             layers = tuple(shape[axis] for axis in axes[:-1])
             self._stacked = prod(layers)
             self.layers = layers if self._stacked <= _MOST_LAYERS else ()
+
+    def axes_of(self, dimensions: int) -> Axes:
+        """The same axes in a tensor that has more or fewer of them in front; none where it has too few."""
+        axes = tuple(axis + dimensions - self.dimensions for axis in self.axes)
+        return axes if min(axes, default=0) >= 0 else ()
 
     def see_source(self, parameters: set[int]) -> None:
         """Know, by ``id``, which parameters made the input. If these have nothing in common, it has several sources."""
@@ -187,6 +196,25 @@ def caller() -> FrameType:
     ):
         frame = frame.f_back
     return frame
+
+
+def method_of(frame: FrameType) -> nn.Module | None:
+    """The module whose method runs; None for another function."""
+    code = frame.f_code
+    owner = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+    return owner if isinstance(owner, nn.Module) else None
+
+
+def caller_of_part(part: nn.Module) -> nn.Module | None:
+    """The outermost module of which a method runs that has called a part of it; None where there is none."""
+    found = None
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        owner = method_of(frame)
+        if owner is not None and any(module is part for module in owner.modules()):
+            found = unwrapped(owner)
+        frame = frame.f_back
+    return found if found is not part else None
 
 
 def traced_caller(trace: str | None) -> tuple[str, str, str] | None:

@@ -110,7 +110,7 @@ class _Group:
         """Make room for batches like this one. Whether they have the units of those before."""
         self._measure_waiting()
         self._form = None
-        if like.numel() == 0:
+        if like.numel() == 0 or like.ndim != self._site.dimensions:
             return False
         fitting = [counter.fits(like) for counter in self._counters]
         if not all(fitting):

@@ -296,15 +296,21 @@ def _permuted(call: Call) -> int | None:
 @_each
 def _moved(call: Call) -> int | None:
     axis, count = _axis(call, call.input), len(call.out)
-    source, destination = call.get(1, "source"), call.get(2, "destination")
-    if axis is None or not isinstance(source, int) or not isinstance(destination, int):
+    if axis is None:
         return None
-    order = [dim for dim in range(count) if dim != source % count]
-    order.insert(destination % count, source % count)
+    sources, destinations = (
+        [dim % count for dim in (dims if isinstance(dims, Sequence) else [dims])]
+        for dims in (call.get(1, "source"), call.get(2, "destination"))
+    )
+    order = [dim for dim in range(count) if dim not in sources]
+    for destination, source in sorted(zip(destinations, sources, strict=True)):
+        order.insert(destination, source)
     return order.index(axis)
 
 
 def _reduced(call: Call) -> Axes:
+    if call.shape(call.get(1, "other")) is not None:  # the maximum of two tensors
+        return _together(call)
     known, shape = call.origin(call.input), call.shape(call.input)
     dims = call.get(1, "dim", call.kwargs.get("axis"))
     if known is None or shape is None or dims is None:
@@ -326,13 +332,18 @@ def _without(call: Call) -> int | None:
 
 def _joined(call: Call) -> Axes:
     """Tensors of one layer are one of it, too. Those of different layers have units side by side, or are stacked."""
-    known = [call.origin(tensor) for tensor in call.get(0, "tensors")]
-    first, dim = known[0], call.get(1, "dim", 0) % len(call.out)
-    if first is None or not first.axes or any(origin is None or origin.axes != first.axes for origin in known):
+    tensors = call.get(0, "tensors")
+    known = [origin for origin in map(call.origin, tensors) if origin is not None and origin.axes]
+    dim = call.get(1, "dim", 0) % len(call.out)
+    if not known or any(origin.axes != known[0].axes for origin in known):
         return ()
-    axes = tuple(axis + (dim <= axis) for axis in first.axes) if call.name == "stack" else first.axes
-    sources = {origin.sources for origin in known if origin is not None}
-    if dim in axes or (len(sources) == 1 and first.sources):
+    axes = tuple(axis + (dim <= axis) for axis in known[0].axes) if call.name == "stack" else known[0].axes
+    if dim in axes:  # beside the units of a layer stand others, of whatever
+        return axes
+    sources = {origin.sources for origin in known}
+    if len(known) < len(tensors):
+        return ()
+    if len(sources) == 1 and known[0].sources:
         return axes
     return (dim, *axes) if call.name == "stack" and len(sources) == len(known) else ()
 
@@ -341,6 +352,11 @@ def _joined(call: Call) -> Axes:
 def _indexed(call: Call) -> int | None:
     axis, shape = _axis(call, call.input), call.shape(call.input)
     index = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
+    rows = call.shape(index[0]) if index else None
+    if axis is not None and shape is not None and rows is not None and all(isinstance(each, slice) for each in index[1:]):
+        more = len(call.out) - len(shape)
+        chosen = 1 if more == len(rows) - 1 else len(rows)  # by their numbers, or by a mask over several axes
+        return axis + more if axis >= chosen else None
     if (
         axis is None
         or shape is None
@@ -360,6 +376,13 @@ def _indexed(call: Call) -> int | None:
         source += 1
         result += not isinstance(each, int)
     return None
+
+
+@_each
+def _aggregated(call: Call) -> int | None:
+    """Rows that are added up where others say, as a graph's messages are."""
+    axis = _axis(call, call.get(3, "source", call.kwargs.get("src")))
+    return None if axis is None or call.get(1, "dim") % len(call.out) == axis else axis
 
 
 @_each
@@ -386,7 +409,7 @@ _AS_THEY_WERE = frozenset(f"{_MOVES} {_COPIES} {_PARTS}".split())
 _FORMS = _AS_THEY_WERE | {"expand"}
 
 _NAMES: dict[Callable[[Call], Axes], str] = {
-    _last: "linear bilinear embedding lstm gru rnn_tanh rnn_relu multi_head_attention_forward",
+    _last: "linear bilinear embedding embedding_bag lstm gru rnn_tanh rnn_relu multi_head_attention_forward",
     _convolution: "conv1d conv2d conv3d",
     _second: "convolution",  # of any dimension, always with a batch
     _channels: (
@@ -400,8 +423,10 @@ _NAMES: dict[Callable[[Call], Axes], str] = {
         "avg_pool1d avg_pool2d avg_pool3d lp_pool1d lp_pool2d lp_pool3d "
         "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d "
         "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
+        "max_unpool1d max_unpool2d max_unpool3d pixel_shuffle pixel_unshuffle channel_shuffle grid_sample "
         "interpolate upsample pad local_response_norm normalize softmax log_softmax celu elu selu gelu silu mish softplus "
-        "logsigmoid tanhshrink rrelu abs neg exp log sqrt rsqrt square pow sin cos erf clamp_max masked_fill real imag "
+        "logsigmoid tanhshrink rrelu abs neg exp log sqrt rsqrt square pow sin cos tan atan sinh cosh asinh erf "
+        "log1p expm1 reciprocal sign round nan_to_num repeat_interleave clamp_max masked_fill real imag "
         "fake_quantize_per_tensor_affine fake_quantize_per_channel_affine fused_moving_avg_obs_fake_quant "
         f"{_COPIES} requires_grad chunk split tensor_split narrow roll flip cumsum"
     ),
@@ -415,9 +440,10 @@ _NAMES: dict[Callable[[Call], Axes], str] = {
     _reduced: "mean sum amax amin std var logsumexp max min",
     _without: "select unbind",
     _selected: "index_select",
+    _aggregated: "index_add scatter_add scatter_reduce index_reduce",
     _joined: "cat concat concatenate stack",
     _indexed: "getitem",
-    _expanded: "expand expand_as",
+    _expanded: "expand expand_as repeat tile",
     _attention: "scaled_dot_product_attention",
 }
 _MAKERS = (_last, _convolution, _second, _product, _einsum)

@@ -59,7 +59,7 @@ def watch(model: nn.Module | None = None, *, every: int = 1) -> Iterator[Health]
     Parameters
     ----------
     model : Module, optional
-        The network; by default all that run.
+        The network, of which parts may run by themselves, too; by default all that run.
     every : int
         Look at one step of so many.
 
@@ -80,8 +80,6 @@ def watch(model: nn.Module | None = None, *, every: int = 1) -> Iterator[Health]
     >>> [(verdict.layer.name, verdict.state_of(1)) for verdict in health.report().layers]
     [('1', 'dead')]
     """
-    if every < 1:
-        raise ValueError(f"every is 1 or more, not {every}")
     collector = Collector(model, every=every, run=Run(started=datetime.now(UTC).isoformat(timespec="seconds")))
     collector.start()
     try:
