@@ -37,5 +37,5 @@ test -d "$build/venv" || python3 -m venv --without-pip "$build/venv"
 site=$("$build/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 printf '%s\n' "$PWD/$build/packages" "$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" > "$site/packages.pth"
 
-export LD_PRELOAD=$preloaded ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS="halt_on_error=1 die_after_fork=0"
+export LD_PRELOAD=$preloaded ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS="halt_on_error=1 die_after_fork=0"
 exec "$build/venv/bin/python" -m pytest -q -p no:cacheprovider "$@"
