@@ -63,14 +63,14 @@ class looper {
         }
         const bool stream = past_caches(), direct = is_direct();
         const auto body = [=, this](npy_intp begin, npy_intp end) {
-            const auto work = [=, this](npy_intp from, npy_intp to, bool stream) {
-                direct ? at_once(from, to, stream) : by_blocks(from, to, stream);
+            const auto compute = [=, this](npy_intp from, npy_intp to, bool streamed_to) {
+                direct ? at_once(from, to, streamed_to) : by_blocks(from, to, streamed_to);
             };
             const npy_intp start = stream || (direct && (end - begin) * npy_intp(sizeof(S)) >= worth_aligning)
                                        ? begin + head(begin, end)
                                        : begin;
-            if (start > begin) work(begin, start, false);
-            work(start, end, stream);
+            if (start > begin) compute(begin, start, false);
+            compute(start, end, stream);
             if (stream) streamed();
         };
         if (count_ < work_.worth_splitting)
@@ -134,7 +134,7 @@ class looper {
         return bytes >= memory::streaming_bytes;
     }
 
-    // Before so many elements that the others begin where a register may be streamed to, and is stored in one line.
+    // How many elements stand before the first place that a register may be streamed to, and is stored in one line at.
     npy_intp head(npy_intp begin, npy_intp end) const {
         const npy_intp past = reinterpret_cast<npy_uintp>(args_[inputs_] + begin * sizeof(S)) % register_bytes;
         if (past == 0) return 0;

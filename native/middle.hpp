@@ -10,8 +10,8 @@ namespace rectified::RECTIFIED_TARGET {
 
 // What a function does with the numbers beyond its middle, for which it has a longer way.
 //
-// They go that way at once, beside the others.
-struct at_once {
+// They go that way beside the others, which have then gone both.
+struct beside_others {
     template <class F, class B>
     RECTIFIED_INLINE B operator()(F far, const B &x, const B &near, const typename B::integer &beyond) const {
         if (any(beyond)) [[unlikely]] {
@@ -46,7 +46,7 @@ struct far_only {
     }
 };
 template <class T>
-concept road = std::is_same_v<T, at_once> || std::is_same_v<T, far_only> || requires(T t) { t.beyond; };
+concept road = std::is_same_v<T, beside_others> || std::is_same_v<T, far_only> || requires(T t) { t.beyond; };
 
 // A smooth function near 0, for |x| below some number, where nearly all inputs of a network lie, and `far` elsewhere.
 //

@@ -233,7 +233,7 @@ def test_inputs_have_the_spread_that_was_asked_for(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(PEERS, "numpy", Peer(("numpy",), looks, {"relu": ("np.maximum(x, 0)",)}))
     run = quick(rf.relu, sizes=[10_000], spread=0.5)
     assert spreads == pytest.approx([0.5], rel=0.05)
-    assert "inputs of spread 0.5" in benchmark.measured_on(run)
+    assert "inputs of standard deviation 0.5" in benchmark.measured_on(run)
 
 
 @pytest.mark.parametrize(

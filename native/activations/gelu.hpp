@@ -14,7 +14,7 @@ namespace rectified::RECTIFIED_TARGET {
 struct gelu : ridge {
     static constexpr const char *name = "gelu";
 
-    template <class B, road Road = at_once>
+    template <class B, road Road = beside_others>
     RECTIFIED_INLINE static B value(const B &x, const Road &road = {}) {
         if constexpr (is_float<B>) {
             return gated_in_the_middle<gelu_left_near_table>([](const auto &x) { return far_left(x); }, x, road);
@@ -26,7 +26,7 @@ struct gelu : ridge {
         }
     }
     // Left of 0 e^-(a^2 / 2) (root - a) G(a), and right of it one minus that.
-    template <class B, road Road = at_once>
+    template <class B, road Road = beside_others>
     RECTIFIED_INLINE static B derivative(const B &x, const Road &road = {}) {
         B left;
         if constexpr (is_float<B>) {

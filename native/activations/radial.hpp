@@ -21,11 +21,18 @@ struct raised {
 
     RECTIFIED_INLINE explicit raised(const B &d) : distance(d) {
         if constexpr (!has_spare_digits<B>) {  // and range
-            const auto small = d < B(0x1p-900);
-            distance = select(small, d * B(0x1p200), d);
-            down = select(small, B(0x1p-200), down);
+            const auto small = d < B(is_float ? T(0x1p-32) : T(0x1p-900));
+            distance = select(small, d * B(up), d);
+            down = select(small, B(1 / up), down);
         }
     }
+    // The power of two that it was taken times, as a logarithm counts it.
+    RECTIFIED_INLINE B doublings() const { return select(down < B(1), B(is_float ? 64 : 200), B(0)); }
+
+  private:
+    using T = typename B::scalar;
+    static constexpr bool is_float = std::is_same_v<T, float>;
+    static constexpr T up = is_float ? T(0x1p64) : T(0x1p200);
 };
 
 // The last step; where a product has overflowed, or vanished, its low half is no number, or has another sign.
@@ -187,33 +194,33 @@ struct quintic : radial, curved {
 struct thin_plate_spline : radial, curved {
     static constexpr const char *name = "thin_plate_spline";
 
-    // float32, for epsilon = 1. A small r is taken times 2^64, so that its square is a normal number. From the bound on the
-    // value is infinite.
+    // float32, for epsilon = 1. From the bound on the value is infinite.
     template <int N>
     RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &r) {
         using B = batch<float, N>;
-        const small_in_float32<B> z(lesser(B(0x1p62f), r));
-        const pair<B> log = logarithm_of(z.up, z.scale), square = product_of(z.up, z.up);
-        return z.unless_zero(fma(square.high, log.high, fma(square.high, log.low, square.low * log.high)) * z.down *
-                             z.down);
+        const raised<B> z(distance(lesser(B(0x1p62f), r)));
+        const pair<B> log = logarithm_of(z.distance, -z.doublings()), square = product_of(z.distance, z.distance);
+        const B product = fma(square.high, log.high, fma(square.high, log.low, square.low * log.high));
+        return select(r == B(0), B(0), product * z.down * z.down);
     }
     // r (2 log(r) + 1)
     template <int N>
     RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r) {
         using B = batch<float, N>;
-        const small_in_float32<B> z(lesser(B(std::numeric_limits<float>::max()), r));
-        const pair<B> log = logarithm_of(z.up, z.scale), twice = sum_of_any(log.high + log.high, B(1));
-        const B elsewhere = fma(z.up, twice.high, z.up * fma(B(2), log.low, twice.low)) * z.down;
+        const raised<B> z(distance(lesser(B(std::numeric_limits<float>::max()), r)));
+        const pair<B> log = logarithm_of(z.distance, -z.doublings()), twice = sum_of_any(log.high + log.high, B(1));
+        const B elsewhere = fma(z.distance, twice.high, z.distance * fma(B(2), log.low, twice.low)) * z.down;
+        // The root is e^-(1/2), and about it the n-th power has the factor 2 (-1)^n / (n (n - 1) root^(n - 1)).
         constexpr double root = 0.6065306597126334, root_rest = -6.593178415491414e-19;
         static constexpr float bend[] = {1.64872127f,  -0.906093943f, 0.746948178f,
                                          -0.73890561f, 0.812166264f,  -0.956454139f};
-        return z.unless_zero(beside_root(r, constant<B>(root, root_rest), constant<B>(2), bend, elsewhere));
+        return select(r == B(0), B(0), beside_root(r, constant<B>(root, root_rest), constant<B>(2), bend, elsewhere));
     }
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
         const pair<B> z = scaled(r, epsilon);
-        return beyond_zero(z, times(logarithm(z, B(1)), z, z));
+        return beyond_zero(z, times(logarithm(z, raised<B>(B(1))), z, z));
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
@@ -226,25 +233,9 @@ struct thin_plate_spline : radial, curved {
 
   private:
     template <class B>
-    struct small_in_float32 {
-        B up, scale, down;
-        typename B::integer is_zero;
-
-        RECTIFIED_INLINE explicit small_in_float32(const B &r) {
-            const B z = distance(r);
-            const auto is_small = z < B(0x1p-32f);
-            up = select(is_small, z * B(0x1p64f), z);
-            scale = select(is_small, B(-64), B(0));
-            down = select(is_small, B(0x1p-64f), B(1));
-            is_zero = z == B(0);
-        }
-        RECTIFIED_INLINE B unless_zero(const B &result) const { return select(is_zero, B(0), result); }
-    };
-
-    template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {
         const raised<B> d(r);
-        const pair<B> z = scaled(d.distance, epsilon), log = logarithm(z, d.down);
+        const pair<B> z = scaled(d.distance, epsilon), log = logarithm(z, d);
         const pair<B> twice = sum_of_any(log.high + log.high, B(1));
         const pair<B> sum = sum_of(twice.high, twice.low + (log.low + log.low));
         const pair<B> product =
@@ -256,17 +247,17 @@ struct thin_plate_spline : radial, curved {
         return select(z.high > B(0), finished(result),
                       select(z.high == B(0), B(0), B(std::numeric_limits<typename B::scalar>::quiet_NaN())));
     }
-    // Of z times `down`: k log(2) + 2 atanh(s) with s = (m - 1) / (m + 1), where that is m 2^k and m lies between the
-    // square roots of 1/2 and 2.
+    // Of z, but for what it was raised by: k log(2) + 2 atanh(s) with s = (m - 1) / (m + 1), where that is m 2^k and m lies
+    // between the square roots of 1/2 and 2.
     template <class B>
-    RECTIFIED_INLINE static pair<B> logarithm(const pair<B> &z, const B &down) {
+    RECTIFIED_INLINE static pair<B> logarithm(const pair<B> &z, const raised<B> &by) {
         using I = typename B::integer;
         B scale = B(1), scaled = B(0), most = B(0x1p600);
         if constexpr (!has_spare_digits<B>) {
             most = B(std::numeric_limits<double>::max());
             const auto small = z.high<B(0x1p-900), large = z.high> B(0x1p900);
             scale = select(small, B(0x1p200), select(large, B(0x1p-200), scale));
-            scaled = select(small, B(-200), select(large, B(200), scaled)) + select(down < B(1), B(-200), B(0));
+            scaled = select(small, B(-200), select(large, B(200), scaled)) - by.doublings();
         }
         const B high = lesser(most, z.high) * scale;
         const I bits = I::bits_of(high) - I::bits_of(B(0.7071067811865476));
@@ -505,7 +496,7 @@ struct inverse_multiquadric : radial, curved {
     static constexpr bool is_short = true;
 
     // For epsilon = 1.
-    template <int N, road Road = at_once>
+    template <int N, road Road = beside_others>
     RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r, const Road &road = {}) {
         using B = batch<float, N>;
         const auto anywhere = [](const auto &d) { return -derivative_in_float32(d, std::decay_t<decltype(d)>(1)); };

@@ -11,7 +11,7 @@ namespace rectified::RECTIFIED_TARGET {
 struct mish : ridge {
     static constexpr const char *name = "mish";
 
-    template <class B, road Road = at_once>
+    template <class B, road Road = beside_others>
     RECTIFIED_INLINE static B value(const B &x, const Road &road = {}) {
         if constexpr (std::is_same_v<typename B::scalar, float>)
             return with_sign_of(in_the_middle<mish_value_near_table>([](const auto &x) { return far_value(x); }, x, road),
@@ -20,7 +20,7 @@ struct mish : ridge {
             return far_value(x);
     }
 
-    template <class B, road Road = at_once>
+    template <class B, road Road = beside_others>
     RECTIFIED_INLINE static B derivative(const B &x, const Road &road = {}) {
         if constexpr (std::is_same_v<typename B::scalar, float>)
             return in_the_middle<mish_slope_near_table>([](const auto &x) { return slope_anywhere(x); }, x, road);
@@ -78,7 +78,7 @@ struct mish : ridge {
 struct gelu_tanh : ridge {
     static constexpr const char *name = "gelu_tanh";
 
-    template <class B, road Road = at_once>
+    template <class B, road Road = beside_others>
     RECTIFIED_INLINE static B value(const B &x, const Road &road = {}) {
         if constexpr (std::is_same_v<typename B::scalar, float>) {
             return gated_in_the_middle<gelu_tanh_left_near_table>([](const auto &x) { return far_left(x); }, x, road);
@@ -92,7 +92,7 @@ struct gelu_tanh : ridge {
     }
 
     // Left of 0 s (1 - a z' (1 - s)), and right of it one minus that.
-    template <class B, road Road = at_once>
+    template <class B, road Road = beside_others>
     RECTIFIED_INLINE static B derivative(const B &x, const Road &road = {}) {
         B left;
         if constexpr (std::is_same_v<typename B::scalar, float>) {
@@ -175,7 +175,7 @@ struct dish : ridge {
     static constexpr const char *name = "dish";
     static constexpr bool is_short = true;
 
-    template <class B, road Road = at_once>
+    template <class B, road Road = beside_others>
     RECTIFIED_INLINE static B value(const B &x, const Road &road = {}) {
         if constexpr (std::is_same_v<typename B::scalar, float>) {
             const B a = abs(x);
@@ -188,7 +188,7 @@ struct dish : ridge {
     }
 
     // Left of 0 gap (3 gap - gap^2 - 1) / 2, whose root is a power of the golden ratio, and right of it one minus that.
-    template <class B, road Road = at_once>
+    template <class B, road Road = beside_others>
     RECTIFIED_INLINE static B derivative(const B &x, const Road &road = {}) {
         B left;
         if constexpr (std::is_same_v<typename B::scalar, float>)

@@ -84,7 +84,7 @@ struct silu : ridge {
         const auto a = lesser(batch<float, N>(-format<float>::vanishes), abs(x));
         return gated_by_sigmoid<batch<float, N>>::value_from(x, a, a);
     }
-    template <int N, road Road = at_once>
+    template <int N, road Road = beside_others>
     RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &x, const Road &road = {}) {
         using B = batch<float, N>;
         const B a = abs(x);
@@ -132,7 +132,7 @@ struct quick_gelu : ridge {
             return gated_by_sigmoid<B>::value(x, beta<B>());
         }
     }
-    template <class B, road Road = at_once>
+    template <class B, road Road = beside_others>
     RECTIFIED_INLINE static B derivative(const B &x, const Road &road = {}) {
         if constexpr (std::is_same_v<typename B::scalar, float>) {
             const B a = abs(x),

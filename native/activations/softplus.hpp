@@ -32,7 +32,7 @@ struct softplus : ridge {
     static constexpr const char *parameters[] = {"beta"};
 
     // For beta = 1.
-    template <class B, road Road = at_once>
+    template <class B, road Road = beside_others>
     RECTIFIED_INLINE static B value(const B &x, const Road &road = {}) {
         B rest;
         if constexpr (std::is_same_v<typename B::scalar, float>) {

@@ -83,7 +83,7 @@ def measured_on(run: Run) -> str:
     threads = f"{where['threads']} thread{'s' if where['threads'] > 1 else ''}"
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     parts = [
-        f"{where['processor']}, {where['instruction set']}, {threads}, inputs of spread {where['spread']:g}",
+        f"{where['processor']}, {where['instruction set']}, {threads}, inputs of standard deviation {where['spread']:g}",
         versions,
         *where["notes"],
     ]
