@@ -88,7 +88,9 @@ def _head(report: Report) -> Iterator[str]:
     steps = [step for verdict in report.layers for step in verdict.history.total.steps]
     seen = f"{report.mode} mode, steps {min(steps):,} to {max(steps):,}" if steps else "nothing was seen"
     yield "<h1>Which units can still learn?</h1>"
-    yield f'<p class="lead">{totals.units:,} units in {len(report.layers):,} layers; {seen}.</p>'
+    layers = len(report.layers)
+    where = f"{totals.units:,} unit{'s' * (totals.units != 1)} in {layers:,} layer{'s' * (layers != 1)}"
+    yield f'<p class="lead">{where}; {seen}.</p>'
     figures = [(percent(totals.alive_percent), "alive", "can learn, and bend")]
     figures += [(f"{getattr(totals, state):,}", state, meaning) for state, meaning in _EXPLAINED.items()]
     cards = (f'<div class="card {name}"><b>{value}</b> {name}<span>{text}</span></div>' for value, name, text in figures)
