@@ -130,6 +130,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=24)
     arguments.add_argument("--before", type=int, default=1024, help="steps that are not timed, at the beginning")
     arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--batch", type=int, default=48, help="images: a step of the convolutional networks is to take about 15 ms")
     arguments.add_argument("--only", default="")
     arguments.add_argument("--malloc", action="store_true", help="leave the C library's memory as it is")
     given = arguments.parse_args()
@@ -137,11 +138,11 @@ def main() -> None:
         keep_memory()
     torch.manual_seed(0)
     torch.set_num_threads(given.threads)
-    image, numbers = torch.randn(32, 3, 32, 32), torch.randn(64, 32)
+    images, numbers = torch.randn(given.batch, 3, 32, 32), torch.randn(64, 32)
     tiny = [layer for _ in range(25) for layer in (nn.Linear(32, 32), nn.ReLU())]
     networks = {
-        "CNN, modules": (convolutions(), image),
-        "CNN, functions": (ConvolutionCalls(), image),
+        "CNN, modules": (convolutions(), images),
+        "CNN, functions": (ConvolutionCalls(), images),
         "25 tiny layers, modules": (nn.Sequential(*tiny), numbers),
         "25 tiny layers, functions": (Calls(25, 32), numbers),
     }

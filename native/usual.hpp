@@ -5,10 +5,12 @@
 
 namespace rectified::RECTIFIED_TARGET {
 
+// Compared as integers, which GCC does before a loop. A comparison of numbers may raise a flag.
 template <class B>
 RECTIFIED_INLINE typename B::integer is_usual(const B &parameter) {
-    const B size = abs(parameter);
-    return (size >= B(0x1p-24f)) & (size <= B(0x1p16f));
+    using I = typename B::integer;
+    const I size = I::bits_of(abs(parameter));
+    return (size >= I::bits_of(B(0x1p-24f))) & (size <= I::bits_of(B(0x1p16f)));
 }
 
 // An operation once more, in float64.

@@ -279,6 +279,23 @@ RECTIFIED_INLINE batch<T, N> sqrt(const batch<T, N> &a) {
     return batch<T, N>::each([&](int i) { return single::sqrt(a.part[i]); });
 }
 
+// 1 / d to the last bit, for d from 2^-126 to 2^126. The divider takes 10 cycles for a register of float32, in which it
+// does no square root either; Newton's steps from an estimate of 14 digits take 5, beside it. The first step rounds up:
+// then the second rounds correctly even where all digits of d are 1 (P. Markstein, IA-64 and Elementary Functions, 2000).
+template <class B>
+RECTIFIED_INLINE B quick_reciprocal(const B &d) {
+#if defined(__AVX512F__)
+    if constexpr (std::is_same_v<typename B::scalar, float>)
+        return B::each([&](int i) {
+            const __m512 one = _mm512_set1_ps(1), divisor = (__m512)d.part[i], estimate = _mm512_rcp14_ps(divisor);
+            const __m512 first = _mm512_fmadd_round_ps(_mm512_fnmadd_ps(divisor, estimate, one), estimate, estimate,
+                                                       _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC);
+            return (register_t<float>)_mm512_fmadd_ps(_mm512_fnmadd_ps(divisor, first, one), first, first);
+        });
+#endif
+    return B(1) / d;
+}
+
 // ---- signs and bounds -----------------------------------------------------------------------------------------------
 
 template <class B>

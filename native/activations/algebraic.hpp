@@ -60,7 +60,21 @@ struct squareplus : ridge {
     // Left of 0 the sum cancels: there the value is h = b / (2 (a + s)), a = |x|, and right of 0 it is x + h.
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &b) {
-        return select(x > B(0), x, B(0)) + left(abs(x), b);
+        const B a = abs(x), quarter = b * B(0.25f);
+        const auto beyond = a >= edge(b);
+        const B divisor = select(beyond, a, mean(a, sqrt(fma(a, a, b))));
+        const B h = quarter / greater(B(std::numeric_limits<typename B::scalar>::min()), divisor);
+        return select(x > B(0), x, B(0)) + select(beyond, h, better(h, h / quarter, a, quarter));
+    }
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> value_in_float32(const batch<float, N> &x, const batch<float, N> &b) {
+        using B = batch<float, N>;
+        const B a = abs(x), quarter = b * B(0.25f), bound = B(0x1p60f), bounded = lesser(bound, a);
+        const B r = quick_reciprocal(mean(bounded, sqrt(fma(bounded, bounded, b))));
+        B h = better(quarter * r, r, bounded, quarter);
+        if (any(a > bound)) [[unlikely]]
+            h = select(a > bound, quarter / a, h);
+        return select(x > B(0), x, B(0)) + h;
     }
     // Left of 0 that is b / (2 (s^2 + a s)), and right of 0 one minus it.
     template <class B>
@@ -119,18 +133,17 @@ struct squareplus : ridge {
         return sqrt(b) * B(0x1p30f);
     }
 
-    // h, which solves h (h + a) = b / 4: a step of Newton's takes away what the square root and the sums have lost.
     template <class B>
-    RECTIFIED_INLINE static B left(const B &a, const B &b) {
-        const auto beyond = a >= edge(b);
-        const B quarter = b * B(0.25f), mean = fma(a, B(0.5f), sqrt(fma(a, a, b)) * B(0.5f));
-        const B divisor = greater(B(std::numeric_limits<typename B::scalar>::min()), select(beyond, a, mean));
-        const B h = quarter / divisor;
-        const pair<B> sum = sum_of_any(a, h);
-        const B residual = fnma(h, sum.low, fnma(h, sum.high, quarter));
-        const B reciprocal = h * (B(1) / quarter);
-        const B slope = reciprocal * fma(h * reciprocal, B(-0.5f), B(0.957f));  // 1 / s = 1 / (mean + h), to 5 percent
-        return select(beyond, h, fma(residual, slope, h));
+    RECTIFIED_INLINE static B mean(const B &a, const B &s) {
+        return fma(a, B(0.5f), s * B(0.5f));
+    }
+
+    // h solves h (h + a) = b / 4: a step of Newton's takes away what the square root and the sums have lost. r is 1 / mean.
+    template <class B>
+    RECTIFIED_INLINE static B better(const B &h, const B &r, const B &a, const B &quarter) {
+        const B residual = fnma(h, h, fnma(h, a, quarter));
+        const B slope = r * fma(h * r, B(-0.5f), B(0.957f));  // 1 / s = 1 / (mean + h), to 5 percent
+        return fma(residual, slope, h);
     }
 };
 

@@ -531,7 +531,7 @@ struct inverse_multiquadric : radial, curved {
         const pair<B> t = scaled_in_float32(r, epsilon, 0x1p-30f, 0x1p126f);
         const root_in_float32<B> s(t, 0x1p-60f);
         const auto far = t.high > B(1);  // there 1 is nothing beside the square
-        const B root = select(far, t.high, s.root), q = B(1) / root;
+        const B root = select(far, t.high, s.root), q = quick_reciprocal(root);
         const B low = select(far, t.low, s.rest * B(0.5f) * q);
         return fma(q, fnma(q, low, fnma(q, root, B(1))), q) * B(0x1p-30f);
     }
