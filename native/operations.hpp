@@ -162,7 +162,7 @@ struct backward : operation<typename D::function, 2, D::parameters> {
                           in_pairs = D::in_pairs, knows_one = D::knows_one, has_middle = D::has_middle;
     static constexpr bool has_quick_product = requires(batch<float, 1> x) { D::product_rounded_to_odd(x, x); };
     template <class S>
-    static constexpr bool rounds_to_odd = rounds_as_told && (D::template rounds_to_odd<S> || has_quick_product);
+    static constexpr bool rounds_to_odd = D::template rounds_to_odd<S> || has_quick_product;
     template <class B, class... In>
     RECTIFIED_INLINE static B rounded_to_odd(const B &dy, const In &...in) {
         if constexpr (has_quick_product)

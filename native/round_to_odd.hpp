@@ -2,6 +2,8 @@
 // to a type that is shorter by two digits or more is as rounding once.
 #pragma once
 
+#include <type_traits>
+
 #include "pair.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
@@ -14,17 +16,13 @@ RECTIFIED_INLINE B rounded_to_odd(const pair<B> &y) {
     return B::bits_of(towards_0 | (inexact & I(1)));
 }
 
-// Where an instruction says how it rounds. A result that is not exact differs when it is rounded down and up, even where
-// the difference would be lost beside the smallest numbers.
 #if defined(__AVX512F__)
-inline constexpr bool rounds_as_told = true;
-
-template <class F, class B, class... In>
-RECTIFIED_INLINE B rounded_to_odd_by(F f, const B &first, const In &...others) {
+// An instruction says how it rounds. A result that is not exact differs when it is rounded down and up.
+template <class F, class B>
+RECTIFIED_INLINE B rounded_to_odd_by(F f, const B &a, const B &b) {
     return B::each([&](int i) {
-        const auto rounded = [&](auto how) __attribute__((always_inline)) {
-            return f(std::integral_constant<int, how | _MM_FROUND_NO_EXC>{}, (__m512)first.part[i],
-                     (__m512)others.part[i]...);
+        const auto rounded = [&]<int How>(std::integral_constant<int, How>) __attribute__((always_inline)) {
+            return f(std::integral_constant<int, How | _MM_FROUND_NO_EXC>{}, (__m512)a.part[i], (__m512)b.part[i]);
         };
         using std::integral_constant;
         const __mmask16 inexact = _mm512_cmp_ps_mask(rounded(integral_constant<int, _MM_FROUND_TO_NEG_INF>{}),
@@ -34,21 +32,24 @@ RECTIFIED_INLINE B rounded_to_odd_by(F f, const B &first, const In &...others) {
     });
 }
 template <class B>
+RECTIFIED_INLINE B sum_rounded_to_odd(const B &a, const B &b) {
+    return rounded_to_odd_by([](auto how, __m512 x, __m512 y) { return _mm512_add_round_ps(x, y, how); }, a, b);
+}
+template <class B>
 RECTIFIED_INLINE B product_rounded_to_odd(const B &a, const B &b) {
     return rounded_to_odd_by([](auto how, __m512 x, __m512 y) { return _mm512_mul_round_ps(x, y, how); }, a, b);
 }
-template <class B>
-RECTIFIED_INLINE B fma_rounded_to_odd(const B &a, const B &b, const B &c) {
-    return rounded_to_odd_by([](auto how, __m512 x, __m512 y, __m512 z) { return _mm512_fmadd_round_ps(x, y, z, how); }, a,
-                             b, c);
-}
 #else
-inline constexpr bool rounds_as_told = false;
-
 template <class B>
-B product_rounded_to_odd(const B &a, const B &b);
+RECTIFIED_INLINE B sum_rounded_to_odd(const B &a, const B &b) {
+    return rounded_to_odd(sum_of_any(a, b));
+}
+// Where a product is small, because `a` is, it is enlarged: what it lacks would be lost beside the smallest numbers.
 template <class B>
-B fma_rounded_to_odd(const B &a, const B &b, const B &c);
+RECTIFIED_INLINE B product_rounded_to_odd(const B &a, const B &b) {
+    const B product = a * b, unit = select(abs(product) < B(0x1p-60f), B(0x1p60f), B(1));
+    return rounded_to_odd(pair<B>{product, fma(a * unit, b, -(product * unit))});
+}
 #endif
 
 }  // namespace rectified::RECTIFIED_TARGET

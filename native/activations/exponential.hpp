@@ -49,10 +49,6 @@ struct elu : ridge {
     // the slope is nearer to the factor than any tie is.
     template <class S>
     static constexpr bool derivative_from_output_is_exact = true;
-    template <class B>
-    RECTIFIED_INLINE static pair<B> backward_from_output_as_pair(const B &dy, const B &y) {
-        return product_of(dy, derivative_from_output(y));
-    }
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &alpha) {
@@ -101,10 +97,6 @@ struct celu : ridge {
     }
     template <class S>
     static constexpr bool derivative_from_output_is_exact = elu::derivative_from_output_is_exact<S>;
-    template <class B>
-    RECTIFIED_INLINE static pair<B> backward_from_output_as_pair(const B &dy, const B &y) {
-        return elu::backward_from_output_as_pair(dy, y);
-    }
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &alpha) {
