@@ -93,15 +93,15 @@ struct derivative : operation<F, 1, parameters_of<F>()> {
     }
     template <class S>
     static constexpr bool rounds_to_odd = requires { requires F::template derivative_is_exact<S>; };
-    template <class B>
+    template <class S, class B>
     RECTIFIED_INLINE static B rounded_to_odd(const B &x) {
         return of(x);
     }
-    template <class B>
+    template <class S, class B>
     RECTIFIED_INLINE static B product_rounded_to_odd(const B &dy, const B &x)
-        requires requires { F::backward_rounded_to_odd(dy, x); }
+        requires requires { F::template backward_rounded_to_odd<S>(dy, x); }
     {
-        return F::backward_rounded_to_odd(dy, x);
+        return F::template backward_rounded_to_odd<S>(dy, x);
     }
 };
 
@@ -160,15 +160,16 @@ struct backward : operation<typename D::function, 2, D::parameters> {
     static constexpr const char *kind = "backward", *detail = D::detail;
     static constexpr bool cheap = D::cheap, is_short = D::is_short, through_double = D::through_double, rare = D::rare,
                           in_pairs = D::in_pairs, knows_one = D::knows_one, has_middle = D::has_middle;
-    static constexpr bool has_quick_product = requires(batch<float, 1> x) { D::product_rounded_to_odd(x, x); };
+    static constexpr bool has_quick_product =
+        requires(batch<float, 1> x) { D::template product_rounded_to_odd<half>(x, x); };
     template <class S>
     static constexpr bool rounds_to_odd = D::template rounds_to_odd<S> || has_quick_product;
-    template <class B, class... In>
+    template <class S, class B, class... In>
     RECTIFIED_INLINE static B rounded_to_odd(const B &dy, const In &...in) {
         if constexpr (has_quick_product)
-            return D::product_rounded_to_odd(dy, in...);
+            return D::template product_rounded_to_odd<S>(dy, in...);
         else
-            return product_rounded_to_odd(dy, D::of(in...));
+            return product_rounded_to_odd<S>(dy, D::of(in...));
     }
     template <class B, class... In>
     RECTIFIED_INLINE static B of(const B &dy, const In &...in) {

@@ -59,7 +59,7 @@ inline constexpr bool is_rounded_to_odd = Op::parameters == 0 && Op::template ro
 template <class Op, class S, class B, class... In>
 RECTIFIED_INLINE B to_be_rounded_once(const B &first, const In &...others) {
     if constexpr (is_rounded_to_odd<Op, S>) {
-        return Op::rounded_to_odd(first, others...);
+        return Op::template rounded_to_odd<S>(first, others...);
     } else {
         const B y = Op::of(first, others...);
         if (!any(is_open<S>(y))) [[likely]]

@@ -5,13 +5,14 @@
 #include <type_traits>
 
 #include "pair.hpp"
+#include "short.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
 
 template <class B>
 RECTIFIED_INLINE B rounded_to_odd(const pair<B> &y) {
     using I = typename B::integer;
-    const I bits = I::bits_of(y.high), inexact = (y.low < B(0)) | (y.low > B(0));
+    const I bits = I::bits_of(y.high), inexact = abs(y.low) > B(0);
     const I towards_0 = bits + (((bits ^ I::bits_of(y.low)) >> 31) & inexact);
     return B::bits_of(towards_0 | (inexact & I(1)));
 }
@@ -35,7 +36,7 @@ template <class B>
 RECTIFIED_INLINE B sum_rounded_to_odd(const B &a, const B &b) {
     return rounded_to_odd_by([](auto how, __m512 x, __m512 y) { return _mm512_add_round_ps(x, y, how); }, a, b);
 }
-template <class B>
+template <class S, class B>
 RECTIFIED_INLINE B product_rounded_to_odd(const B &a, const B &b) {
     return rounded_to_odd_by([](auto how, __m512 x, __m512 y) { return _mm512_mul_round_ps(x, y, how); }, a, b);
 }
@@ -44,10 +45,12 @@ template <class B>
 RECTIFIED_INLINE B sum_rounded_to_odd(const B &a, const B &b) {
     return rounded_to_odd(sum_of_any(a, b));
 }
-// Where a product is small, because `a` is, it is enlarged: what it lacks would be lost beside the smallest numbers.
-template <class B>
+// A small product of a bfloat16, `a`, is enlarged: what it lacks would be lost beside the smallest numbers.
+template <class S, class B>
 RECTIFIED_INLINE B product_rounded_to_odd(const B &a, const B &b) {
-    const B product = a * b, unit = select(abs(product) < B(0x1p-60f), B(0x1p60f), B(1));
+    const B product = a * b;
+    if constexpr (std::is_same_v<S, half>) return rounded_to_odd(pair<B>{product, fma(a, b, -product)});
+    const B unit = select(abs(product) < B(0x1p-60f), B(0x1p60f), B(1));
     return rounded_to_odd(pair<B>{product, fma(a * unit, b, -(product * unit))});
 }
 #endif

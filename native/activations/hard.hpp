@@ -124,9 +124,9 @@ struct hardswish : ridge {
     }
     // From dy (2 x + 3) / 8, which is no larger than the result. What is on either side of a tie in float32's last digits
     // stays there: three quarters of a tie have few digits, too.
-    template <class B>
+    template <class S, class B>
     RECTIFIED_INLINE static B backward_rounded_to_odd(const B &dy, const B &x) {
-        const B most = product_rounded_to_odd(dy, sum_rounded_to_odd(x * B(0.25f), B(0.375f)));
+        const B most = product_rounded_to_odd<S>(dy, sum_rounded_to_odd(x * B(0.25f), B(0.375f)));
         const B whole = most * B(4.0f / 3);
         const B beyond = dy * select(x > B(0), B(1), B(0));
         return select(abs(x) >= B(3), beyond, rounded_to_odd(pair<B>{whole, fnma(whole, B(0.75f), most)}));
