@@ -20,6 +20,10 @@ struct lanes_of_double {
 
 template <class Lanes, class S>
 RECTIFIED_INLINE typename Lanes::integers bits_from(const S *from) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(typename Lanes::integers) == 64)  // of a vector GCC would convert either half alone
+        return (typename Lanes::integers)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)from));
+#endif
     typename Lanes::shorts packed;
     __builtin_memcpy(&packed, from, sizeof(packed));
     return __builtin_convertvector(packed, typename Lanes::integers);

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "category.hpp"
+#include "every_input.hpp"
 #include "fold.hpp"
 #include "halves.hpp"
 #include "kernel.hpp"
@@ -89,11 +90,29 @@ constexpr settled_work settled_work_of = {&work_of<Op, float, float, slope_of_pa
                                           &work_for<Op, double>::value};
 
 template <class Op, class S>
-constexpr typed_loop loop_of(char type = type_number<S>) {
+constexpr typed_loop computed_loop(char type = type_number<S>) {
     if constexpr (sizeof(S) == 2 && std::is_same_v<typename types<Op, S>::taken, double> && !Op::through_double)
         return {type, settled_loop<S>, &settled_work_of<Op>};
     else
         return {type, loop<S, typename types<Op, S>::taken>, &work_for<Op, S>::value};
+}
+
+template <class Op, class S>
+constinit tables tables_of;
+template <class Op, class S>
+constexpr tabulated_work tabulated_work_of = {computed_loop<Op, S>(), computed_loop<Op, double>(), Op::parameters,
+                                              &tables_of<Op, S>};
+
+// A short type has so few numbers that a table holds what all of them give. What takes no longer than its memory has none.
+template <class Op, class S>
+constexpr typed_loop loop_of(char type = type_number<S>) {
+    constexpr bool is_short = std::is_same_v<S, half> || std::is_same_v<S, bfloat16>;
+    if constexpr (!is_short || Op::cheap || Op::template rounds_to_odd<S>)
+        return computed_loop<Op, S>(type);
+    else if constexpr (Op::data == 1)
+        return {type, result_of_table<S>, &tabulated_work_of<Op, S>};
+    else
+        return {type, product_with_table<S>, &tabulated_work_of<Op, S>};
 }
 
 // The loop for a type of integers, by its size.

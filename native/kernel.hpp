@@ -20,16 +20,24 @@ struct kernel {
 
     static void run(const S *const *in, S *out, npy_intp count, bool past_caches) {
         if constexpr (knows_one && FixedParameters)
-            if (*in[Op::data] == S(1)) return simpler::run(in, out, count, past_caches);
+            if (is_one(*in[Op::data])) return simpler::run(in, out, count, past_caches);
         if constexpr (knows_one && !FixedParameters) return with_ones(in, out, count);
         run(in, out, count, past_caches, std::make_integer_sequence<int, Op::inputs>{});
     }
 
   private:
-    static constexpr bool knows_one = Op::knows_one && std::is_same_v<S, float>;
-    static constexpr bool puts_off = gathers_lanes && Op::has_middle && Op::parameters == 0 && std::is_same_v<C, float> &&
-                                     !(sizeof(S) == 2 && Op::in_pairs);
-    using simpler = kernel<with_one<Op>, S, S, true>;
+    static constexpr bool is_paired = sizeof(S) == 2 && Op::in_pairs;
+    static constexpr bool knows_one = Op::knows_one && (std::is_same_v<S, float> || (is_paired && FixedParameters));
+    static constexpr bool puts_off =
+        gathers_lanes && Op::has_middle && Op::parameters == 0 && std::is_same_v<C, float> && !is_paired;
+    using simpler = kernel<with_one<Op>, S, std::conditional_t<is_paired, C, S>, true>;
+
+    static bool is_one(const S &parameter) {
+        if constexpr (std::is_same_v<S, bfloat16>)
+            return parameter.bits == 0x3F80;
+        else
+            return parameter == S(1);
+    }
 
     // With the same bits as where the parameter is 1 for all.
     static void with_ones(const S *const *in, S *out, npy_intp count) {
@@ -47,7 +55,7 @@ struct kernel {
 
     template <class... In>
     RECTIFIED_INLINE static B of(const In &...in) {
-        if constexpr (sizeof(S) == 2 && Op::in_pairs)
+        if constexpr (is_paired)
             return to_be_rounded_once<Op, S>(in...);
         else
             return Op::of(in...);

@@ -5,6 +5,7 @@
 
 #include "kink.hpp"
 #include "middle.hpp"
+#include "round_to_odd.hpp"
 #include "two_slopes.hpp"
 #include "usual.hpp"
 
@@ -31,6 +32,8 @@ struct operation {
     static constexpr bool in_pairs = false;    // has as_pair, which float32 has in all digits that a short type needs
     static constexpr bool knows_one = false;   // is simpler where its one parameter is 1, and can do without it
     static constexpr bool has_middle = false;  // is told what to do with float32 beyond it
+    template <class S>
+    static constexpr bool rounds_to_odd = false;  // has rounded_to_odd, of which no digit is lost that S needs
 };
 
 // The same where that parameter is 1.
@@ -88,6 +91,18 @@ struct derivative : operation<F, 1, parameters_of<F>()> {
     RECTIFIED_INLINE static pair<B> product_as_pair(const B &dy, const B &x) {
         return F::backward_as_pair(dy, x);
     }
+    template <class S>
+    static constexpr bool rounds_to_odd = requires { requires F::template derivative_is_exact<S>; };
+    template <class S, class B>
+    RECTIFIED_INLINE static B rounded_to_odd(const B &x) {
+        return of(x);
+    }
+    template <class S, class B>
+    RECTIFIED_INLINE static B product_rounded_to_odd(const B &dy, const B &x)
+        requires requires { F::template backward_rounded_to_odd<S>(dy, x); }
+    {
+        return F::template backward_rounded_to_odd<S>(dy, x);
+    }
 };
 
 template <class F>
@@ -136,6 +151,8 @@ struct derivative_from_output : operation<F, 1, parameters_of<F>()> {
     RECTIFIED_INLINE static pair<B> product_as_pair(const B &dy, const In &...in) {
         return F::backward_from_output_as_pair(dy, in...);
     }
+    template <class S>
+    static constexpr bool rounds_to_odd = requires { requires F::template derivative_from_output_is_exact<S>; };
 };
 
 template <class D>
@@ -143,6 +160,17 @@ struct backward : operation<typename D::function, 2, D::parameters> {
     static constexpr const char *kind = "backward", *detail = D::detail;
     static constexpr bool cheap = D::cheap, is_short = D::is_short, through_double = D::through_double, rare = D::rare,
                           in_pairs = D::in_pairs, knows_one = D::knows_one, has_middle = D::has_middle;
+    static constexpr bool has_quick_product =
+        requires(batch<float, 1> x) { D::template product_rounded_to_odd<half>(x, x); };
+    template <class S>
+    static constexpr bool rounds_to_odd = D::template rounds_to_odd<S> || has_quick_product;
+    template <class S, class B, class... In>
+    RECTIFIED_INLINE static B rounded_to_odd(const B &dy, const In &...in) {
+        if constexpr (has_quick_product)
+            return D::template product_rounded_to_odd<S>(dy, in...);
+        else
+            return product_rounded_to_odd<S>(dy, D::of(in...));
+    }
     template <class B, class... In>
     RECTIFIED_INLINE static B of(const B &dy, const In &...in) {
         return dy * D::of(in...);

@@ -4,18 +4,10 @@
 // the middle between two short numbers, and lies elsewhere no nearer to it than the error of a pair.
 #pragma once
 
+#include "round_to_odd.hpp"
 #include "settle.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
-
-// Of the two numbers beside a sum the odd one, so that rounding again to a shorter type is as rounding once.
-template <class B>
-RECTIFIED_INLINE B rounded_to_odd(const pair<B> &y) {
-    using I = typename B::integer;
-    const I bits = I::bits_of(y.high), inexact = (y.low < B(0)) | (y.low > B(0));
-    const I towards_0 = bits + (((bits ^ I::bits_of(y.low)) >> 31) & inexact);
-    return B::bits_of(towards_0 | (inexact & I(1)));
-}
 
 // What float64 gives: a number, and beside it one with the sign of what it lacks.
 template <class Op, class B, class... In>
@@ -41,29 +33,42 @@ template <class Op, class B, class... In>
     return rounded_to_odd(y);
 }
 
-// Where a result that errs by so much might be rounded otherwise, or is none of S's normal numbers, nor 0.
+// Where a result that errs by so much might be rounded otherwise, or where digits may be lost beside the ends of float32's
+// range.
 template <class S, class B>
 RECTIFIED_INLINE typename B::integer is_open(const B &y) {
     using I = typename B::integer;
     constexpr int dropped = std::is_same_v<S, half> ? 13 : 16;  // bits
-    constexpr float normal = std::is_same_v<S, half> ? 0x1p-14f : 0x1p-100f;
     const B size = abs(y);
-    const I beside = (I::bits_of(y) + I(most_error - (1 << (dropped - 1)))) & I((1 << dropped) - 1);
-    // NaN may be 0 times what is but too large for float32.
-    const I is_number = size <= B(std::numeric_limits<float>::max());
-    return (I(2 * most_error + 1) > beside) | ((size < B(normal)) & (size > B(0))) | (is_number == I(0));
+    const auto is_beside_tie = [](const B &number) {
+        const I beside = (I::bits_of(number) + I(most_error - (1 << (dropped - 1)))) & I((1 << dropped) - 1);
+        return I(2 * most_error + 1) > beside;
+    };
+    if constexpr (std::is_same_v<S, half>) {  // its smallest numbers are as far apart as the first normal ones
+        return is_beside_tie(select(size < B(0x1p-14f), size + B(0x1p-14f), size));
+    } else {
+        // NaN may be 0 times what is but too large for float32.
+        const I is_number = size <= B(std::numeric_limits<float>::max());
+        return is_beside_tie(y) | ((size < B(0x1p-100f)) & (size > B(0))) | (is_number == I(0));
+    }
 }
+
+template <class Op, class S>
+inline constexpr bool is_rounded_to_odd = Op::parameters == 0 && Op::template rounds_to_odd<S>;
 
 template <class Op, class S, class B, class... In>
 RECTIFIED_INLINE B to_be_rounded_once(const B &first, const In &...others) {
-    const B y = Op::of(first, others...);
-    if (any(is_open<S>(y))) [[unlikely]] {
+    if constexpr (is_rounded_to_odd<Op, S>) {
+        return Op::template rounded_to_odd<S>(first, others...);
+    } else {
+        const B y = Op::of(first, others...);
+        if (!any(is_open<S>(y))) [[likely]]
+            return y;
         const B copies[] = {first, others...};  // what a call takes the address of is in memory all the time
         return [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) {
             return from_pair<Op>(copies[I]...);
         }(std::make_integer_sequence<int, 1 + sizeof...(others)>{});
     }
-    return y;
 }
 
 }  // namespace rectified::RECTIFIED_TARGET

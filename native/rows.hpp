@@ -196,6 +196,7 @@ class row_operand {
         read_ = -1;
     }
 
+    bool converts() const { return stored_->converts; }
     bool is_direct() const { return rows_ == 0 && !stored_->converts && !negated_ && step_ == sizeof(C); }
 
     [[gnu::noinline]] strip<B> read(npy_intp i, npy_intp count) {
@@ -363,6 +364,7 @@ class row_group {
     // Whether numbers that were put out are still there, with all their digits, when the next part is.
     bool keeps() const { return !has_parts() || operands_[inputs_].is_direct(); }
     bool each_lane_a_row() const { return each_lane_a_row_; }
+    bool converts() const { return operands_[0].converts(); }  // from a shorter type
 
     // Over the whole row, the same for every lane of it.
     RECTIFIED_INLINE B largest(const B &x) const {

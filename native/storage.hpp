@@ -28,7 +28,10 @@ struct stored_as {
             S some[block + B::lanes] = {};
             npy_intp k = 0;
             if (step == sizeof(S))
-                for (; k + B::lanes <= count; k += B::lanes) store(to + k, load<B>(beside + k));
+                for (; k + B::lanes <= count; k += B::lanes) {
+                    __builtin_prefetch(beside + k + count);  // the next row, or the next part of one
+                    store(to + k, load<B>(beside + k));
+                }
             for (; k < count; k += block) {
                 const npy_intp few = count - k < block ? count - k : block;
                 gather(from + k * step, step, few, some);
@@ -45,7 +48,10 @@ struct stored_as {
             S some[block + B::lanes];
             npy_intp k = 0;
             if (step == sizeof(S))
-                for (; k + B::lanes <= count; k += B::lanes) store(beside + k, load<B>(from + k));
+                for (; k + B::lanes <= count; k += B::lanes) {
+                    __builtin_prefetch(beside + k + count, 1);
+                    store(beside + k, load<B>(from + k));
+                }
             for (; k < count; k += block) {
                 const npy_intp few = count - k < block ? count - k : block;
                 for (npy_intp j = 0; j < few; j += B::lanes) store(some + j, load<B>(from + k + j));

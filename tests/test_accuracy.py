@@ -338,6 +338,36 @@ def test_results_in_half_precision_do_not_depend_on_their_neighbours(ufunc: str,
 
 
 @isas
+@halves
+@functions
+def test_half_precision_is_the_same_from_tables(name: str, dtype: Any, isa: str) -> None:
+    """There is a table where numbers lie side by side, and as many came before."""
+    random = np.random.default_rng(0)
+    x = np.arange(1 << 16, dtype=np.uint16).view(dtype)
+    factors = [
+        random.normal(0, 1, x.size).astype(dtype),
+        random.integers(-16, 16, x.size).astype(dtype),
+        random.permutation(x),
+    ]
+    given = parameters(name, dtype)
+    for operation in operations(rf.catalogue[name]):
+        calls = [(kernel(rf.catalogue[name], operation), (x,))]
+        if (name, operation) in BACKWARDS:
+            calls += [(f"{name}_{backward(operation)}", (dy, x)) for dy in factors]
+        for ufunc, operands in calls:
+            compiled = sweep.compiled(isa)[ufunc]
+            apart = [np.repeat(operand, 2)[::2] for operand in operands]
+            want = compiled(*apart, *given)
+            for count in (x.size, x.size - 3):
+                beside = [operand[:count].copy() for operand in operands]
+                got = compiled(*beside, *given)
+                compiled(*beside, *given, out=beside[0])
+                for each in (got, beside[0]):
+                    same = each.view(np.uint16) == want[:count].view(np.uint16)
+                    assert (same | np.isnan(each) & np.isnan(want[:count])).all(), (ufunc, count)
+
+
+@isas
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @backwards
 def test_backward_is_the_product(name: str, operation: str, dtype: Any, isa: str) -> None:

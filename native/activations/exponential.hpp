@@ -41,6 +41,14 @@ struct elu : ridge {
         const B a = lesser(B(format<typename B::scalar>::saturates), abs(x));
         return select(x < B(0), rounded(exponential<B>::of_minus_less_one(a)), x);
     }
+    template <class B>
+    RECTIFIED_INLINE static B derivative_from_output(const B &y) {
+        return select(y >= B(0), B(1), y + B(1));
+    }
+    // Half precision from -1 on has no digit that the sum lacks. bfloat16 has only where |y| < 2^-16, where a product with
+    // the slope is nearer to the factor than any tie is.
+    template <class S>
+    static constexpr bool derivative_from_output_is_exact = true;
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &alpha) {
@@ -85,8 +93,10 @@ struct celu : ridge {
     }
     template <class B>
     RECTIFIED_INLINE static B derivative_from_output(const B &y) {
-        return elu::derivative_from_output(y, B(1));
+        return elu::derivative_from_output(y);
     }
+    template <class S>
+    static constexpr bool derivative_from_output_is_exact = elu::derivative_from_output_is_exact<S>;
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &alpha) {

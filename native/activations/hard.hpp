@@ -4,6 +4,7 @@
 #include "../category.hpp"
 #include "../elementary.hpp"
 #include "../kink.hpp"
+#include "../round_to_odd.hpp"
 #include "../tie.hpp"
 #include "../two_slopes.hpp"
 
@@ -120,6 +121,15 @@ struct hardswish : ridge {
         const pair<B> middle = sixth_of(product_of(dy, six_slopes(x)));
         const B beyond = dy * derivative(x, smallest{});
         return {select(abs(x) < B(3), middle.high, beyond), select(abs(x) < B(3), middle.low, B(0))};
+    }
+    // From dy (2 x + 3) / 8, which is no larger than the result. What is on either side of a tie in float32's last digits
+    // stays there: three quarters of a tie have few digits, too.
+    template <class S, class B>
+    RECTIFIED_INLINE static B backward_rounded_to_odd(const B &dy, const B &x) {
+        const B most = product_rounded_to_odd<S>(dy, sum_rounded_to_odd(x * B(0.25f), B(0.375f)));
+        const B whole = most * B(4.0f / 3);
+        const B beyond = dy * select(x > B(0), B(1), B(0));
+        return select(abs(x) >= B(3), beyond, rounded_to_odd(pair<B>{whole, fnma(whole, B(0.75f), most)}));
     }
 
   private:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../category.hpp"
+#include "../short.hpp"
 #include "hard.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
@@ -194,6 +195,8 @@ struct squared_relu : ridge {
     RECTIFIED_INLINE static pair<B> value_as_pair(const B &x) {
         return {value(x), B(0)};
     }
+    template <class S>
+    static constexpr bool derivative_is_exact = std::is_same_v<S, half>;  // twice a bfloat16 may be infinity
     template <class B>
     RECTIFIED_INLINE static pair<B> backward_as_pair(const B &dy, const B &x) {
         return product_of(dy, derivative(x));

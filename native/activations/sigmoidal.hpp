@@ -3,6 +3,7 @@
 
 #include "../category.hpp"
 #include "../elementary.hpp"
+#include "../short.hpp"
 #include "../tabulated.hpp"
 #include "../tie.hpp"
 
@@ -149,6 +150,10 @@ struct tanh : ridge {
     RECTIFIED_INLINE static B derivative_from_output(const B &y) {
         return fma(-y, y, B(1));
     }
+    // bfloat16 lacks digits of the slope only where |y| < 2^-5. There a product with it is nearer to the factor than any
+    // tie is.
+    template <class S>
+    static constexpr bool derivative_from_output_is_exact = std::is_same_v<S, bfloat16>;
     template <class B>
     RECTIFIED_INLINE static pair<B> backward_from_output_as_pair(const B &dy, const B &y) {
         return product_of(dy, sum_of_any(B(1), -(y * y)));

@@ -337,8 +337,8 @@ enum class product {
     log_forward,   // g - sum(p g)
 };
 
-// Adds g, or p g, to the sum.
-template <bool WithShares, class B>
+// Adds g, or p g, to the sum. A product of two short numbers is exact in float32.
+template <bool WithShares, bool AreShort, class B>
 [[gnu::noinline]] void add_products(const strip<B> &g, const strip<B> &p, pair<wide_of<B>> &to) {
     using D = wide_of<B>;
     pair<D> sum = to;
@@ -347,9 +347,12 @@ template <bool WithShares, class B>
         [&](const auto *g, const auto *p) __attribute__((always_inline)) {
             __builtin_prefetch(g + next);
             if constexpr (WithShares) __builtin_prefetch(p + next);
-            D term = widened(load<B>(g));
-            if constexpr (WithShares) term = term * widened(load<B>(p));
-            add<B>(sum, term);
+            if constexpr (!WithShares)
+                add<B>(sum, widened(load<B>(g)));
+            else if constexpr (AreShort)
+                add<B>(sum, widened(load<B>(g) * load<B>(p)));
+            else
+                add<B>(sum, widened(load<B>(g)) * widened(load<B>(p)));
         },
         g, p);
     to = sum;
@@ -376,15 +379,18 @@ template <product Kind, class B>
 
 // shares(i, again) has the shares of part i, for the first time or again. Where the sum is of g alone they are not needed
 // for it; otherwise what was read last is read first once more.
-template <product Kind, class C, class Shares>
+template <product Kind, bool FromOutput = false, class C, class Shares>
 RECTIFIED_INLINE void multiply_with_jacobian(row_group<C> &data, Shares shares) {
     using B = row_batch<C>;
     using D = wide_of<B>;
     constexpr bool with_shares = Kind != product::log_backward;
+    constexpr bool from_output = FromOutput && with_shares && std::is_same_v<C, float>;
     pair<D> sum = {D(0), D(0)};
     data.parts([&](npy_intp i) {
         const strip<B> g = data.in(0, i);
-        add_products<with_shares, B>(g, with_shares ? shares(i, false) : g, sum);
+        const strip<B> p = with_shares ? shares(i, false) : g;
+        from_output &&data.converts() ? add_products<with_shares, from_output, B>(g, p, sum)
+                                      : add_products<with_shares, false, B>(g, p, sum);
     });
     B high, low = B(0);
     if constexpr (std::is_same_v<B, D>) {
@@ -436,7 +442,7 @@ struct product_from_output {
     }
     template <class C>
     static void run(row_group<C> &data) {
-        multiply_with_jacobian<Kind>(data, [&](npy_intp i, bool) {
+        multiply_with_jacobian<Kind, true>(data, [&](npy_intp i, bool) {
             if (!of_logarithms) return data.in(1, i);
             const auto to = data.out(i);
             put_powers(data.in(1, i), to);
