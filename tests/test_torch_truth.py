@@ -696,9 +696,9 @@ def test_functions_of_every_kind_learn(function: Any, row: rf.Ridge) -> None:
         lambda x: torch.max(x, x.flip(0)),
         lambda x: torch.maximum(x, torch.zeros_like(x).add_(1)),
         lambda x: torch.where(x.flip(0) > 0, x, 0.0),
-        lambda x: torch.where(x > 1, x, 0.0),
+        lambda x: torch.where(x > 1, x, 0.5),
         lambda x: torch.where(x < 0, x, 0.0),
-        lambda x: torch.where(x > 0, x, 0.1 * x),
+        lambda x: torch.where(x > 0, x, x.flip(0)),
         lambda x: x * torch.max(torch.ones(4), torch.zeros(4)),
     ],
 )

@@ -14,6 +14,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isfinite
 from threading import get_ident
 from typing import Any
 
@@ -22,10 +23,10 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from rectified.health.record import Run
-from rectified.torch.by_hand import RECTIFIERS
+from rectified.torch.by_hand import JOINED, Whole, averaged, is_transformed, whole_of
 from rectified.torch.exported import decomposed_in, is_compiled, is_part, name_in_graph
 from rectified.torch.function_mode import FunctionMode
-from rectified.torch.functions import activation_of, call_again, is_in_place, output_of, plain_name
+from rectified.torch.functions import CLAMPS, activation_of, call_again, is_in_place, output_of, plain_name
 from rectified.torch.hooks import Hooks
 from rectified.torch.kinds import kind_of, unseen_in, unwrapped
 from rectified.torch.network import Draft, Network, Plan
@@ -33,6 +34,7 @@ from rectified.torch.opaque import hides_activation, watch_opaque
 from rectified.torch.origins import Origins
 from rectified.torch.site import Site, caller, caller_of_part, is_activation, method_of, place_of
 from rectified.torch.together import Together
+from rectified.torch.units import Origin
 
 _LOOKS = 3  # forward passes of a network, and steps, in which the mode is on at first
 _LOOK_AGAIN = 256  # forward passes later at the latest
@@ -106,6 +108,8 @@ class Collector:
         self._named: dict[str, Site] = {}
         self._claimed: set[str] = set()
         self._uses: dict[Any, int] = {}
+        self.last_calls: set[Any] = set()  # of what several calls are together
+        self._needs_terms = False  # outside of networks
         self.origins = Origins()
 
     # ---- from start to stop ----------------------------------------------------------------------------------------------
@@ -137,6 +141,8 @@ class Collector:
         with torch._C.DisableTorchFunction():  # what the counters call is no part of the program
             self._together.hand_out()
             for site in self._named.values():
+                if site.is_part:
+                    continue
                 if not site.axes:
                     self.note(_unknown(site))
                 else:
@@ -198,7 +204,7 @@ class Collector:
             self._close_window()
         if self._step >= self._settles_at:
             self._is_everywhere = self._stays_everywhere
-        self.is_tracking = self._step < self._settles_at
+        self.is_tracking = self._step < self._settles_at or self._needs_terms
         self._measures_gradients = self._step % self._width < self._every
         self._switch(self._is_everywhere and self._hidden is None)
 
@@ -310,8 +316,9 @@ class Collector:
             self._is_everywhere = self._stays_everywhere
         self._root = root
         self._uses.clear()
-        self.is_tracking = is_look or self._step < self._settles_at or root.tells_sources
-        has_graph = torch.is_grad_enabled() and not _is_transformed()
+        looks_closely = is_look or self._step < self._settles_at or root.tells_sources
+        self.is_tracking = looks_closely or root.needs_terms
+        has_graph = torch.is_grad_enabled() and not is_transformed()
         plan = root.plans[module.training] if has_graph else None
         root.was_blind |= plan is None and not self.is_tracking
         self._needs_mode = root.needs_mode and plan is None
@@ -320,7 +327,7 @@ class Collector:
             self._plan = plan
             if plan is not None and not plan.hooked:
                 self._hooks.on_one(module)
-        elif self.is_tracking and has_graph and root.wants_plan:
+        elif looks_closely and has_graph and root.wants_plan:
             self._draft = Draft(module.training)
         if self.is_tracking:
             self.origins.tidy()
@@ -350,7 +357,7 @@ class Collector:
                 self._see_saved(root, plan, output)
             elif draft is not None:
                 root.learn(draft.plan(output), training=draft.training)
-        self.is_tracking = self._step < self._settles_at
+        self.is_tracking = self._step < self._settles_at or self._needs_terms
         self._switch(self._is_everywhere and self._hidden is None)
 
     def _special(self, kind: str, module: nn.Module) -> None:
@@ -411,47 +418,114 @@ class Collector:
         """Make a call of what may be an activation, and count it."""
         __tracebackhide__ = True
         x = args[0] if args else kwargs.get("input")
-        if name in RECTIFIERS:
-            x = self.origins.rectifiers.input_of(name, args)
-        stack = self._stack
-        if (
-            self._skipped is not None
-            or not isinstance(x, Tensor)
-            or gradients_are_computed()
-            or (
-                not stack
-                and (self.is_left_out(None if torch.is_grad_enabled() else self._forwards) or self._is_of_others())
-            )
-        ):
+        if not isinstance(x, Tensor) or not self._looks():
             return function(*args, **kwargs)
         module = self._owner()
         site = self._site(function, name, x, module, args, kwargs)
         if site is None:
-            return self.origins.follow(function, args, kwargs)
+            return self.follow(function, args, kwargs) if self.is_tracking else function(*args, **kwargs)
+        terms = self.origins.terms_of(name, args, kwargs) if self.is_tracking else None
         if site.is_overwritten:
             x = x.detach().clone()
         result = function(*args, **kwargs)
         y = output_of(name, result)
         if self.is_tracking:
-            origin = self.origins.of_result(name, args, kwargs, y)
-            if origin.axes:
-                site.see_axes(origin.axes, y.shape)
-            self.origins.remember(y, origin._replace(activation=site))
-        owner = module if module is not None or not stack else stack[0]
+            self.origins.terms.see(function, name, terms, y, site)
+            self._see_axes(site, self.origins.of_result(name, args, kwargs, y), y)
+        self._see_call(site, x, y, module)
+        return result
+
+    def _looks(self) -> bool:
+        """Whether a call that is made now may be counted."""
+        if self._skipped is not None or gradients_are_computed():
+            return False
+        if self._stack:
+            return True
+        return not (self.is_left_out(None if torch.is_grad_enabled() else self._forwards) or self._is_of_others())
+
+    def _see_axes(self, site: Site, origin: Origin, y: Tensor) -> None:
+        """Know which axes of an output count the units."""
+        if origin.axes:
+            site.see_axes(origin.axes, y.shape)
+        self.origins.remember(y, origin._replace(activation=site))
+
+    def _see_call(self, site: Site, x: Tensor, y: Tensor, module: nn.Module | None) -> None:
+        """Count the inputs and outputs of a call in a module, and know how to see the next one."""
+        owner = module if module is not None or not self._stack else self._stack[0]
         training = torch.is_grad_enabled() if owner is None else owner.training
         if self._see(site, x, y, training) and self._draft is not None and owner is not None:
             self._draft.add(site, owner, x, y)
+
+    def observe_whole(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make a call that may be the last of what several are together, and count that where it is known."""
+        __tracebackhide__ = True
+        result = function(*args, **kwargs)
+        if self._looks():
+            module = self._owner()
+            key, known, *_ = self._place(module)
+            use = self._use(key, module)
+            site = next(iter(known.get(key, [])[use : use + 1]), None)
+            if site is not None and 0 <= site.input_at < len(args):
+                self._see_call(site, args[site.input_at], result, module)
         return result
+
+    def _see_whole(self, function: Any, args: tuple[Any, ...], y: Tensor) -> None:
+        """Count what several calls are together, if the last of them has given `y`."""
+        term = self.origins.terms.get(y)
+        found = whole_of(term) if term is not None and y.is_floating_point() else None
+        if found is None or not self._looks():
+            return
+        x = found.input.stands_for() if found.input is not None else None
+        origin = self.origins.of(y)
+        if x is None or x.shape != y.shape:
+            self._see_parts(found, JOINED)
+        elif found.parts or (origin is not None and origin.axes):
+            module = self._owner()
+            site = self._site(function, found.function, x, module, (x, *found.parameters), {})
+            if site is not None:
+                self._see_parts(found, "")
+                site.is_overwritten, site.again, site.factor = False, found.again, found.factor
+                site.input_at = next((place for place, each in enumerate(args) if each is x), -1)
+                site.is_whole = True
+                self._see_axes(site, origin or Origin(), y)
+                self.origins.terms.activate(y, site)
+                self.last_calls.add(function)
+                if site.input_at < 0 and self._root is not None:
+                    self._root.needs_terms = True
+                elif site.input_at < 0:
+                    self._needs_terms = True
+                self._see_call(site, x, y, module)
+
+    def _see_parts(self, found: Whole, why: str) -> None:
+        """Do not count parts of a whole as what they would be by themselves."""
+        for part in found.parts:
+            part.is_part = True
+            if why:
+                self.note(f"{part.name}: {why}")
+
+    def _see_average(self, name: str, x: Any) -> None:
+        """Do not count an activation in a loss: one of nothing that learns, of which the mean is taken at once.
+
+        Its inputs are computed from what a network gave. An activation of just this may be the network's own.
+        """
+        term = self.origins.terms.get(x)
+        site = None if term is None else averaged(name, term)
+        if site is None or site.is_part or not site.is_outside or not _is_bounded_on_one_side(site):
+            return
+        sources = self.origins.sources(x)
+        if any(other.own(sources) for other in self._roots.values()):
+            site.is_part = True
+            self.note(f"{site.name}: its mean is a loss, and no layer")
 
     def _see(self, site: Site, x: Tensor, y: Tensor, training: bool) -> bool:
         """Count inputs and outputs. Whether that was possible."""
         counter = site.counter(training)
         if counter is None:
             return False
-        if type(y) is not Tensor or y.is_meta or y.is_nested or y.layout is not torch.strided or _is_transformed():
+        if type(y) is not Tensor or y.is_meta or y.is_nested or y.layout is not torch.strided or is_transformed():
             self.note(f"{site.name}: what ran on tensors of another kind, or under torch.func or a trace, was not seen")
             return False
-        counter.see(x, y, self._step)
+        counter.see(x, y if site.factor == 1 else y.detach() / site.factor, self._step)
         if self._measures_gradients and y.requires_grad:
             y.register_hook(counter.see_gradient)  # type: ignore[no-untyped-call]
         return True
@@ -465,7 +539,12 @@ class Collector:
         __tracebackhide__ = True
         if hides_activation(function) and not gradients_are_computed():
             self.note_unseen(f"what {plain_name(function)} computes beside other things was not seen")
-        return self.origins.follow(function, args, kwargs)
+        result = self.origins.follow(function, args, kwargs)
+        if type(result) is Tensor:
+            self._see_whole(function, args, result)
+            if result.ndim == 0 and args:
+                self._see_average(plain_name(function), args[0])
+        return result
 
     def _owner(self) -> nn.Module | None:
         """The innermost module that runs and is a part of a network; None for an activation by itself."""
@@ -478,30 +557,14 @@ class Collector:
         self, function: Any, name: str, x: Tensor, module: nn.Module | None, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Site | None:
         """The site of a call, a new one where it was not seen before; None for a call that is no activation."""
-        stack, place, outer = self._stack, len(self._stack) - 1, None
-        while module is not None and stack[place] is not module:
-            place -= 1
-        key: Any
-        if module is not None and is_activation(module):
-            code = None
-            key, outer = self._key(module, place - 1), stack[place - 1]
-            known = self._modules
-        else:
-            frame = caller()
-            code, line = frame.f_code, frame.f_lineno
-            owner = module if module is not None or not stack else stack[0]
-            key = id(owner), code, frame.f_lasti, id(self._before[place]) if stack else 0
-            known = self._sites
+        key, known, outer, code, line = self._place(module)
         root, sources = self._root, frozenset[Any]()
         if root is not None and self.is_tracking:
             sources = root.own(self.origins.sources(x))
         if root is not None and root.tells_sources:
             key = root.told_by(key, sources)
         sites = known.setdefault(key, [])
-        use = 0
-        if module is not None:
-            use = min(self._uses.get(key, 0), _MOST_USES - 1)
-            self._uses[key] = use + 1
+        use = self._use(key, module)
         if use < len(sites):
             site = sites[use]
             if root is not None:
@@ -512,10 +575,9 @@ class Collector:
                         return self._site(function, name, x, module, args, kwargs)
                     site.sources = sources
             return site
-        if activation_of(name, args, kwargs) is None:
-            return None
-        if name in RECTIFIERS and not self.origins.axes(x):
-            return None  # what is no layer's output has such bounds, too
+        activation = activation_of(name, args, kwargs)
+        if activation is None or (name in CLAMPS and activation.name != "relu" and module is None):
+            return None  # what is no layer has two bounds, too
         if not x.is_floating_point():
             if x.is_complex():
                 self.note_unseen(f"{name}: what it did with complex numbers was not counted")
@@ -544,6 +606,8 @@ class Collector:
             path += root.behind(sources)
         site = self.claim(path, name, args, kwargs)
         site.sources = sources
+        network = None if root is None else root.module()
+        site.is_outside = network is None or next(network.parameters(), None) is None
         site.again = call_again(function, args, kwargs)
         is_marked = bool(kwargs.get("inplace")) or kwargs.get("out") is not None or any(each is True for each in args)
         overwrites = is_marked or is_in_place(function)
@@ -556,6 +620,26 @@ class Collector:
             root.needs_mode |= site.needs_mode
             root.add(key[:-1], site)
         return site
+
+    def _place(self, module: nn.Module | None) -> tuple[Any, dict[Any, list[Site]], nn.Module | None, Any, int]:
+        """By what a call is known, and among which; the module that calls its own; and the code, with the line."""
+        stack, place = self._stack, len(self._stack) - 1
+        while module is not None and stack[place] is not module:
+            place -= 1
+        if module is not None and is_activation(module):
+            return self._key(module, place - 1), self._modules, stack[place - 1], None, 0
+        frame = caller()
+        owner = module if module is not None or not stack else stack[0]
+        key = id(owner), frame.f_code, frame.f_lasti, id(self._before[place]) if stack else 0
+        return key, self._sites, None, frame.f_code, frame.f_lineno
+
+    def _use(self, key: Any, module: nn.Module | None) -> int:
+        """The how manyth call of its kind this is in a forward pass."""
+        if module is None:
+            return 0
+        use = min(self._uses.get(key, 0), _MOST_USES - 1)
+        self._uses[key] = use + 1
+        return use
 
     def _tell_sources(self, root: Network, mixed: list[Site]) -> None:
         """Tell calls at one place apart by the weights behind them from now on, since they come in another order."""
@@ -632,18 +716,14 @@ def _unknown(site: Site) -> str:
     return f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted"
 
 
+def _is_bounded_on_one_side(site: Site) -> bool:
+    low, high = site.activation.range
+    return isfinite(low) is not isfinite(high)
+
+
 def gradients_are_computed(task: Callable[[], int] = torch._C._current_graph_task_id) -> bool:
     """Whether this runs inside of a backward pass."""
     return task() != -1
-
-
-def _is_transformed(
-    dispatch: Callable[[], int] = torch._C._len_torch_dispatch_stack,
-    transform: Callable[[], Any] = torch._C._functorch.peek_interpreter_stack,
-    trace: Callable[[], Any] = torch._C._get_tracing_state,
-) -> bool:
-    """Whether what runs is traced, or transformed by torch.func: then more operations would be in the result."""
-    return bool(dispatch()) or transform() is not None or trace() is not None
 
 
 def _needs_gradients(module: nn.Module) -> bool:

@@ -66,6 +66,16 @@ class Site:
         The learned tensors behind the input, where they are known.
     is_mixed : bool
         Whether inputs came from different layers.
+    is_part : bool
+        Whether it is a part of what is counted elsewhere, or not at all.
+    is_outside : bool
+        Whether it runs in nothing that learns.
+    is_whole : bool
+        Whether it is what several calls are together.
+    factor : float
+        By what the program multiplies the outputs, as a part of it.
+    input_at : int
+        Where among a call's arguments the input is; -1 where it is none of them.
     ran_in : int
         The last pass of its network in which it is known to have run.
     feeds_loss : str
@@ -92,6 +102,10 @@ class Site:
         self.sources: frozenset[Any] = frozenset()
         self._learned: set[int] = set()
         self.is_mixed = False
+        self.is_part = False
+        self.input_at = 0
+        self.is_outside = self.is_whole = False
+        self.factor = 1.0
         self.ran_in = -1
         self.is_overwritten = False
         self.needs_mode = False
@@ -118,7 +132,9 @@ class Site:
         return found
 
     def counter(self, training: bool) -> Counter | None:
-        """The counter of a mode; None where the units are not known."""
+        """The counter of a mode; None where the units are not known, or nothing is counted."""
+        if self.is_part:
+            return None
         found = self._counters.get(training)
         if found is None and self.axes:
             found = self._counters[training] = Counter(self.slopes, self.axes_of, prod(self.layers), self.again)
