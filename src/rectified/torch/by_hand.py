@@ -6,7 +6,7 @@ together, what they make of a few numbers is compared with what the functions of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from rectified.torch.functions import NAMES, RECURRENT, is_in_place, plain_name
 
 JOINED = "its outputs are joined with others of the same inputs, so it was not counted by itself"
 _MOST = 48  # terms behind one; what is farther away is none of its parts
+_MOST_KNOWN = 4096
 _MOST_INPUTS = 12  # that are tried
 _TOLERANCE = 1e-5  # constants are written with some eight digits; GELU and its approximation differ by fifty times that
 _ZERO = 1e-12  # what is no more is 0: a bound of 1e-6 is there for safety
@@ -126,6 +127,23 @@ class Term:
             args[0] = args[0].clone()
         return self._function(*args, **kwargs)
 
+    def at(self, path: tuple[int, ...]) -> Any:
+        """The tensor at the end of a way by the arguments of calls; None where it is gone, or the way leads nowhere."""
+        term: Any = self
+        for place in path:
+            term = term.args[place] if isinstance(term, Term) and place < len(term.args) else None
+        return term.stands_for() if isinstance(term, Term) else None
+
+    def path_to(self, other: Term) -> tuple[int, ...]:
+        """The shortest such way; none where there is none."""
+        ways: list[tuple[Term, tuple[int, ...]]] = [(self, ())]
+        for term, path in ways:  # which grow meanwhile
+            if term is other:
+                return path
+            behind = [(each, (*path, place)) for place, each in enumerate(term.args) if isinstance(each, Term)]
+            ways += [(each, longer) for each, longer in behind if other in each.behind]
+        return ()
+
 
 class Whole(NamedTuple):
     """What several calls are together.
@@ -221,6 +239,7 @@ class Terms:
     ) -> None:
         self._leaf, self._standing_for, self._size = leaf, standing_for, size
         self._known: dict[int, Term] = {}
+        self._most = _MOST_KNOWN
 
     def of(self, value: Any) -> Any:
         """The term of a tensor; what is none stays as it is."""
@@ -229,7 +248,7 @@ class Terms:
             known = self._leaf(value)
             if known is None:
                 return value
-            self._known[id(value)] = known
+            self._keep(value, known)
         return known
 
     def get(self, value: Any) -> Term | None:
@@ -250,7 +269,7 @@ class Terms:
         args, kwargs = given
         term = self._made(function, plain(name), args, kwargs, result, activation)
         if term is not None:
-            self._known[id(result)] = term
+            self._keep(result, term)
         return term
 
     def _made(
@@ -271,12 +290,12 @@ class Terms:
         """Know that several calls together, the last of which gave a tensor, are an activation."""
         self._known[id(value)].activation = activation
 
-    def tidy(self) -> None:
-        """Forget tensors that are gone."""
-        self._known = {key: term for key, term in self._known.items() if term.stands_for() is not None}
-
-    def __len__(self) -> int:
-        return len(self._known)
+    def _keep(self, value: Any, term: Term) -> None:
+        """Know a tensor from now on; those that are gone are forgotten, where there are many."""
+        self._known[id(value)] = term
+        if len(self._known) > self._most:
+            self._known = {key: term for key, term in self._known.items() if term.stands_for() is not None}
+            self._most = max(_MOST_KNOWN, 2 * len(self._known))
 
 
 def whole_of(term: Term) -> Whole | None:
@@ -338,31 +357,26 @@ def _function_of(term: Term, base: Term) -> tuple[str, tuple[float, ...], float]
         return None
     if values.shape != _POINTS.shape or not np.isfinite(values).all():
         return None
-    for name, expected, peak in _rows():
-        if _is_multiple(values, expected, peak):
-            return name, (), float(values[peak] / expected[peak])
-    slope, steep = float(values[0] / _POINTS[0]), float(values[5] / _POINTS[5])
-    share = slope / steep if steep else 0.0
-    leaky = catalogue["leaky_relu"](_POINTS, share)
-    return ("leaky_relu", (share,), steep) if 0 < share < 1 and _is_multiple(values, leaky, 5) else None
-
-
-def _is_multiple(values: NDArray[np.float64], expected: NDArray[np.float64], peak: int) -> bool:
-    factor = values[peak] / expected[peak]
-    if not factor or np.any(np.abs(values[expected == 0]) > _ZERO * abs(factor)):
-        return False
-    return np.allclose(values, factor * expected, rtol=_TOLERANCE, atol=_TOLERANCE * abs(factor))
+    names, rows, peaks = _rows()
+    slope, steep = values[0] / _POINTS[0], values[5] / _POINTS[5]
+    share = slope / steep if 0 < slope < steep or steep < slope < 0 else 1.0
+    rows = np.vstack([rows, catalogue["leaky_relu"](_POINTS, share)])
+    factors = values[peaks] / rows[range(len(rows)), peaks]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        away = np.abs(values - factors[:, None] * rows) / np.abs(factors[:, None])
+        near = away <= np.where(rows == 0, _ZERO, _TOLERANCE * (1 + np.abs(rows)))
+    found = np.flatnonzero(near.all(axis=1) & (factors != 0))
+    if not found.size or (found[0] == len(names) and share == 1):
+        return None
+    place = found[0]
+    is_known = place < len(names)
+    return names[place] if is_known else "leaky_relu", () if is_known else (float(share),), float(factors[place])
 
 
 @lru_cache
-def _rows() -> list[tuple[str, NDArray[np.float64], int]]:
-    """The functions of the catalogue by their values, and where these are large but not extreme."""
-    return list(_each_row())
-
-
-def _each_row() -> Iterator[tuple[str, NDArray[np.float64], int]]:
-    moderate = np.abs(_POINTS) < 10
-    for name, row in catalogue.of("ridge").items():
-        if name not in _NO_ACTIVATIONS:
-            values = np.asarray(row(_POINTS), np.float64)
-            yield name, values, int(np.argmax(np.where(moderate, np.abs(values), -1)))
+def _rows() -> tuple[list[str], NDArray[np.float64], list[int]]:
+    """The functions of the catalogue, their values, and where these are large but not extreme; at last for a leaky ReLU."""
+    names = [name for name in catalogue.of("ridge") if name not in _NO_ACTIVATIONS]
+    rows = np.array([catalogue[name](_POINTS) for name in names], np.float64)
+    peaks = np.argmax(np.where(np.abs(_POINTS) < 10, np.abs(rows), -1), axis=1)
+    return names, rows, [*peaks.tolist(), 5]

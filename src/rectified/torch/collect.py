@@ -109,7 +109,7 @@ class Collector:
         self._claimed: set[str] = set()
         self._uses: dict[Any, int] = {}
         self.last_calls: set[Any] = set()  # of what several calls are together
-        self._needs_terms = False  # outside of networks
+        self.follows_terms = self._needs_terms = False  # now, and outside of networks
         self.origins = Origins()
 
     # ---- from start to stop ----------------------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ class Collector:
             self._close_window()
         if self._step >= self._settles_at:
             self._is_everywhere = self._stays_everywhere
-        self.is_tracking = self._step < self._settles_at or self._needs_terms
+        self.is_tracking = self._step < self._settles_at
         self._measures_gradients = self._step % self._width < self._every
         self._switch(self._is_everywhere and self._hidden is None)
 
@@ -316,8 +316,8 @@ class Collector:
             self._is_everywhere = self._stays_everywhere
         self._root = root
         self._uses.clear()
-        looks_closely = is_look or self._step < self._settles_at or root.tells_sources
-        self.is_tracking = looks_closely or root.needs_terms
+        self.is_tracking = is_look or self._step < self._settles_at or root.tells_sources
+        self.follows_terms = root.needs_terms
         has_graph = torch.is_grad_enabled() and not is_transformed()
         plan = root.plans[module.training] if has_graph else None
         root.was_blind |= plan is None and not self.is_tracking
@@ -327,7 +327,7 @@ class Collector:
             self._plan = plan
             if plan is not None and not plan.hooked:
                 self._hooks.on_one(module)
-        elif looks_closely and has_graph and root.wants_plan:
+        elif self.is_tracking and has_graph and root.wants_plan:
             self._draft = Draft(module.training)
         if self.is_tracking:
             self.origins.tidy()
@@ -357,7 +357,8 @@ class Collector:
                 self._see_saved(root, plan, output)
             elif draft is not None:
                 root.learn(draft.plan(output), training=draft.training)
-        self.is_tracking = self._step < self._settles_at or self._needs_terms
+        self.is_tracking = self._step < self._settles_at
+        self.follows_terms = self._needs_terms
         self._switch(self._is_everywhere and self._hidden is None)
 
     def _special(self, kind: str, module: nn.Module) -> None:
@@ -423,14 +424,15 @@ class Collector:
         module = self._owner()
         site = self._site(function, name, x, module, args, kwargs)
         if site is None:
-            return self.follow(function, args, kwargs) if self.is_tracking else function(*args, **kwargs)
-        terms = self.origins.terms_of(name, args, kwargs) if self.is_tracking else None
+            return (self.follow if self.is_tracking else self.observe_whole)(function, args, kwargs)
+        terms = self.origins.terms_of(name, args, kwargs) if self.is_tracking or self.follows_terms else None
         if site.is_overwritten:
             x = x.detach().clone()
         result = function(*args, **kwargs)
         y = output_of(name, result)
-        if self.is_tracking:
+        if terms is not None:
             self.origins.terms.see(function, name, terms, y, site)
+        if self.is_tracking:
             self._see_axes(site, self.origins.of_result(name, args, kwargs, y), y)
         self._see_call(site, x, y, module)
         return result
@@ -459,17 +461,22 @@ class Collector:
     def observe_whole(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call that may be the last of what several are together, and count that where it is known."""
         __tracebackhide__ = True
+        name, terms = plain_name(function), self.origins.terms
+        given = self.origins.terms_of(name, args, kwargs) if self.follows_terms else None
         result = function(*args, **kwargs)
-        if self._looks():
+        term = terms.see(function, name, given, result) if type(result) is Tensor else None
+        if function in self.last_calls and self._looks():
             module = self._owner()
             key, known, *_ = self._place(module)
             use = self._use(key, module)
-            site = next(iter(known.get(key, [])[use : use + 1]), None)
-            if site is not None and 0 <= site.input_at < len(args):
-                self._see_call(site, args[site.input_at], result, module)
+            for site in known.get(key, [])[use : use + 1]:
+                path = site.input_at
+                x = args[path[0]] if len(path) == 1 else None if term is None else term.at(path)
+                if x is not None:
+                    self._see_call(site, x, result, module)
         return result
 
-    def _see_whole(self, function: Any, args: tuple[Any, ...], y: Tensor) -> None:
+    def _see_whole(self, function: Any, y: Tensor) -> None:
         """Count what several calls are together, if the last of them has given `y`."""
         term = self.origins.terms.get(y)
         found = whole_of(term) if term is not None and y.is_floating_point() else None
@@ -477,7 +484,7 @@ class Collector:
             return
         x = found.input.stands_for() if found.input is not None else None
         origin = self.origins.of(y)
-        if x is None or x.shape != y.shape:
+        if term is None or found.input is None or x is None or x.shape != y.shape:
             self._see_parts(found, JOINED)
         elif found.parts or (origin is not None and origin.axes):
             module = self._owner()
@@ -485,15 +492,16 @@ class Collector:
             if site is not None:
                 self._see_parts(found, "")
                 site.is_overwritten, site.again, site.factor = False, found.again, found.factor
-                site.input_at = next((place for place, each in enumerate(args) if each is x), -1)
+                site.input_at = term.path_to(found.input)
                 site.is_whole = True
                 self._see_axes(site, origin or Origin(), y)
                 self.origins.terms.activate(y, site)
                 self.last_calls.add(function)
-                if site.input_at < 0 and self._root is not None:
-                    self._root.needs_terms = True
-                elif site.input_at < 0:
-                    self._needs_terms = True
+                if len(site.input_at) > 1:
+                    self.follows_terms = True
+                    self._needs_terms |= self._root is None
+                    if self._root is not None:
+                        self._root.needs_terms = True
                 self._see_call(site, x, y, module)
 
     def _see_parts(self, found: Whole, why: str) -> None:
@@ -541,7 +549,7 @@ class Collector:
             self.note_unseen(f"what {plain_name(function)} computes beside other things was not seen")
         result = self.origins.follow(function, args, kwargs)
         if type(result) is Tensor:
-            self._see_whole(function, args, result)
+            self._see_whole(function, result)
             if result.ndim == 0 and args:
                 self._see_average(plain_name(function), args[0])
         return result

@@ -353,7 +353,7 @@ class _Graph:
             if source is not None and self._shape(source) == shape and (found.parts or is_of_layer):
                 site, among = self._site(node, found.function, (source, *found.parameters), {})
             if site is not None:
-                site.again, site.factor, site.is_whole, site.input_at = found.again, found.factor, True, -1
+                site.again, site.factor, site.is_whole = found.again, found.factor, True
                 self._terms.activate(node, site)
             for part in found.parts:
                 part.is_part = True

@@ -182,7 +182,7 @@ class Network:
     needs_mode : bool
         Whether hooks see less than all of it.
     needs_terms : bool
-        Whether the inputs of something in it are known by following all calls alone.
+        Whether only those who follow all calls know the inputs of what several of them are together.
     plans : dict
         How to see a pass in training and in evaluation, while there are gradients; None where that is not known.
     keys : list

@@ -115,8 +115,6 @@ class Origins:
         """Forget tensors that are gone, where there are many."""
         if len(self._known) > _MOST:
             self._known = {key: found for key, found in self._known.items() if found[0]() is not None}
-        if len(self.terms) > _MOST:
-            self.terms.tidy()
         if len(self._weights) > _MOST:
             self._weights = {key: made for key, made in self._weights.items() if made[0]() is not None}
 

@@ -74,8 +74,8 @@ class Site:
         Whether it is what several calls are together.
     factor : float
         By what the program multiplies the outputs, as a part of it.
-    input_at : int
-        Where among a call's arguments the input is; -1 where it is none of them.
+    input_at : tuple of int
+        Where the input is, among the arguments of the last call, or of a call that made one of these.
     ran_in : int
         The last pass of its network in which it is known to have run.
     feeds_loss : str
@@ -103,7 +103,7 @@ class Site:
         self._learned: set[int] = set()
         self.is_mixed = False
         self.is_part = False
-        self.input_at = 0
+        self.input_at: tuple[int, ...] = ()
         self.is_outside = self.is_whole = False
         self.factor = 1.0
         self.ran_in = -1
