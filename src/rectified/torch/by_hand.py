@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rectified.catalogue import catalogue
-from rectified.torch.functions import NAMES, RECURRENT, is_in_place, plain_name
+from rectified.torch.functions import GATED, NAMES, RECURRENT, is_in_place, plain_name
 
 JOINED = "its outputs are joined with others of the same inputs, so it was not counted by itself"
 _MOST = 48  # terms behind one; what is farther away is none of its parts
@@ -40,7 +40,7 @@ _CASTS = frozenset(_TYPES.split())
 _AFFINE = _CASTS | {*_LINES.split()}
 _OF_TENSORS = frozenset(f"{_EXTREMES} where".split())  # and not of numbers
 _BOUNDS = frozenset(f"{_EXTREMES} clamp clamp_min clamp_max clip".split())
-_ELEMENTWISE = _AFFINE | _BOUNDS | NAMES.keys() - {RECURRENT} | {*f"{_COMPARISONS} {_OTHERS}".split()}
+_ELEMENTWISE = _AFFINE | _BOUNDS | NAMES.keys() - {RECURRENT, GATED} | {*f"{_COMPARISONS} {_OTHERS}".split()}
 _SEEN = _ELEMENTWISE | {*_CONSTANTS, *_FILLED}
 _NO_ACTIVATIONS = ("identity", "step")  # the slope of a step is 0 wherever it has one: it is a part of others
 _SUMS = frozenset({"mean", "sum"})

@@ -533,7 +533,10 @@ class Collector:
         if type(y) is not Tensor or y.is_meta or y.is_nested or y.layout is not torch.strided or is_transformed():
             self.note(f"{site.name}: what ran on tensors of another kind, or under torch.func or a trace, was not seen")
             return False
-        counter.see(x, y if site.factor == 1 else y.detach() / site.factor, self._step)
+        if site.is_gated:
+            counter.see(*site.gate(x), self._step)
+        else:
+            counter.see(x, y if site.factor == 1 else y.detach() / site.factor, self._step)
         if self._measures_gradients and y.requires_grad:
             y.register_hook(counter.see_gradient)  # type: ignore[no-untyped-call]
         return True

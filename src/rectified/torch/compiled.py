@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from rectified.torch.by_hand import JOINED, Term, Terms, number_in, overwrites, whole_of
-from rectified.torch.functions import CLAMPS, FUNCTIONS, activation_of, plain_name
+from rectified.torch.functions import CLAMPS, FUNCTIONS, GATED, activation_of, plain_name
 from rectified.torch.imports import after_import
 from rectified.torch.site import Site, is_activation, traced_caller
 from rectified.torch.slopes import Slopes
@@ -343,7 +343,9 @@ class _Graph:
         is_activation_call = node.target in FUNCTIONS or (node.op == "call_method" and name in FUNCTIONS.values())
         site, source = None, node.args[0] if node.args else kwargs.get("input")
         is_floating = isinstance(out, Tensor) and out.is_floating_point()
-        if is_activation_call and is_floating:
+        if is_activation_call and name == GATED:
+            self._collector.note("gated linear units in compiled code were not seen")
+        elif is_activation_call and is_floating:
             site, among = self._site(node, name, node.args, kwargs)
         term = self._terms.see(function, name, given, node, site)
         found = whole_of(term) if term is not None and site is None and is_floating else None

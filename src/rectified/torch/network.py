@@ -129,9 +129,9 @@ class Draft:
         """An activation was seen, while a module ran."""
         in_place = site.is_overwritten or y is x
         node, saved = y.grad_fn, None
-        if not site.is_whole:
+        if not (site.is_whole or site.is_gated):
             saved = Saved.of(x, y, in_place=in_place, is_told_by_output=site.slopes.idempotent)
-        elif node is not None:
+        elif site.is_whole and node is not None:
             node, saved = keeper(x, node) or (node, None)
         is_small = y.numel() <= _SMALL
         known_by = None if saved is None else makers(y.grad_fn)

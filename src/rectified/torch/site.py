@@ -19,7 +19,7 @@ from rectified.catalogue import catalogue
 from rectified.health.evidence import Evidence
 from rectified.health.record import Mode, Run
 from rectified.torch.counter import Counter
-from rectified.torch.functions import activation_of
+from rectified.torch.functions import GATED, activation_of, gate_of
 from rectified.torch.kinds import unwrapped
 from rectified.torch.slopes import Slopes
 from rectified.torch.tally import Counted
@@ -70,6 +70,8 @@ class Site:
         Whether it is a part of what is counted elsewhere, or not at all.
     is_outside : bool
         Whether it runs in nothing that learns.
+    is_gated : bool
+        Whether it is the gate of a gated unit, whose input and output are those of the whole.
     is_whole : bool
         Whether it is what several calls are together.
     factor : float
@@ -111,6 +113,7 @@ class Site:
         self.needs_mode = False
         self.again: Callable[[Tensor], Tensor] = torch.clone
         self._call = function, (None, *args[1:]), {key: value for key, value in kwargs.items() if key != "input"}
+        self.is_gated = function == GATED
         self._activation = activation = self._now()
         self._parameters = _own_parameters(activation)
         self._is_learned = is_learned(activation)
@@ -155,6 +158,10 @@ class Site:
         """The same axes in a tensor that has more or fewer of them in front; none where it has too few."""
         axes = tuple(axis + dimensions - self.dimensions for axis in self.axes)
         return axes if min(axes, default=0) >= 0 else ()
+
+    def gate(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What the gate gets and gives, where a gated unit gets `x`."""
+        return gate_of(x, *self._call[1:])
 
     def see_source(self, parameters: set[int]) -> None:
         """Know, by ``id``, which parameters made the input. If these have nothing in common, it has several sources."""
