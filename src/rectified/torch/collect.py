@@ -53,7 +53,7 @@ class Collector:
     every : int
         Looks at one step of so many.
     run : Run, optional
-        The record to fill.
+        The record to fill. In one that has begun the steps are counted on.
     after_window : callable, optional
         Called whenever a window of steps is complete, after the record was brought up to date.
     """
@@ -77,8 +77,9 @@ class Collector:
         self._handles: list[Any] = []
         self._hooks: Hooks
         self._thread = get_ident()
-        self._step = 0
-        self._window = 0
+        histories = (history for layer in self.run.layers.values() for history in layer.histories.values())
+        self._began = max((1 + history.windows[-1].steps[1] for history in histories), default=0)
+        self._step = self._window = self._began
         self._width = _WINDOW * every
         self._measures_gradients = True
 
@@ -87,7 +88,7 @@ class Collector:
         self._is_everywhere = True
         self._stays_everywhere = False
         self.is_tracking = True
-        self._settles_at = _LOOKS
+        self._settles_at = self._step + _LOOKS
 
         self._stack: list[nn.Module] = []
         self._before: list[nn.Module | None] = []  # for each of these, the module that ran last in it
@@ -298,7 +299,7 @@ class Collector:
         if not self._is_wanted(module):
             return False
         self._forwards += 1
-        if not self._step and self._forwards % _LOOK_AGAIN == 0:  # no step ends a window
+        if self._step == self._began and self._forwards % _LOOK_AGAIN == 0:  # no step ends a window
             self._close_window()
         root = self._network(module)
         root.passes += 1
@@ -311,7 +312,7 @@ class Collector:
         looks = root.looks[module.training]
         root.looks[module.training] += 1
         is_look = looks < _LOOKS or looks & (looks - 1) == 0 or looks % _LOOK_AGAIN == 0
-        if self._forwards > _SETTLED and not self._step:
+        if self._forwards > _SETTLED and self._step == self._began:
             self._settles_at = 0
             self._is_everywhere = self._stays_everywhere
         self._root = root

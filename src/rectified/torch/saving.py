@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -27,6 +27,8 @@ class Saver:
         The data file.
     run : Run
         The record.
+    others : sequence of Run
+        What else the file holds, and is to hold.
 
     Raises
     ------
@@ -34,9 +36,9 @@ class Saver:
         Where something else is in the data file's place.
     """
 
-    def __init__(self, path: Path, run: Run) -> None:
+    def __init__(self, path: Path, run: Run, others: Sequence[Run] = ()) -> None:
         self._writer = Writer(path)
-        self._run = run
+        self._runs = [*others, run]
         self._process = os.getpid()
         self._began = self._written = monotonic()
 
@@ -56,7 +58,7 @@ class Saver:
             return
         with undisturbed():
             try:
-                self._writer.write([self._run])
+                self._writer.write(self._runs)
             except DataError as error:
                 complain(str(error))
         self._written = monotonic()

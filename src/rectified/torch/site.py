@@ -184,13 +184,16 @@ class Site:
     def _write_layer(self, run: Run, name: str, evidence: Evidence, mode: Mode) -> None:
         layer = run.layer(name, self.function, evidence.units, self._parameters)
         layer.feeds_loss = self.feeds_loss
+        is_another = (layer.function, layer.parameters) != (self.function, self._parameters)
         if layer.units != evidence.units or any(counter.units_changed for counter in self._counters.values()):
             layer.note = "its number of units changed, and only the first number was counted"
+        elif is_another:
+            layer.note = "its function changed, and only the first one was counted"
         elif self._stacked > 1 and not self.layers:
             layer.note = f"its units are those of {self._stacked} layers, which follow one another"
         elif self.is_mixed:
             layer.note = "its inputs come from different layers at different times, whose units were counted as one"
-        if layer.units == evidence.units:
+        if layer.units == evidence.units and not is_another:
             layer.add(evidence, mode)
 
 
