@@ -6,7 +6,6 @@ import builtins
 import importlib.util
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from rectified.health.store import DataError, of_rank, part, read
 from rectified.mistake import Mistake, complain
 from rectified.torch.imports import after_import
 from rectified.torch.own_frames import show_warnings_in_place, without_own_frames
-from rectified.torch.saving import ENDING, Saver, undisturbed
+from rectified.torch.saving import Saver, before_ending, undisturbed
 
 
 def run(
@@ -86,9 +85,7 @@ class _Record:
             raise Mistake(str(error), code=1) from None
         self._every = every
         self._collector: Any = None
-        for number in ENDING:
-            if signal.getsignal(number) is signal.SIG_DFL:
-                signal.signal(number, self._terminate)
+        before_ending(self._save)
         for name in ("_exit", "execv", "execve"):  # all other ways to replace the process lead to these
             setattr(os, name, self._before(getattr(os, name)))
 
@@ -120,23 +117,8 @@ class _Record:
 
         return save_and_end
 
-    def _terminate(self, number: int, _: Any) -> None:
-        """Write when a terminal, a scheduler or `timeout` ends the program, which then ends as without."""
-        self._save()
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
     def _save(self) -> None:
-        """Write all that was seen until now, whatever the program is doing."""
-        if self._saver.is_fork:
-            return
-        with undisturbed():
-            try:
-                if self._collector is not None:
-                    self._collector.update()
-                self._saver.save()
-            except Exception as error:  # in the middle of something; the program ends as it would
-                complain(f"the last of the data was lost ({type(error).__name__}: {error})")
+        self._saver.save_now(lambda: self._collector and self._collector.update())
 
 
 class _Program:
