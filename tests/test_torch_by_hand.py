@@ -1,6 +1,7 @@
 """Functions that networks write with others, against the catalogue's; and what is a part of such, or of a loss."""
 
 import math
+import re
 from collections.abc import Callable
 from functools import reduce
 from operator import add
@@ -96,6 +97,7 @@ def test_what_a_network_writes_by_hand_is_the_function_of_the_catalogue(function
                 networks[1](x)
     (layer,) = health.layers.values()
     assert layer.function == row.name
+    assert re.fullmatch(r"test_torch_by_hand.py:\d+ in <lambda>", layer.name)
     compare([layer], [truth(networks[1], row)])
     assert health.report().notes == []
 
@@ -111,8 +113,21 @@ def test_what_is_compiled_is_the_same_function(function: Any, row: rf.Ridge) -> 
         torch.compile(network, backend="aot_eager")(x)
     (layer,) = health.layers.values()
     assert layer.function == row.name
+    assert re.fullmatch(r"test_torch_by_hand.py:\d+ in <lambda>", layer.name)
     compare([layer], [Evidence.of(row, network[0](x).detach().numpy())])
     assert health.report().notes == []
+
+
+@pytest.mark.parametrize("is_compiled_first", [True, False])
+def test_compiled_or_not_it_is_one_layer(is_compiled_first: bool) -> None:
+    network = Net(BY_HAND["gelu_tanh"][0])
+    network.forward = lambda x: network.out(network.function(network.layer(x)))  # type: ignore[method-assign]
+    compiled = torch.compile(network, backend="aot_eager")
+    with watch(network) as health:
+        for step in range(8):
+            (compiled if (step < 4) is is_compiled_first else network)(torch.randn(5, 3))
+    (layer,) = health.layers.values()
+    assert (layer.function, layer.histories["train"].total.samples) == ("gelu_tanh", 40)
 
 
 def test_no_unit_is_saturated_by_a_part_of_its_function() -> None:

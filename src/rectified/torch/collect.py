@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from rectified.health.record import Run
-from rectified.torch.by_hand import JOINED, Whole, averaged, is_transformed, whole_of
+from rectified.torch.by_hand import JOINED, averaged, is_transformed, whole_of
 from rectified.torch.exported import decomposed_in, is_compiled, is_part, name_in_graph
 from rectified.torch.function_mode import FunctionMode
 from rectified.torch.functions import CLAMPS, activation_of, call_again, is_in_place, output_of, plain_name
@@ -486,12 +486,15 @@ class Collector:
         x = found.input.stands_for() if found.input is not None else None
         origin = self.origins.of(y)
         if term is None or found.input is None or x is None or x.shape != y.shape:
-            self._see_parts(found, JOINED)
+            for part in found.parts:
+                part.is_part = True
+                self.note(f"{part.name}: {JOINED}")
         elif found.parts or (origin is not None and origin.axes):
+            for part in found.parts:
+                self.forget(part)
             module = self._owner()
             site = self._site(function, found.function, x, module, (x, *found.parameters), {})
             if site is not None:
-                self._see_parts(found, "")
                 site.is_overwritten, site.again, site.factor = False, found.again, found.factor
                 site.input_at = term.path_to(found.input)
                 site.is_whole = True
@@ -505,12 +508,12 @@ class Collector:
                         self._root.needs_terms = True
                 self._see_call(site, x, y, module)
 
-    def _see_parts(self, found: Whole, why: str) -> None:
-        """Do not count parts of a whole as what they would be by themselves."""
-        for part in found.parts:
-            part.is_part = True
-            if why:
-                self.note(f"{part.name}: {why}")
+    def forget(self, part: Site) -> None:
+        """Do not count a part of a whole, which may have its name."""
+        part.is_part = True
+        if self._named.get(part.name) is part:
+            del self._named[part.name]
+            self._claimed.discard(part.name)
 
     def _see_average(self, name: str, x: Any) -> None:
         """Do not count an activation in a loss: one of nothing that learns, of which the mean is taken at once.
@@ -692,16 +695,22 @@ class Collector:
         return f"{root.prefix}.{path}".strip(".")
 
     def claim(self, path: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site:
-        """A site with a name that no other call has. One that is known from compiled code is taken over."""
-        use = 1
-        while (found := path if use == 1 else f"{path} (use {use})") in self._claimed:
+        """A site with a name that no other call has. One of the same function that compiled code has is taken over."""
+        use, activation = 1, activation_of(name, args, kwargs)
+        function = "" if activation is None else activation.name
+        while (found := path if use == 1 else f"{path} (use {use})") in self._claimed or (
+            found in self._named and self._named[found].function != function
+        ):
             use += 1
         self._claimed.add(found)
         return self.named(found, name, args, kwargs)
 
     def named(self, path: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site:
-        """The site of a name."""
-        site = self._named.get(path)
+        """The site of a name. Of another function it gets one that tells which: a part may be where a whole is known."""
+        site, activation = self._named.get(path), activation_of(name, args, kwargs)
+        if site is not None and activation is not None and site.function != activation.name:
+            path = f"{path} ({activation.name})"
+            site = self._named.get(path)
         if site is None:
             site = self._named[path] = Site(path, name, args, kwargs)
         return site

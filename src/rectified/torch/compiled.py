@@ -314,6 +314,7 @@ class _Graph:
         parameters = ((node, value) for node, value in self._inputs.items() if isinstance(value, nn.Parameter))
         self._weights = {node: Weight((node, 0), tuple(value.shape)) for node, value in parameters}
         self._uses: dict[tuple[str, str], int] = {}
+        self._places: dict[Site, tuple[str, str]] = {}
         self._changes: dict[Any, int] = {}
         self._terms = Terms(self._leaf, self._standing_for, lambda node: prod(self._shape(node) or ()))
         self._found: list[tuple[Any, Any, Site, Axes, Callable[[nn.Module], Site | None]]] = []
@@ -353,14 +354,16 @@ class _Graph:
             source = found.input.stands_for() if found.input is not None else None
             is_of_layer = origin is not None and bool(origin.axes)
             if source is not None and self._shape(source) == shape and (found.parts or is_of_layer):
+                for part in found.parts:
+                    self._uses[self._places[part]] -= not part.is_part
+                    self._collector.forget(part)
                 site, among = self._site(node, found.function, (source, *found.parameters), {})
             if site is not None:
                 site.again, site.factor, site.is_whole = found.again, found.factor, True
                 self._terms.activate(node, site)
-            for part in found.parts:
+            for part in found.parts if site is None else ():
                 part.is_part = True
-                if site is None:
-                    self._collector.note(f"{part.name}: {JOINED}")
+                self._collector.note(f"{part.name}: {JOINED}")
         if site is not None:
             origin = origin or Origin()
             if origin.axes:
@@ -421,7 +424,9 @@ class _Graph:
             learned = (part.weight,) if isinstance(part, nn.PReLU) else given
             return site(collector.path(part, network, other), learned, collector.named)
 
-        return site(path, given, collector.named if code.is_wanted else Site), among
+        made = site(path, given, collector.named if code.is_wanted else Site)
+        self._places[made] = path, where
+        return made, among
 
     def _insert(self, node: Any, source: Any, site: Site, axes: Axes, among: Callable[[nn.Module], Site | None]) -> None:
         from torch._dynamo.source import ConstantSource
