@@ -1,6 +1,7 @@
 """The callbacks for trainers: with stand-ins that call them as the trainers do, and with the real ones where installed."""
 
 import pickle
+import signal
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -127,6 +128,27 @@ def test_a_training_that_ends_with_the_program(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert "RuntimeError" in ran.stderr
     assert read(tmp_path / "data")[0].layers["act"].histories["train"].total.samples == 20
+
+
+@pytest.mark.parametrize(("handler", "code"), [("signal.SIG_DFL", -15), ("lambda *_: os._exit(3)", 3)])
+def test_a_training_that_a_scheduler_ends(handler: str, code: int, tmp_path: Path) -> None:
+    program = (
+        f"import os, signal, sys; sys.path.append({str(Path(__file__).parent)!r})\n"
+        f"signal.signal(15, {handler})\n"
+        "from test_torch_callbacks import *\n"
+        "class Ended(HuggingFaceTrainer):\n"
+        "    def call(self, event):\n"
+        "        if event == 'on_train_end': os.kill(os.getpid(), 15)\n"
+        "        super().call(event)\n"
+        "Ended(Model(), [hugging_face_callback('data')]).train(BATCHES)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert ran.returncode == code, ran.stderr
+    written = read(tmp_path / "data")[0].layers["act"].histories["train"].total.samples
+    assert written == (20 if code == -15 else 16)  # what the program does with the signal itself is its own
+    before = signal.getsignal(signal.SIGTERM)
+    HuggingFaceTrainer(Model(), [hugging_face_callback(tmp_path / "other")]).train(BATCHES)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_file_of_another_program_stays_and_training_does_not_begin(tmp_path: Path) -> None:

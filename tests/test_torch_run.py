@@ -178,7 +178,7 @@ def test_an_error_looks_as_with_python(place: str, step: str, tmp_path: Path) ->
 
 def test_an_error_of_ours_is_shown(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
-    breaks = "import rectified.torch.collect as collect; collect._LOOKS = None; "
+    breaks = "import rectified.torch.collect as collect; collect._LOOK_AGAIN = None; "
     program = breaks + "from rectified.__main__ import main; main(['run', 'program.py'])"
     ran = python("-c", program, folder=tmp_path)
     assert ran.returncode == 1
@@ -246,6 +246,27 @@ def test_options_and_mistakes(tmp_path: Path) -> None:
         ran = rectified("run", *arguments, folder=tmp_path)
         assert (ran.returncode, ran.stdout) == (code, "")
         assert ran.stderr.startswith(line)
+
+
+def test_a_training_that_is_resumed_goes_on(tmp_path: Path) -> None:
+    resumed = PROGRAM.replace("range(20)", "range(int(sys.argv[1]))").replace("[3] = -99", "[int(sys.argv[2])] = -99")
+    (tmp_path / "program.py").write_text(resumed)
+    for arguments in (("96", "3"), ("54", "5"), ("0", "5")):  # the first is a number of whole windows
+        assert rectified("run", "--append", "program.py", *arguments, folder=tmp_path).returncode == 0
+    (run,) = read(tmp_path / ".rectified")
+    total = run.layers["1"].histories["train"].total
+    assert (total.steps, total.samples, run.command) == ((0, 149), 5 * 150, "program.py 0 5")
+    (layer,) = json.loads(rectified("report", "--format", "json", folder=tmp_path).stdout)["layers"]
+    dead = {unit["unit"]: unit["since"] for unit in layer["histories"] if unit["state"] == "dead"}
+    assert dead[5] == 96
+    assert 3 not in dead
+    (tmp_path / "program.py").write_text(PROGRAM.replace("nn.ReLU()", "nn.GELU()"))
+    assert rectified("run", "--append", "program.py", folder=tmp_path).returncode == 0
+    (run,) = read(tmp_path / ".rectified")
+    assert run.layers["1"].histories["train"].total.samples == 5 * 150
+    assert "its function changed" in run.layers["1"].note
+    ran = rectified("run", "--append", "--parallel", "program.py", folder=tmp_path)
+    assert (ran.returncode, ran.stderr.startswith("rectified: --append goes on with a data file")) == (2, True)
 
 
 def test_a_program_that_goes_elsewhere_leaves_its_data_where_it_began(tmp_path: Path) -> None:

@@ -487,6 +487,17 @@ FUNCTIONS: list[tuple[str, Any, Any]] = [
     ("_nn.silu_", torch._C._nn.silu_, rf.silu),
     ("_nn.elu_", lambda x: torch._C._nn.elu_(x, 0.5), rf.elu.bind(alpha=0.5)),
     ("_nn.hardtanh_", lambda x: torch._C._nn.hardtanh_(x, -0.5, 0.5), rf.hardtanh.bind(min_val=-0.5, max_val=0.5)),
+    ("clamp between 0 and 6", lambda x: x.clamp(0, 6), rf.relu6),
+    ("clamp_ between -1 and 1", lambda x: torch.clamp_(x, min=-1, max=1.0), rf.hardtanh),
+    ("clip", lambda x: torch.clip(x, 0, 2), rf.hardtanh.bind(min_val=0.0, max_val=2.0)),
+    ("Tensor.clip_", lambda x: x.clip_(0.0), rf.relu),
+    ("torch.atan", torch.atan, rf.arctan),
+    ("Tensor.arctan_", Tensor.arctan_, rf.arctan),
+    ("F.rrelu", F.rrelu, rf.leaky_relu.bind(slope=(1 / 8 + 1 / 3) / 2)),
+    ("F.rrelu that draws slopes", lambda x: F.rrelu(x, 0.1, 0.5, training=True), rf.leaky_relu.bind(slope=0.3)),
+    ("torch.rrelu_", lambda x: torch.rrelu_(x, 0.1, upper=0.5, training=True), rf.leaky_relu.bind(slope=0.3)),
+    ("nn.Softplus", nn.Softplus(2.0), rf.softplus.bind(beta=2.0)),
+    ("nn.LogSigmoid", nn.LogSigmoid(), rf.logsigmoid),
     ("F.softshrink", lambda x: F.softshrink(x, 0.3), rf.softshrink.bind(lambd=0.3)),
     *(
         (f"F.{name}", getattr(F, name), rf.catalogue[name])
@@ -672,6 +683,7 @@ def test_functions_of_every_kind_learn(function: Any, row: rf.Ridge) -> None:
             return self.out(function(self.layer(x)))
 
     def learn(network: nn.Module) -> list[Tensor]:
+        torch.manual_seed(0)  # for slopes that are drawn
         optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
         for x in torch.randn(12, 5, 3, generator=torch.Generator().manual_seed(0)):
             optimizer.zero_grad()
@@ -696,9 +708,9 @@ def test_functions_of_every_kind_learn(function: Any, row: rf.Ridge) -> None:
         lambda x: torch.max(x, x.flip(0)),
         lambda x: torch.maximum(x, torch.zeros_like(x).add_(1)),
         lambda x: torch.where(x.flip(0) > 0, x, 0.0),
-        lambda x: torch.where(x > 1, x, 0.0),
+        lambda x: torch.where(x > 1, x, 0.5),
         lambda x: torch.where(x < 0, x, 0.0),
-        lambda x: torch.where(x > 0, x, 0.1 * x),
+        lambda x: torch.where(x > 0, x, x.flip(0)),
         lambda x: x * torch.max(torch.ones(4), torch.zeros(4)),
     ],
 )
@@ -733,6 +745,41 @@ def test_rectifiers_of_other_functions_in_compiled_code(function: Any) -> None:
     with watch(network) as health:
         torch.compile(network, backend="aot_eager")(x)
     compare(health.layers.values(), [Evidence.of(rf.relu, network[0](x).detach().numpy())])
+
+
+@pytest.mark.parametrize("way", ["module", "function", "channels"])
+def test_of_a_gated_unit_the_gate_is_seen(way: str) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv1d(3, 8, 1) if way == "channels" else nn.Linear(3, 8)
+            self.act, self.inputs = nn.GLU(1 if way == "channels" else -1), []
+            with torch.no_grad():
+                self.layer.bias[1], self.layer.bias[6] = 90.0, -90.0  # one is no gate
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.layer(x)
+            self.inputs.append(x.detach().clone())
+            return F.glu(x) if way == "function" else self.act(x)
+
+    def learn(network: nn.Module) -> list[Tensor]:
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+        for x in torch.randn(20, 5, 3, 4 if way == "channels" else 3, generator=torch.Generator().manual_seed(0)):
+            optimizer.zero_grad()
+            network(x).square().mean().backward()
+            optimizer.step()
+        return list(network.parameters())
+
+    networks = [Net(), Net()]
+    networks[1].load_state_dict(networks[0].state_dict())
+    with watch(networks[1]) as health:
+        assert all(map(torch.equal, learn(networks[1]), learn(networks[0])))
+    (verdict,) = health.report().layers
+    assert verdict.layer.function == "sigmoid"
+    axis = 1 if way == "channels" else -1
+    gates = [x.chunk(2, axis)[1].numpy() for x in networks[1].inputs]
+    compare([verdict.layer], [reduce(add, [Evidence.of(rf.sigmoid, x, axis) for x in gates])])
+    assert verdict.of(SATURATED).tolist() == [2]
 
 
 def test_names_tell_the_place() -> None:
@@ -891,6 +938,20 @@ def test_a_batch_with_nan_is_passed_over_for_its_unit() -> None:
     assert evidence.samples == 12
     assert np.isfinite(evidence.sum_output).all()
     assert [found.kind for found in health.findings] == ["nan_inputs"]
+
+
+@pytest.mark.parametrize("row", rf.catalogue.of("ridge").values(), ids=lambda row: row.name)
+def test_infinite_inputs_count_as_all_others(row: rf.Ridge) -> None:
+    big = float("inf")
+    x = torch.tensor([[big, -big, big, 0.5, -big, -2.0], [big, -big, 0.3, 0.4, 1.0, big]])
+    with np.errstate(invalid="ignore"):
+        expected = Evidence.of(row, x.numpy())
+    y = torch.from_numpy(row(x.numpy()))
+    slopes = Slopes.of(row)
+    found = Measure.of(x[None], y[None], (2,), slopes).counted().evidence(row, slopes, (0, 0))
+    known = ~np.isnan(y.sum(0).numpy())  # outputs of both infinities are passed over
+    for name in ("max_slope", "min_slope", "fired", "nans"):
+        np.testing.assert_allclose(getattr(found, name)[known], getattr(expected, name)[known], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

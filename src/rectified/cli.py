@@ -310,13 +310,14 @@ def run(
     module: Annotated[bool, typer.Option("-m", help="SCRIPT is the name of a module.")] = False,
     every: Annotated[int, typer.Option(min=1, help="Look at one step of the optimizer of so many.")] = 1,
     data_file: health.DataFile = Path(".rectified"),
+    append: Annotated[bool, typer.Option("--append", help="Go on with the run in the data file.")] = False,
     parallel: Annotated[bool, typer.Option("--parallel", help="Write a file of its own, for rectified combine.")] = False,
 ) -> Callable[[], int]:
     """Run a program as python does, and write what the units of its networks did."""
     _require("torch", "torch")
     from rectified.torch.run import run as run_program
 
-    return lambda: run_program(arguments, module=module, every=every, data_file=data_file, parallel=parallel)
+    return lambda: run_program(arguments, module=module, every=every, data_file=data_file, append=append, parallel=parallel)
 
 
 for _command in (health.report, health.html, health.diff, health.combine, health.erase, health.debug):

@@ -127,6 +127,7 @@ class Verdict:
         return float(np.sqrt(_quotient(self.recent.gradient_squares, self.recent.gradients)))
 
 
+@np.errstate(invalid="ignore")  # the slopes at infinity may be infinite
 def judge(layers: Sequence[Layer], mode: Mode, rule: Rule = RULE) -> Verdict:
     """Say for each unit of a layer which state it is in.
 

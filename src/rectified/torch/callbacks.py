@@ -15,7 +15,7 @@ from torch import distributed
 from rectified.health.record import Run
 from rectified.health.store import of_rank
 from rectified.torch.collect import Collector
-from rectified.torch.saving import Saver, undisturbed
+from rectified.torch.saving import Saver, before_ending, undisturbed
 from rectified.torch.watching import Health
 
 
@@ -29,6 +29,7 @@ class _Watch:
     """
 
     make: Callable[..., Any]
+    trainer_handles_signals = True
 
     def __init__(self, data_file: str | Path | None = None, every: int = 1) -> None:
         super().__init__()
@@ -36,6 +37,7 @@ class _Watch:
         self._arguments = data_file, every
         self._collector: Collector | None = None
         self._saver: Saver | None = None
+        self._unhandle: Callable[[], None] = lambda: None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """In another process it begins anew."""
@@ -51,6 +53,9 @@ class _Watch:
         self.health = Health(self._collector)
         self._collector.start()
         atexit.register(self._finish)
+        if self._saver is not None and not self.trainer_handles_signals:
+            saver, collector = self._saver, self._collector
+            self._unhandle = before_ending(lambda: saver.save_now(collector.update))
 
     def _finish(self) -> None:
         if self._collector is None:
@@ -60,6 +65,7 @@ class _Watch:
             collector.stop()
             if self._saver is not None:
                 self._saver.save()
+        self._unhandle()
         atexit.unregister(self._finish)
 
 
@@ -107,7 +113,8 @@ def hugging_face_callback(data_file: str | Path | None = None, every: int = 1) -
     """A callback for Hugging Face's ``Trainer(callbacks=[...])``, whose ``health`` tells what `watch` would.
 
     It looks from the beginning of a training to its end. The trainer does not tell of an error or of Ctrl-C: after these it
-    looks until the next training, or until the program ends.
+    looks until the next training, or until the program ends. A signal of a scheduler or a terminal (SIGTERM, SIGHUP) that
+    nothing else handles ends the program as without, once the data is written.
 
     Parameters
     ----------
@@ -125,6 +132,7 @@ def hugging_face_callback(data_file: str | Path | None = None, every: int = 1) -
 
     class HuggingFaceHealth(_Watch, _base("transformers", name="TrainerCallback")):  # type: ignore[misc]
         make = staticmethod(hugging_face_callback)
+        trainer_handles_signals = False
 
         def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
             self._begin(model)

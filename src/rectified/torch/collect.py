@@ -14,6 +14,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isfinite
 from threading import get_ident
 from typing import Any
 
@@ -22,10 +23,10 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from rectified.health.record import Run
-from rectified.torch.by_hand import RECTIFIERS
+from rectified.torch.by_hand import JOINED, averaged, is_transformed, whole_of
 from rectified.torch.exported import decomposed_in, is_compiled, is_part, name_in_graph
 from rectified.torch.function_mode import FunctionMode
-from rectified.torch.functions import activation_of, call_again, is_in_place, output_of, plain_name
+from rectified.torch.functions import CLAMPS, activation_of, call_again, is_in_place, output_of, plain_name
 from rectified.torch.hooks import Hooks
 from rectified.torch.kinds import kind_of, unseen_in, unwrapped
 from rectified.torch.network import Draft, Network, Plan
@@ -33,6 +34,7 @@ from rectified.torch.opaque import hides_activation, watch_opaque
 from rectified.torch.origins import Origins
 from rectified.torch.site import Site, caller, caller_of_part, is_activation, method_of, place_of
 from rectified.torch.together import Together
+from rectified.torch.units import Origin
 
 _LOOKS = 3  # forward passes of a network, and steps, in which the mode is on at first
 _LOOK_AGAIN = 256  # forward passes later at the latest
@@ -51,7 +53,7 @@ class Collector:
     every : int
         Looks at one step of so many.
     run : Run, optional
-        The record to fill.
+        The record to fill. In one that has begun the steps are counted on.
     after_window : callable, optional
         Called whenever a window of steps is complete, after the record was brought up to date.
     """
@@ -75,8 +77,9 @@ class Collector:
         self._handles: list[Any] = []
         self._hooks: Hooks
         self._thread = get_ident()
-        self._step = 0
-        self._window = 0
+        histories = (history for layer in self.run.layers.values() for history in layer.histories.values())
+        self._began = max((1 + history.windows[-1].steps[1] for history in histories), default=0)
+        self._step = self._window = self._began
         self._width = _WINDOW * every
         self._measures_gradients = True
 
@@ -85,7 +88,7 @@ class Collector:
         self._is_everywhere = True
         self._stays_everywhere = False
         self.is_tracking = True
-        self._settles_at = _LOOKS
+        self._settles_at = self._step + _LOOKS
 
         self._stack: list[nn.Module] = []
         self._before: list[nn.Module | None] = []  # for each of these, the module that ran last in it
@@ -106,6 +109,8 @@ class Collector:
         self._named: dict[str, Site] = {}
         self._claimed: set[str] = set()
         self._uses: dict[Any, int] = {}
+        self.last_calls: set[Any] = set()  # of what several calls are together
+        self.follows_terms = self._needs_terms = False  # now, and outside of networks
         self.origins = Origins()
 
     # ---- from start to stop ----------------------------------------------------------------------------------------------
@@ -137,6 +142,8 @@ class Collector:
         with torch._C.DisableTorchFunction():  # what the counters call is no part of the program
             self._together.hand_out()
             for site in self._named.values():
+                if site.is_part:
+                    continue
                 if not site.axes:
                     self.note(_unknown(site))
                 else:
@@ -292,7 +299,7 @@ class Collector:
         if not self._is_wanted(module):
             return False
         self._forwards += 1
-        if not self._step and self._forwards % _LOOK_AGAIN == 0:  # no step ends a window
+        if self._step == self._began and self._forwards % _LOOK_AGAIN == 0:  # no step ends a window
             self._close_window()
         root = self._network(module)
         root.passes += 1
@@ -305,13 +312,14 @@ class Collector:
         looks = root.looks[module.training]
         root.looks[module.training] += 1
         is_look = looks < _LOOKS or looks & (looks - 1) == 0 or looks % _LOOK_AGAIN == 0
-        if self._forwards > _SETTLED and not self._step:
+        if self._forwards > _SETTLED and self._step == self._began:
             self._settles_at = 0
             self._is_everywhere = self._stays_everywhere
         self._root = root
         self._uses.clear()
         self.is_tracking = is_look or self._step < self._settles_at or root.tells_sources
-        has_graph = torch.is_grad_enabled() and not _is_transformed()
+        self.follows_terms = root.needs_terms
+        has_graph = torch.is_grad_enabled() and not is_transformed()
         plan = root.plans[module.training] if has_graph else None
         root.was_blind |= plan is None and not self.is_tracking
         self._needs_mode = root.needs_mode and plan is None
@@ -351,6 +359,7 @@ class Collector:
             elif draft is not None:
                 root.learn(draft.plan(output), training=draft.training)
         self.is_tracking = self._step < self._settles_at
+        self.follows_terms = self._needs_terms
         self._switch(self._is_everywhere and self._hidden is None)
 
     def _special(self, kind: str, module: nn.Module) -> None:
@@ -411,47 +420,127 @@ class Collector:
         """Make a call of what may be an activation, and count it."""
         __tracebackhide__ = True
         x = args[0] if args else kwargs.get("input")
-        if name in RECTIFIERS:
-            x = self.origins.rectifiers.input_of(name, args)
-        stack = self._stack
-        if (
-            self._skipped is not None
-            or not isinstance(x, Tensor)
-            or gradients_are_computed()
-            or (
-                not stack
-                and (self.is_left_out(None if torch.is_grad_enabled() else self._forwards) or self._is_of_others())
-            )
-        ):
+        if not isinstance(x, Tensor) or not self._looks():
             return function(*args, **kwargs)
         module = self._owner()
         site = self._site(function, name, x, module, args, kwargs)
         if site is None:
-            return self.origins.follow(function, args, kwargs)
+            return (self.follow if self.is_tracking else self.observe_whole)(function, args, kwargs)
+        terms = self.origins.terms_of(name, args, kwargs) if self.is_tracking or self.follows_terms else None
         if site.is_overwritten:
             x = x.detach().clone()
         result = function(*args, **kwargs)
         y = output_of(name, result)
+        if terms is not None:
+            self.origins.terms.see(function, name, terms, y, site)
         if self.is_tracking:
-            origin = self.origins.of_result(name, args, kwargs, y)
-            if origin.axes:
-                site.see_axes(origin.axes, y.shape)
-            self.origins.remember(y, origin._replace(activation=site))
-        owner = module if module is not None or not stack else stack[0]
+            self._see_axes(site, self.origins.of_result(name, args, kwargs, y), y)
+        self._see_call(site, x, y, module)
+        return result
+
+    def _looks(self) -> bool:
+        """Whether a call that is made now may be counted."""
+        if self._skipped is not None or gradients_are_computed():
+            return False
+        if self._stack:
+            return True
+        return not (self.is_left_out(None if torch.is_grad_enabled() else self._forwards) or self._is_of_others())
+
+    def _see_axes(self, site: Site, origin: Origin, y: Tensor) -> None:
+        """Know which axes of an output count the units."""
+        if origin.axes:
+            site.see_axes(origin.axes, y.shape)
+        self.origins.remember(y, origin._replace(activation=site))
+
+    def _see_call(self, site: Site, x: Tensor, y: Tensor, module: nn.Module | None) -> None:
+        """Count the inputs and outputs of a call in a module, and know how to see the next one."""
+        owner = module if module is not None or not self._stack else self._stack[0]
         training = torch.is_grad_enabled() if owner is None else owner.training
         if self._see(site, x, y, training) and self._draft is not None and owner is not None:
             self._draft.add(site, owner, x, y)
+
+    def observe_whole(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make a call that may be the last of what several are together, and count that where it is known."""
+        __tracebackhide__ = True
+        name, terms = plain_name(function), self.origins.terms
+        given = self.origins.terms_of(name, args, kwargs) if self.follows_terms else None
+        result = function(*args, **kwargs)
+        term = terms.see(function, name, given, result) if type(result) is Tensor else None
+        if function in self.last_calls and self._looks():
+            module = self._owner()
+            key, known, *_ = self._place(module)
+            use = self._use(key, module)
+            for site in known.get(key, [])[use : use + 1]:
+                path = site.input_at
+                x = args[path[0]] if len(path) == 1 else None if term is None else term.at(path)
+                if x is not None:
+                    self._see_call(site, x, result, module)
         return result
+
+    def _see_whole(self, function: Any, y: Tensor) -> None:
+        """Count what several calls are together, if the last of them has given `y`."""
+        term = self.origins.terms.get(y)
+        found = whole_of(term) if term is not None and y.is_floating_point() else None
+        if found is None or not self._looks():
+            return
+        x = found.input.stands_for() if found.input is not None else None
+        origin = self.origins.of(y)
+        if term is None or found.input is None or x is None or x.shape != y.shape:
+            for part in found.parts:
+                part.is_part = True
+                self.note(f"{part.name}: {JOINED}")
+        elif found.parts or (origin is not None and origin.axes):
+            for part in found.parts:
+                self.forget(part)
+            module = self._owner()
+            site = self._site(function, found.function, x, module, (x, *found.parameters), {})
+            if site is not None:
+                site.is_overwritten, site.again, site.factor = False, found.again, found.factor
+                site.input_at = term.path_to(found.input)
+                site.is_whole = True
+                self._see_axes(site, origin or Origin(), y)
+                self.origins.terms.activate(y, site)
+                self.last_calls.add(function)
+                if len(site.input_at) > 1:
+                    self.follows_terms = True
+                    self._needs_terms |= self._root is None
+                    if self._root is not None:
+                        self._root.needs_terms = True
+                self._see_call(site, x, y, module)
+
+    def forget(self, part: Site) -> None:
+        """Do not count a part of a whole, which may have its name."""
+        part.is_part = True
+        if self._named.get(part.name) is part:
+            del self._named[part.name]
+            self._claimed.discard(part.name)
+
+    def _see_average(self, name: str, x: Any) -> None:
+        """Do not count an activation in a loss: one of nothing that learns, of which the mean is taken at once.
+
+        Its inputs are computed from what a network gave. An activation of just this may be the network's own.
+        """
+        term = self.origins.terms.get(x)
+        site = None if term is None else averaged(name, term)
+        if site is None or site.is_part or not site.is_outside or not _is_bounded_on_one_side(site):
+            return
+        sources = self.origins.sources(x)
+        if any(other.own(sources) for other in self._roots.values()):
+            site.is_part = True
+            self.note(f"{site.name}: its mean is a loss, and no layer")
 
     def _see(self, site: Site, x: Tensor, y: Tensor, training: bool) -> bool:
         """Count inputs and outputs. Whether that was possible."""
         counter = site.counter(training)
         if counter is None:
             return False
-        if type(y) is not Tensor or y.is_meta or y.is_nested or y.layout is not torch.strided or _is_transformed():
+        if type(y) is not Tensor or y.is_meta or y.is_nested or y.layout is not torch.strided or is_transformed():
             self.note(f"{site.name}: what ran on tensors of another kind, or under torch.func or a trace, was not seen")
             return False
-        counter.see(x, y, self._step)
+        if site.is_gated:
+            counter.see(*site.gate(x), self._step)
+        else:
+            counter.see(x, y if site.factor == 1 else y.detach() / site.factor, self._step)
         if self._measures_gradients and y.requires_grad:
             y.register_hook(counter.see_gradient)  # type: ignore[no-untyped-call]
         return True
@@ -465,7 +554,12 @@ class Collector:
         __tracebackhide__ = True
         if hides_activation(function) and not gradients_are_computed():
             self.note_unseen(f"what {plain_name(function)} computes beside other things was not seen")
-        return self.origins.follow(function, args, kwargs)
+        result = self.origins.follow(function, args, kwargs)
+        if type(result) is Tensor:
+            self._see_whole(function, result)
+            if result.ndim == 0 and args:
+                self._see_average(plain_name(function), args[0])
+        return result
 
     def _owner(self) -> nn.Module | None:
         """The innermost module that runs and is a part of a network; None for an activation by itself."""
@@ -478,30 +572,14 @@ class Collector:
         self, function: Any, name: str, x: Tensor, module: nn.Module | None, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Site | None:
         """The site of a call, a new one where it was not seen before; None for a call that is no activation."""
-        stack, place, outer = self._stack, len(self._stack) - 1, None
-        while module is not None and stack[place] is not module:
-            place -= 1
-        key: Any
-        if module is not None and is_activation(module):
-            code = None
-            key, outer = self._key(module, place - 1), stack[place - 1]
-            known = self._modules
-        else:
-            frame = caller()
-            code, line = frame.f_code, frame.f_lineno
-            owner = module if module is not None or not stack else stack[0]
-            key = id(owner), code, frame.f_lasti, id(self._before[place]) if stack else 0
-            known = self._sites
+        key, known, outer, code, line = self._place(module)
         root, sources = self._root, frozenset[Any]()
         if root is not None and self.is_tracking:
             sources = root.own(self.origins.sources(x))
         if root is not None and root.tells_sources:
             key = root.told_by(key, sources)
         sites = known.setdefault(key, [])
-        use = 0
-        if module is not None:
-            use = min(self._uses.get(key, 0), _MOST_USES - 1)
-            self._uses[key] = use + 1
+        use = self._use(key, module)
         if use < len(sites):
             site = sites[use]
             if root is not None:
@@ -512,10 +590,9 @@ class Collector:
                         return self._site(function, name, x, module, args, kwargs)
                     site.sources = sources
             return site
-        if activation_of(name, args, kwargs) is None:
-            return None
-        if name in RECTIFIERS and not self.origins.axes(x):
-            return None  # what is no layer's output has such bounds, too
+        activation = activation_of(name, args, kwargs)
+        if activation is None or (name in CLAMPS and activation.name != "relu" and module is None):
+            return None  # what is no layer has two bounds, too
         if not x.is_floating_point():
             if x.is_complex():
                 self.note_unseen(f"{name}: what it did with complex numbers was not counted")
@@ -544,6 +621,8 @@ class Collector:
             path += root.behind(sources)
         site = self.claim(path, name, args, kwargs)
         site.sources = sources
+        network = None if root is None else root.module()
+        site.is_outside = network is None or next(network.parameters(), None) is None
         site.again = call_again(function, args, kwargs)
         is_marked = bool(kwargs.get("inplace")) or kwargs.get("out") is not None or any(each is True for each in args)
         overwrites = is_marked or is_in_place(function)
@@ -556,6 +635,26 @@ class Collector:
             root.needs_mode |= site.needs_mode
             root.add(key[:-1], site)
         return site
+
+    def _place(self, module: nn.Module | None) -> tuple[Any, dict[Any, list[Site]], nn.Module | None, Any, int]:
+        """By what a call is known, and among which; the module that calls its own; and the code, with the line."""
+        stack, place = self._stack, len(self._stack) - 1
+        while module is not None and stack[place] is not module:
+            place -= 1
+        if module is not None and is_activation(module):
+            return self._key(module, place - 1), self._modules, stack[place - 1], None, 0
+        frame = caller()
+        owner = module if module is not None or not stack else stack[0]
+        key = id(owner), frame.f_code, frame.f_lasti, id(self._before[place]) if stack else 0
+        return key, self._sites, None, frame.f_code, frame.f_lineno
+
+    def _use(self, key: Any, module: nn.Module | None) -> int:
+        """The how manyth call of its kind this is in a forward pass."""
+        if module is None:
+            return 0
+        use = min(self._uses.get(key, 0), _MOST_USES - 1)
+        self._uses[key] = use + 1
+        return use
 
     def _tell_sources(self, root: Network, mixed: list[Site]) -> None:
         """Tell calls at one place apart by the weights behind them from now on, since they come in another order."""
@@ -596,16 +695,22 @@ class Collector:
         return f"{root.prefix}.{path}".strip(".")
 
     def claim(self, path: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site:
-        """A site with a name that no other call has. One that is known from compiled code is taken over."""
-        use = 1
-        while (found := path if use == 1 else f"{path} (use {use})") in self._claimed:
+        """A site with a name that no other call has. One of the same function that compiled code has is taken over."""
+        use, activation = 1, activation_of(name, args, kwargs)
+        function = "" if activation is None else activation.name
+        while (found := path if use == 1 else f"{path} (use {use})") in self._claimed or (
+            found in self._named and self._named[found].function != function
+        ):
             use += 1
         self._claimed.add(found)
         return self.named(found, name, args, kwargs)
 
     def named(self, path: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site:
-        """The site of a name."""
-        site = self._named.get(path)
+        """The site of a name. Of another function it gets one that tells which: a part may be where a whole is known."""
+        site, activation = self._named.get(path), activation_of(name, args, kwargs)
+        if site is not None and activation is not None and site.function != activation.name:
+            path = f"{path} ({activation.name})"
+            site = self._named.get(path)
         if site is None:
             site = self._named[path] = Site(path, name, args, kwargs)
         return site
@@ -632,18 +737,14 @@ def _unknown(site: Site) -> str:
     return f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted"
 
 
+def _is_bounded_on_one_side(site: Site) -> bool:
+    low, high = site.activation.range
+    return isfinite(low) is not isfinite(high)
+
+
 def gradients_are_computed(task: Callable[[], int] = torch._C._current_graph_task_id) -> bool:
     """Whether this runs inside of a backward pass."""
     return task() != -1
-
-
-def _is_transformed(
-    dispatch: Callable[[], int] = torch._C._len_torch_dispatch_stack,
-    transform: Callable[[], Any] = torch._C._functorch.peek_interpreter_stack,
-    trace: Callable[[], Any] = torch._C._get_tracing_state,
-) -> bool:
-    """Whether what runs is traced, or transformed by torch.func: then more operations would be in the result."""
-    return bool(dispatch()) or transform() is not None or trace() is not None
 
 
 def _needs_gradients(module: nn.Module) -> bool:

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from rectified.torch.by_hand import RECTIFIERS, Rectifiers
-from rectified.torch.functions import FUNCTIONS, activation_of, plain_name
+from rectified.torch.by_hand import JOINED, Term, Terms, number_in, overwrites, whole_of
+from rectified.torch.functions import CLAMPS, FUNCTIONS, GATED, activation_of, plain_name
 from rectified.torch.imports import after_import
 from rectified.torch.site import Site, is_activation, traced_caller
 from rectified.torch.slopes import Slopes
@@ -294,6 +294,7 @@ def instrument(collector: Collector, output: Any, module: Any, inputs: Any) -> N
     graph = _Graph(collector, output, module, inputs)
     for node in list(module.graph.nodes):
         graph.see(node)
+    graph.count()
     module.recompile()
 
 
@@ -313,7 +314,10 @@ class _Graph:
         parameters = ((node, value) for node, value in self._inputs.items() if isinstance(value, nn.Parameter))
         self._weights = {node: Weight((node, 0), tuple(value.shape)) for node, value in parameters}
         self._uses: dict[tuple[str, str], int] = {}
-        self._rectifiers = Rectifiers(dict, lambda node: len(node.users) == 1)
+        self._places: dict[Site, tuple[str, str]] = {}
+        self._changes: dict[Any, int] = {}
+        self._terms = Terms(self._leaf, self._standing_for, lambda node: prod(self._shape(node) or ()))
+        self._found: list[tuple[Any, Any, Site, Axes, Callable[[nn.Module], Site | None]]] = []
 
     def see(self, node: Any) -> None:
         if node.op == "call_function" and "checkpoint" in str(node.target):
@@ -332,31 +336,72 @@ class _Graph:
             origin, weight = origin_of(call), weight_of(call)
             if weight is not None:
                 self._weights[node] = weight
-        self._rectifiers.see(name, node.args, node)
+        function = node.target if callable(node.target) else getattr(Tensor, node.target, None)
+        is_tensor = isinstance(out, Tensor)
+        given = self._terms.of_call(name, node.args, kwargs) if is_tensor and function is not None else None
+        if given is not None and node.args and overwrites(function, node.args, kwargs):
+            self._changes[node.args[0]] = self._changes.get(node.args[0], 0) + 1
         is_activation_call = node.target in FUNCTIONS or (node.op == "call_method" and name in FUNCTIONS.values())
-        if name in RECTIFIERS:
+        site, source = None, node.args[0] if node.args else kwargs.get("input")
+        is_floating = isinstance(out, Tensor) and out.is_floating_point()
+        if is_activation_call and name == GATED:
+            self._collector.note("gated linear units in compiled code were not seen")
+        elif is_activation_call and is_floating:
+            site, among = self._site(node, name, node.args, kwargs)
+        term = self._terms.see(function, name, given, node, site)
+        found = whole_of(term) if term is not None and site is None and is_floating else None
+        if found is not None:
+            source = found.input.stands_for() if found.input is not None else None
             is_of_layer = origin is not None and bool(origin.axes)
-            is_activation_call = is_of_layer and self._rectifiers.input_of(name, node.args) is not None
-        if is_activation_call and isinstance(out, Tensor) and out.is_floating_point():
-            site, among = self._site(node, name, kwargs)
+            if source is not None and self._shape(source) == shape and (found.parts or is_of_layer):
+                for part in found.parts:
+                    self._uses[self._places[part]] -= not part.is_part
+                    self._collector.forget(part)
+                site, among = self._site(node, found.function, (source, *found.parameters), {})
             if site is not None:
-                origin = origin or Origin()
-                if origin.axes:
-                    site.see_axes(origin.axes, shape)
-                axes = site.axes_of(len(shape))
-                if axes:
-                    self._insert(node, site, axes, among)
-                origin = origin._replace(axes=axes, activation=site)
+                site.again, site.factor, site.is_whole = found.again, found.factor, True
+                self._terms.activate(node, site)
+            for part in found.parts if site is None else ():
+                part.is_part = True
+                self._collector.note(f"{part.name}: {JOINED}")
+        if site is not None:
+            origin = origin or Origin()
+            if origin.axes:
+                site.see_axes(origin.axes, shape)
+            axes = site.axes_of(len(shape))
+            if axes:
+                self._found.append((node, source, site, axes, among))
+            origin = origin._replace(axes=axes, activation=site)
         if origin is not None:
             self._origins[node] = origin
 
-    def _site(self, node: Any, name: str, kwargs: dict[str, Any]) -> tuple[Site | None, Callable[[nn.Module], Site | None]]:
+    def count(self) -> None:
+        """Make the counting of what was seen a part of the graph."""
+        for node, source, site, axes, among in self._found:
+            if not site.is_part:
+                self._insert(node, source, site, axes, among)
+
+    def _leaf(self, value: Any) -> Term | None:
+        if not isinstance(value, torch.fx.Node):
+            return None
+        given = self._inputs.get(value)
+        constant = number_in(given) if value not in self._origins else None
+        return Term(self._standing_for(value), constant=constant, is_learned=isinstance(given, nn.Parameter))
+
+    def _standing_for(self, node: Any) -> Callable[[], Any]:
+        changes = self._changes.get(node, 0)
+        return lambda: node if self._changes.get(node, 0) == changes else None
+
+    def _site(
+        self, node: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Site | None, Callable[[nn.Module], Site | None]]:
         """The site of a call, and what gives that in another module of the same code."""
-        args = tuple(self._inputs.get(each) if isinstance(each, torch.fx.Node) else each for each in node.args)
+        args = tuple(self._inputs.get(each) if isinstance(each, torch.fx.Node) else each for each in args)
         kwargs = {key: self._inputs.get(each) if isinstance(each, torch.fx.Node) else each for key, each in kwargs.items()}
-        if activation_of(name, args, kwargs) is None:
-            return None, lambda module: None
         owner, code, collector = self._owner(node), self._code, self._collector
+        activation = activation_of(name, args, kwargs)
+        if activation is None or (name in CLAMPS and activation.name != "relu" and owner is None):
+            return None, lambda module: None
         where = _place(node, owner or self._self) if owner is None or not is_activation(owner) else ""
         outer = self._owner(node, 2)
         path = collector.path(owner, code.network, outer) if owner is not None and code.is_wanted else ""
@@ -379,9 +424,11 @@ class _Graph:
             learned = (part.weight,) if isinstance(part, nn.PReLU) else given
             return site(collector.path(part, network, other), learned, collector.named)
 
-        return site(path, given, collector.named if code.is_wanted else Site), among
+        made = site(path, given, collector.named if code.is_wanted else Site)
+        self._places[made] = path, where
+        return made, among
 
-    def _insert(self, node: Any, site: Site, axes: Axes, among: Callable[[nn.Module], Site | None]) -> None:
+    def _insert(self, node: Any, source: Any, site: Site, axes: Axes, among: Callable[[nn.Module], Site | None]) -> None:
         from torch._dynamo.source import ConstantSource
 
         graph, module = self._module.graph, self._module
@@ -394,10 +441,9 @@ class _Graph:
         names = [f"rectified_{number}_{field}" for field in Tally._fields]
         # A compiler should take the same parts of the network together as without. So what is counted are copies, products
         # with 1, which can be fused like all else; and what can not be comes after all that reads the originals.
-        source = node.args[0] if node.args else node.kwargs["input"]
         order = {each: place for place, each in enumerate(graph.nodes)}
-        readers = [each for each in (*source.users, *node.users) if each.op != "output"]
-        x = y = graph.create_node("call_function", operator.mul, (node, 1))
+        readers = [node, *(each for each in (*source.users, *node.users) if each.op != "output")]
+        x = y = graph.create_node("call_function", operator.mul, (node, 1 if site.factor == 1 else 1 / site.factor))
         node.append(y)
         if not site.slopes.idempotent:
             x = graph.create_node("call_function", operator.mul, (source, 1))

@@ -11,7 +11,6 @@ from torch import nn
 from torch._ops import OpOverload
 from torch.fx import GraphModule
 
-from rectified.torch.by_hand import RECTIFIERS
 from rectified.torch.functions import CLAMPS, NAMES, plain_name
 from rectified.torch.site import traced_caller
 
@@ -61,7 +60,7 @@ def decomposed_in(module: nn.Module) -> list[str]:
 def _whole(node: Any) -> str | None:
     """The activation that a node is a part of; None where it is none, or all of it."""
     whole, name = plain_name(node.meta.get("original_aten")), plain_name(node.target)
-    return whole if whole in NAMES and whole not in (*CLAMPS, *RECTIFIERS) and NAMES[whole] != NAMES.get(name) else None
+    return whole if whole in NAMES and whole not in CLAMPS and NAMES[whole] != NAMES.get(name) else None
 
 
 def _node(module: nn.Module | None, code: CodeType, line: int) -> Any:

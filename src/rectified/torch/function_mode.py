@@ -8,7 +8,6 @@ import torch
 from torch._C import _len_torch_function_stack, _pop_torch_function_stack, _push_on_torch_function_stack
 from torch.overrides import TorchFunctionMode
 
-from rectified.torch.by_hand import PARTS, RECTIFIERS, Rectifiers
 from rectified.torch.functions import FUNCTIONS
 
 if TYPE_CHECKING:
@@ -21,10 +20,6 @@ class FunctionMode(TorchFunctionMode):
     def __init__(self, collector: Collector) -> None:
         super().__init__()
         self._collector = collector
-
-    @property
-    def _rectifiers(self) -> Rectifiers:
-        return self._collector.origins.rectifiers
 
     def switch(self, on: bool) -> bool:
         """Begin or end, whatever modes of its own the program has begun meanwhile: they stay, on top, where they end.
@@ -47,11 +42,10 @@ class FunctionMode(TorchFunctionMode):
         if torch.compiler.is_compiling():
             return func(*args, **(kwargs or {}))
         name = FUNCTIONS.get(func)
-        if name is not None and (name not in RECTIFIERS or self._rectifiers.input_of(name, args) is not None):
+        if name is not None:
             return self._collector.observe(func, name, args, kwargs or {})
         if self._collector.is_tracking:
             return self._collector.follow(func, args, kwargs or {})
-        result = func(*args, **kwargs) if kwargs else func(*args)
-        if func in PARTS:
-            self._rectifiers.see(PARTS[func], args, result)
-        return result
+        if func in self._collector.last_calls:
+            return self._collector.observe_whole(func, args, kwargs or {})
+        return func(*args, **kwargs) if kwargs else func(*args)

@@ -14,13 +14,14 @@ from torch.nn import functional
 
 from rectified.activation import Ridge
 from rectified.catalogue import catalogue
-from rectified.torch.by_hand import RECTIFIERS
 
 LOSSES = frozenset({"cross_entropy", "binary_cross_entropy_with_logits", "multilabel_soft_margin_loss", "soft_margin_loss"})
 
 _RENAMED = {"negative_slope": "slope", "weight": "slope"}
 CLAMPS = ("clamp", "clamp_min", "clip")
-_RECURRENT = "rnn_relu"
+RECURRENT = "rnn_relu"
+GATED = "glu"  # by the sigmoid of half of its input
+_RANDOM = "rrelu"
 _SCALES_OF_SELU = (1.6732632423543772, 1.0507009873554805)  # of ELU: for inputs below 0, and for all outputs
 
 
@@ -58,14 +59,18 @@ def is_in_place(function: Any) -> bool:
 _ALIASES = {
     "prelu": "leaky_relu",
     "_prelu_kernel": "leaky_relu",
-    _RECURRENT: "relu",
+    RECURRENT: "relu",
+    GATED: "sigmoid",
+    _RANDOM: "leaky_relu",
     "expit": "sigmoid",
     "log_sigmoid": "logsigmoid",
+    "atan": "arctan",
+    "arctan": "arctan",
 }
 NAMES: Mapping[str, str] = {
     **{name: name for name in catalogue.of("ridge") if hasattr(functional, name)},
     **_ALIASES,
-    **dict.fromkeys((*CLAMPS, *RECTIFIERS), "relu"),
+    **dict.fromkeys(CLAMPS, "relu"),
 }
 """The functions that are looked at, by their plain names, and their names in the catalogue."""
 
@@ -88,19 +93,29 @@ def activation_of(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     Parameters
     ----------
     name : str
-        A plain name of `NAMES`.
+        A plain name of `NAMES`, or a name of the catalogue.
     args, kwargs
         Of the call: the input, then the parameters.
     """
     if name in CLAMPS:
         bounds = dict(zip(("min", "max"), args[1:], strict=False)) | dict(kwargs)
-        zero = isinstance(bounds.get("min"), int | float) and bounds["min"] == 0
-        return _row("relu") if zero and bounds.get("max") is None else None
-    if name == _RECURRENT or name in RECTIFIERS:
+        low, high = bounds.get("min"), bounds.get("max")
+        if high is None:
+            return _row("relu") if isinstance(low, int | float) and low == 0 else None
+        if not isinstance(low, int | float) or not isinstance(high, int | float):
+            return None
+        if (low, high) != (-1, 1) and not low == 0 < high:
+            return None  # others are as likely there for safety
+        name, args, kwargs = "hardtanh", (None, float(low), float(high)), {}
+    if name == _RANDOM:
+        name, args, kwargs = "leaky_relu", (None, _mean_slope(args, kwargs)), {}
+    if name == GATED:
+        return _row("sigmoid")
+    if name == RECURRENT:
         return _row("relu")
     if name == "elu" and any(scale != 1 for scale in (*args[2:], *map(kwargs.get, ("scale", "input_scale"), (1, 1)))):
         return _row("selu") if tuple(args[1:]) == _SCALES_OF_SELU else None
-    row = _row("gelu_tanh" if name == "gelu" and kwargs.get("approximate") == "tanh" else NAMES[name])
+    row = _row("gelu_tanh" if name == "gelu" and kwargs.get("approximate") == "tanh" else NAMES.get(name, name))
     if row is None:
         return None
     given = dict(zip(_parameters(name), args[1:], strict=False)) | dict(kwargs)
@@ -128,13 +143,30 @@ def _parameters(name: str) -> tuple[str, ...]:
     try:
         return tuple(inspect.signature(getattr(functional, name)).parameters)[1:]
     except (TypeError, ValueError, AttributeError):
-        return tuple(catalogue[NAMES[name]].parameters)
+        return tuple(catalogue[NAMES.get(name, name)].parameters)
+
+
+def _mean_slope(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float:
+    """That of a leaky ReLU with random slopes: the one that it has in evaluation."""
+    lower, upper = (
+        args[place] if len(args) > place else kwargs.get(name, usual)
+        for place, (name, usual) in enumerate({"lower": 1 / 8, "upper": 1 / 3}.items(), 1)
+    )
+    return (float(lower) + float(upper)) / 2
 
 
 def output_of(name: str, result: Any) -> Tensor:
     """The tensor of outputs in what a function returns."""
-    found: Tensor = result[0] if name == _RECURRENT else result
+    found: Tensor = result[0] if name == RECURRENT else result
     return found
+
+
+def gate_of(x: Tensor, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+    """What the gate of a gated unit gets and gives."""
+    dim = args[1] if len(args) > 1 else kwargs.get("dim", -1)
+    with torch.no_grad():
+        gate = x.detach().chunk(2, dim)[1]
+        return gate, torch.sigmoid(gate)
 
 
 def call_again(
@@ -147,7 +179,10 @@ def call_again(
     is_internal = getattr(function, "__module__", "") == torch._C._nn.__name__
     owner = torch.ops.aten if is_operator else torch._C._nn if is_internal else functional
     name = plain_name(function)
-    if name in RECTIFIERS:
-        return functional.relu
+    if name == GATED:
+        return torch.sigmoid
+    if name == _RANDOM:  # which must not draw other numbers
+        slope = _mean_slope(args, kwargs)
+        return lambda x: functional.leaky_relu(x, slope)
     plain = getattr(owner, name, getattr(torch, name, function))
     return lambda x: plain(x, *rest, **kept)

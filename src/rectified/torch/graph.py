@@ -16,7 +16,11 @@ from torch import Tensor, nn
 from rectified._native import follow
 
 Node = Any  # autograd's
-_GETTERS = {name: (attrgetter(f"_raw{name}.unpack_hook"), attrgetter(name)) for name in ("_saved_result", "_saved_self")}
+_GETTERS = {
+    name: (attrgetter(f"_raw{name}.unpack_hook"), attrgetter(name))
+    for name in ("_saved_result", "_saved_self", "_saved_other")
+}
+_MOST_LOOKED_AT = 32  # nodes
 _OF_PRODUCTS = "Addmm Mm Baddbmm Bmm Addmv Mv Convolution Embedding"
 _OF_FORMS = "T Transpose Permute View UnsafeView ReshapeAlias Unsqueeze Expand Clone ToCopy WeightNormInterface"
 _PRODUCTS, _FORMS = ({f"{name}Backward0" for name in names.split()} for names in (_OF_PRODUCTS, _OF_FORMS))
@@ -74,6 +78,20 @@ class Saved(NamedTuple):
             return list(map(tensor_of, nodes))
         except RuntimeError:
             return None
+
+
+def keeper(x: Tensor, node: Node) -> tuple[Node, Saved] | None:
+    """The nearest node, up to a few behind another, that keeps a tensor for its backward pass, and what of it that is."""
+    waiting = [node]
+    for node in waiting:  # which grow meanwhile
+        for name in ("_saved_self", "_saved_other"):
+            saved = Saved(name, is_output=False)
+            kept = saved.tensors([node]) if hasattr(node, f"_raw{name}") else None
+            if kept is not None and isinstance(kept[0], Tensor) and kept[0].is_set_to(x):
+                return node, saved
+        behind = [other for other, _ in node.next_functions if other is not None and other not in waiting]
+        waiting += behind[: max(0, _MOST_LOOKED_AT - len(waiting))]
+    return None
 
 
 def makers(node: Node) -> list[Node] | None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from rectified.torch.counter import Counter
-from rectified.torch.graph import Node, Saved, Way, is_learned, makers
+from rectified.torch.graph import Node, Saved, Way, is_learned, keeper, makers
 from rectified.torch.site import Site
 
 _MOST_CHANGES = 4
@@ -28,7 +28,10 @@ class Seen(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Activations of one function in another forward pass: whose counters these are, their nodes and what those keep."""
+    """Activations of one function in another forward pass.
+
+    Whose counters these are, the nodes of their outputs, and what the graph keeps of them.
+    """
 
     first: Seen
     counters: list[Counter]
@@ -82,6 +85,8 @@ class Plan:
             kept = first.saved.tensors(own)
             if kept is None:
                 return None
+            if len(nodes) > len(self.seen):
+                own = [nodes[len(self.seen) + place] for place in places]
             found.append(Found(first, theirs, own, kept))
         return found
 
@@ -115,14 +120,19 @@ class Draft:
         self._hooked: set[int] = set()
         self._seen: list[Seen] = []
         self._nodes: list[Node] = []
+        self._outputs: list[Node] = []
         self._makers: list[list[Node]] = []
         self._groups: dict[Any, list[int]] = {}
-        self._is_complete = True
+        self._missed: list[Site] = []
 
     def add(self, site: Site, module: nn.Module, x: Tensor, y: Tensor) -> None:
         """An activation was seen, while a module ran."""
         in_place = site.is_overwritten or y is x
-        saved = Saved.of(x, y, in_place=in_place, is_told_by_output=site.slopes.idempotent)
+        node, saved = y.grad_fn, None
+        if not (site.is_whole or site.is_gated):
+            saved = Saved.of(x, y, in_place=in_place, is_told_by_output=site.slopes.idempotent)
+        elif site.is_whole and node is not None:
+            node, saved = keeper(x, node) or (node, None)
         is_small = y.numel() <= _SMALL
         known_by = None if saved is None else makers(y.grad_fn)
         if (
@@ -133,25 +143,29 @@ class Draft:
             form = (site.family, site.axes, saved, y.shape, y.dtype, y.device) if is_small else len(self._seen)
             self._groups.setdefault(form, []).append(len(self._seen))
             self._seen.append(Seen(site, weakref.ref(module), saved))
-            self._nodes.append(y.grad_fn)
+            self._nodes.append(node)
+            self._outputs.append(y.grad_fn)
             self._makers.append(known_by)
             site.see_source({id(edge[0].variable) for node in known_by for edge in node.next_functions if is_learned(edge)})
         elif site.needs_mode:
-            self._is_complete = False
+            self._missed.append(site)
         else:
             self._hooked.add(id(module))
 
     def plan(self, returned: Any) -> Plan | None:
         """How to see the next pass, by this one, which returned something; None where only close looks will do."""
-        if not self._is_complete:
+        if not all(site.is_part for site in self._missed):
             return None
-        kept = [place for place, seen in enumerate(self._seen) if id(seen.module()) not in self._hooked]
+        hooked = self._hooked
+        kept = [place for place, (site, module, _) in enumerate(self._seen) if not (site.is_part or id(module()) in hooked)]
         checked = [node for place in kept for node in self._makers[place]]
-        way = Way.to([self._nodes[place] for place in kept], returned, checked)
+        ends = [self._nodes[place] for place in kept]
+        outputs = [self._outputs[place] for place in kept]
+        way = Way.to(ends if outputs == ends else ends + outputs, returned, checked)
         if way is None:
             return None
         groups = [[kept.index(place) for place in places if place in kept] for places in self._groups.values()]
-        return Plan(self._hooked, way, [self._seen[place] for place in kept], list(filter(None, groups)))
+        return Plan(hooked, way, [self._seen[place] for place in kept], list(filter(None, groups)))
 
 
 class Network:
@@ -167,6 +181,8 @@ class Network:
         How many forward passes there were, in training and in evaluation; while more of them are looked at, below 0.
     needs_mode : bool
         Whether hooks see less than all of it.
+    needs_terms : bool
+        Whether only those who follow all calls know the inputs of what several of them are together.
     plans : dict
         How to see a pass in training and in evaluation, while there are gradients; None where that is not known.
     keys : list
@@ -183,7 +199,7 @@ class Network:
         self.module = weakref.ref(module)
         self.prefix: str | None = None
         self.looks = {True: 0, False: 0}
-        self.needs_mode = False
+        self.needs_mode = self.needs_terms = False
         self.plans: dict[bool, Plan | None] = {True: None, False: None}
         self.keys: list[Any] = []
         self.passes = 0

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from rectified.torch.by_hand import RECTIFIERS
 from rectified.torch.functions import FUNCTIONS, NAMES, plain_name
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ _LOADERS = (
     "AOTIModelContainerRunnerCpu",
     "AOTIModelContainerRunnerCuda",
 )  # of what AOTInductor compiled
-_OFTEN_OTHERS = {"clamp", "clamp_min", "clip", "threshold", *RECTIFIERS}
+_OFTEN_OTHERS = {"clamp", "clamp_min", "clip", "threshold"}
 
 
 class _Noticing:

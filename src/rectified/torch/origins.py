@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from rectified.torch.by_hand import Rectifiers
+from rectified.torch.by_hand import Term, Terms, is_transformed, number_in
 from rectified.torch.functions import LOSSES, plain_name
 from rectified.torch.units import Axes, Call, Origin, Weight, origin_of, weight_of
 
@@ -22,24 +22,26 @@ class Origins:
 
     Attributes
     ----------
-    rectifiers : Rectifiers
-        What is known of tensors that ReLUs are made of.
+    terms : Terms
+        What is known of tensors that are functions of others, number by number.
     in_network : bool
         Whether a network runs, which learns its parameters. Outside of one, all that has gradients of its own is learned.
     """
 
     def __init__(self) -> None:
         self.in_network = False
-        self.rectifiers = Rectifiers(weakref.WeakValueDictionary, _is_as_made)
+        self.terms = Terms(self._leaf, _standing_for, Tensor.numel)
         self._known: dict[int, tuple[weakref.ref[Tensor], Origin]] = {}
         self._weights: dict[int, tuple[weakref.ref[Tensor], Weight]] = {}
 
     def follow(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call, and remember where its result comes from."""
         __tracebackhide__ = True
-        result = function(*args, **kwargs)
         name = plain_name(function)
-        self.rectifiers.see(name, args, result)
+        given = self.terms_of(name, args, kwargs)
+        result = function(*args, **kwargs)
+        if type(result) is Tensor:
+            self.terms.see(function, name, given, result)
         if name in LOSSES:
             origin = self.of(args[0] if args else kwargs.get("input"))
             if origin is not None and origin.activation is not None:
@@ -51,6 +53,10 @@ class Origins:
                 if isinstance(part, Tensor):
                     self.remember(part, origin)
         return result
+
+    def terms_of(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What `terms` wants to know of a call before it is made; None for one that it does not need."""
+        return None if is_transformed() else self.terms.of_call(name, args, kwargs)
 
     def of(self, value: Any) -> Origin | None:
         """The origin of a tensor, if it is known."""
@@ -74,6 +80,14 @@ class Origins:
         if weight is not None and self._weight(out) is None:  # a view is known by its base
             self._weights[id(out)] = weakref.ref(out), weight
         return origin_of(call)
+
+    def _leaf(self, value: Any) -> Term | None:
+        if not isinstance(value, Tensor):
+            return None
+        if _shape(value) is None or type(value) not in (Tensor, nn.Parameter):
+            return Term()
+        constant = number_in(value) if self.of(value) is None else None
+        return Term(_standing_for(value), constant=constant, is_learned=isinstance(value, nn.Parameter))
 
     def _weight(self, value: Any) -> Weight | None:
         if _shape(value) is None:
@@ -105,8 +119,18 @@ class Origins:
             self._weights = {key: made for key, made in self._weights.items() if made[0]() is not None}
 
 
-def _is_as_made(tensor: Tensor) -> bool:
-    return tensor.is_inference() or tensor._version == 0
+def _standing_for(tensor: Tensor) -> Callable[[], Any]:
+    kept, version = weakref.ref(tensor), _version(tensor)
+
+    def found() -> Any:
+        tensor = kept()
+        return tensor if tensor is not None and _version(tensor) == version else None
+
+    return found
+
+
+def _version(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:

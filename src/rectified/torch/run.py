@@ -6,7 +6,6 @@ import builtins
 import importlib.util
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -17,14 +16,22 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from rectified.health.record import Run
-from rectified.health.store import DataError, of_rank, part
+from rectified.health.store import DataError, of_rank, part, read
 from rectified.mistake import Mistake, complain
 from rectified.torch.imports import after_import
 from rectified.torch.own_frames import show_warnings_in_place, without_own_frames
-from rectified.torch.saving import ENDING, Saver, undisturbed
+from rectified.torch.saving import Saver, before_ending, undisturbed
 
 
-def run(arguments: Sequence[str], *, module: bool = False, every: int = 1, data_file: Path, parallel: bool = False) -> int:
+def run(
+    arguments: Sequence[str],
+    *,
+    module: bool = False,
+    every: int = 1,
+    data_file: Path,
+    append: bool = False,
+    parallel: bool = False,
+) -> int:
     """Run a program in this process.
 
     Parameters
@@ -37,6 +44,8 @@ def run(arguments: Sequence[str], *, module: bool = False, every: int = 1, data_
         Look at one step of the optimizer of so many.
     data_file : Path
         Where to write what was seen. A process that torchrun started has a file of its own beside it.
+    append : bool
+        Go on with the last run in the data file, if there is one: steps are counted on from its last.
     parallel : bool
         Write to a file that has a name of its own, for ``rectified combine``.
 
@@ -50,8 +59,10 @@ def run(arguments: Sequence[str], *, module: bool = False, every: int = 1, data_
     Mistake
         Where there is no such program, or the data file is none.
     """
+    if append and parallel:
+        raise Mistake("--append goes on with a data file, and --parallel begins a new one: leave one of them out")
     program = _Program.of_module(arguments) if module else _Program.of_script(arguments)
-    record = _Record(_own(data_file, parallel), every, shlex.join([*(["-m"] if module else []), *arguments]))
+    record = _Record(_own(data_file, parallel), every, append, shlex.join([*(["-m"] if module else []), *arguments]))
     after_import("torch", record.start)
     show_warnings_in_place()
     try:
@@ -64,17 +75,17 @@ def run(arguments: Sequence[str], *, module: bool = False, every: int = 1, data_
 class _Record:
     """Begins when PyTorch is imported, and is written from time to time and at the end."""
 
-    def __init__(self, path: Path, every: int, command: str) -> None:
+    def __init__(self, path: Path, every: int, append: bool, command: str) -> None:
         self._run = Run(command, datetime.now(UTC).isoformat(timespec="seconds"))
         try:
-            self._saver = Saver(path, self._run)
+            *others, self._run = read(path) if append and path.exists() else [self._run]
+            self._run.command = command
+            self._saver = Saver(path, self._run, others)
         except DataError as error:
             raise Mistake(str(error), code=1) from None
         self._every = every
         self._collector: Any = None
-        for number in ENDING:
-            if signal.getsignal(number) is signal.SIG_DFL:
-                signal.signal(number, self._terminate)
+        before_ending(self._save)
         for name in ("_exit", "execv", "execve"):  # all other ways to replace the process lead to these
             setattr(os, name, self._before(getattr(os, name)))
 
@@ -106,23 +117,8 @@ class _Record:
 
         return save_and_end
 
-    def _terminate(self, number: int, _: Any) -> None:
-        """Write when a terminal, a scheduler or `timeout` ends the program, which then ends as without."""
-        self._save()
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
     def _save(self) -> None:
-        """Write all that was seen until now, whatever the program is doing."""
-        if self._saver.is_fork:
-            return
-        with undisturbed():
-            try:
-                if self._collector is not None:
-                    self._collector.update()
-                self._saver.save()
-            except Exception as error:  # in the middle of something; the program ends as it would
-                complain(f"the last of the data was lost ({type(error).__name__}: {error})")
+        self._saver.save_now(lambda: self._collector and self._collector.update())
 
 
 class _Program:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from rectified.health.record import Run
 from rectified.health.store import DataError, Writer
@@ -27,6 +28,8 @@ class Saver:
         The data file.
     run : Run
         The record.
+    others : sequence of Run
+        What else the file holds, and is to hold.
 
     Raises
     ------
@@ -34,9 +37,9 @@ class Saver:
         Where something else is in the data file's place.
     """
 
-    def __init__(self, path: Path, run: Run) -> None:
+    def __init__(self, path: Path, run: Run, others: Sequence[Run] = ()) -> None:
         self._writer = Writer(path)
-        self._run = run
+        self._runs = [*others, run]
         self._process = os.getpid()
         self._began = self._written = monotonic()
 
@@ -56,10 +59,45 @@ class Saver:
             return
         with undisturbed():
             try:
-                self._writer.write([self._run])
+                self._writer.write(self._runs)
             except DataError as error:
                 complain(str(error))
         self._written = monotonic()
+
+    def save_now(self, update: Callable[[], object]) -> None:
+        """Write all that was seen until now, whatever the program is doing."""
+        if self.is_fork:
+            return
+        with undisturbed():
+            try:
+                update()
+                self.save()
+            except Exception as error:  # in the middle of something; the program ends as it would
+                complain(f"the last of the data was lost ({type(error).__name__}: {error})")
+
+
+def before_ending(act: Callable[[], None]) -> Callable[[], None]:
+    """Do something when a terminal, a scheduler or `timeout` ends the program, which then ends as without.
+
+    What handles these signals by itself stays. The result ends that.
+    """
+
+    def end(number: int, _: Any) -> None:
+        act()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    is_main = threading.current_thread() is threading.main_thread()
+    ours = [number for number in (ENDING if is_main else ()) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, end)
+
+    def stop() -> None:
+        for number in ours:
+            if signal.getsignal(number) is end:
+                signal.signal(number, signal.SIG_DFL)
+
+    return stop
 
 
 @contextmanager

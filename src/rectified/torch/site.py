@@ -19,7 +19,7 @@ from rectified.catalogue import catalogue
 from rectified.health.evidence import Evidence
 from rectified.health.record import Mode, Run
 from rectified.torch.counter import Counter
-from rectified.torch.functions import activation_of
+from rectified.torch.functions import GATED, activation_of, gate_of
 from rectified.torch.kinds import unwrapped
 from rectified.torch.slopes import Slopes
 from rectified.torch.tally import Counted
@@ -66,6 +66,18 @@ class Site:
         The learned tensors behind the input, where they are known.
     is_mixed : bool
         Whether inputs came from different layers.
+    is_part : bool
+        Whether it is a part of what is counted elsewhere, or not at all.
+    is_outside : bool
+        Whether it runs in nothing that learns.
+    is_gated : bool
+        Whether it is the gate of a gated unit, whose input and output are those of the whole.
+    is_whole : bool
+        Whether it is what several calls are together.
+    factor : float
+        By what the program multiplies the outputs, as a part of it.
+    input_at : tuple of int
+        Where the input is, among the arguments of the last call, or of a call that made one of these.
     ran_in : int
         The last pass of its network in which it is known to have run.
     feeds_loss : str
@@ -92,11 +104,16 @@ class Site:
         self.sources: frozenset[Any] = frozenset()
         self._learned: set[int] = set()
         self.is_mixed = False
+        self.is_part = False
+        self.input_at: tuple[int, ...] = ()
+        self.is_outside = self.is_whole = False
+        self.factor = 1.0
         self.ran_in = -1
         self.is_overwritten = False
         self.needs_mode = False
         self.again: Callable[[Tensor], Tensor] = torch.clone
         self._call = function, (None, *args[1:]), {key: value for key, value in kwargs.items() if key != "input"}
+        self.is_gated = function == GATED
         self._activation = activation = self._now()
         self._parameters = _own_parameters(activation)
         self._is_learned = is_learned(activation)
@@ -118,7 +135,9 @@ class Site:
         return found
 
     def counter(self, training: bool) -> Counter | None:
-        """The counter of a mode; None where the units are not known."""
+        """The counter of a mode; None where the units are not known, or nothing is counted."""
+        if self.is_part:
+            return None
         found = self._counters.get(training)
         if found is None and self.axes:
             found = self._counters[training] = Counter(self.slopes, self.axes_of, prod(self.layers), self.again)
@@ -139,6 +158,10 @@ class Site:
         """The same axes in a tensor that has more or fewer of them in front; none where it has too few."""
         axes = tuple(axis + dimensions - self.dimensions for axis in self.axes)
         return axes if min(axes, default=0) >= 0 else ()
+
+    def gate(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What the gate gets and gives, where a gated unit gets `x`."""
+        return gate_of(x, *self._call[1:])
 
     def see_source(self, parameters: set[int]) -> None:
         """Know, by ``id``, which parameters made the input. If these have nothing in common, it has several sources."""
@@ -161,13 +184,16 @@ class Site:
     def _write_layer(self, run: Run, name: str, evidence: Evidence, mode: Mode) -> None:
         layer = run.layer(name, self.function, evidence.units, self._parameters)
         layer.feeds_loss = self.feeds_loss
+        is_another = (layer.function, layer.parameters) != (self.function, self._parameters)
         if layer.units != evidence.units or any(counter.units_changed for counter in self._counters.values()):
             layer.note = "its number of units changed, and only the first number was counted"
+        elif is_another:
+            layer.note = "its function changed, and only the first one was counted"
         elif self._stacked > 1 and not self.layers:
             layer.note = f"its units are those of {self._stacked} layers, which follow one another"
         elif self.is_mixed:
             layer.note = "its inputs come from different layers at different times, whose units were counted as one"
-        if layer.units == evidence.units:
+        if layer.units == evidence.units and not is_another:
             layer.add(evidence, mode)
 
 

@@ -204,7 +204,7 @@ class Counted:
             if not seen.all():
                 steepest[seen == 0] = flattest[seen == 0] = np.nan
         else:
-            steepest, flattest = _extremes(activation, np.concatenate([self.low, self.high]))
+            steepest, flattest = _extremes(activation, self.low, self.high)
         return Evidence(
             samples=self.samples,
             steps=steps,
@@ -434,8 +434,16 @@ def _split(number: float, dtype: torch.dtype) -> tuple[float, float]:
     return float(largest), float(np.nextafter(-largest, kind(-inf)))
 
 
-def _extremes(activation: Ridge, x: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The largest and the smallest slope in each column; infinite inputs stand for none."""
+def _extremes(
+    activation: Ridge, low: NDArray[np.floating], high: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The largest and the smallest slope in each column.
+
+    On one side of a turn an infinite number stands for no input. One that is an input is among the extremes of all.
+    """
+    x = np.concatenate([low, high])
+    none = np.isinf(x)
+    none[[len(low) - 1, -1]] = low[-1] > high[-1]
     slope = np.asarray(steepness(activation, x), np.float64)
-    slope[np.isinf(x)] = np.nan
+    slope[none] = np.nan
     return np.fmax.reduce(slope, axis=0), np.fmin.reduce(slope, axis=0)

@@ -1,0 +1,249 @@
+"""Functions that networks write with others, against the catalogue's; and what is a part of such, or of a loss."""
+
+import math
+import re
+from collections.abc import Callable
+from functools import reduce
+from operator import add
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor, nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402, N812
+
+import rectified as rf  # noqa: E402
+from rectified.health import Evidence  # noqa: E402
+from rectified.health.verdict import LINEAR  # noqa: E402
+from rectified.torch import watch  # noqa: E402
+from torch_networks import compare  # noqa: E402
+
+ROOT = math.sqrt(2 / math.pi)
+BY_HAND: dict[str, tuple[Callable[[Tensor], Tensor], Any]] = {
+    "gelu_tanh": (lambda x: 0.5 * x * (1.0 + torch.tanh(ROOT * (x + 0.044715 * torch.pow(x, 3.0)))), rf.gelu_tanh),
+    "gelu_tanh factored": (
+        lambda x: 0.5 * x * (1.0 + torch.tanh(x * 0.7978845608 * (1.0 + 0.044715 * x * x))),
+        rf.gelu_tanh,
+    ),
+    "gelu_tanh halved last": (lambda x: x * (1 + torch.tanh(ROOT * (x + 0.044715 * x**3))) * 0.5, rf.gelu_tanh),
+    "gelu": (lambda x: x * 0.5 * (1.0 + torch.erf(x / math.sqrt(2.0))), rf.gelu),
+    "quick_gelu": (lambda x: x * torch.sigmoid(1.702 * x), rf.quick_gelu),
+    "silu": (lambda x: x * torch.sigmoid(x), rf.silu),
+    "silu, the other way round": (lambda x: x.sigmoid().mul(x), rf.silu),
+    "mish": (lambda x: x * torch.tanh(F.softplus(x)), rf.mish),
+    "mish of logarithms": (lambda x: x * torch.tanh(torch.log1p(torch.exp(x))), rf.mish),
+    "lisht": (lambda x: x * torch.tanh(x), rf.lisht),
+    "hardswish": (lambda x: x * F.relu6(x + 3) / 6, rf.hardswish),
+    "softsign": (lambda x: x / (1 + x.abs()), rf.softsign),
+    "elu": (lambda x: torch.where(x > 0, x, torch.exp(x) - 1), rf.elu),
+    "leaky_relu": (lambda x: torch.max(x, 0.2 * x), rf.leaky_relu.bind(slope=0.2)),
+    "leaky_relu, where": (lambda x: torch.where(x > 0, x, 0.1 * x), rf.leaky_relu.bind(slope=0.1)),
+    "thresholded_relu": (lambda x: torch.where(x > 1, x, 0.0), rf.thresholded_relu),
+    "hardtanh": (lambda x: torch.minimum(torch.maximum(x, torch.tensor(-1.0)), torch.tensor(1.0)), rf.hardtanh),
+    "relu6": (lambda x: torch.minimum(F.relu(x), torch.tensor(6.0)), rf.relu6),
+    "relu": (lambda x: x * (x > 0), rf.relu),
+    "relu, the other way round": (lambda x: (x > 0) * x, rf.relu),
+    "relu with a mask of floats": (lambda x: x * (x > 0).float(), rf.relu),
+    "relu with a mask of its type": (lambda x: x * (x >= 0).to(x.dtype), rf.relu),
+    "relu by its size": (lambda x: (x + x.abs()) / 2, rf.relu),
+    "relu by masked_fill": (lambda x: x.masked_fill(x < 0, 0.0), rf.relu),
+    "relu by clamp with a tensor": (lambda x: torch.clamp(x, min=torch.zeros(())), rf.relu),
+}
+parametrize = pytest.mark.parametrize(("function", "row"), BY_HAND.values(), ids=BY_HAND)
+
+
+class Net(nn.Module):
+    """Two layers with a function between them, which writes down its inputs. One of its units is far to either side."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.layer, self.out, self.function = nn.Linear(3, 6), nn.Linear(6, 1), function
+        self.inputs: list[Tensor] = []
+        with torch.no_grad():
+            self.layer.weight.mul_(3)
+            self.layer.bias.copy_(torch.tensor([-40.0, 40.0, 0, 1, -3, 3]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer(x)
+        self.inputs.append(x.detach().clone())
+        return self.out(self.function(x))
+
+
+def learn(network: Net, steps: int = 30) -> list[Tensor]:
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4)
+    for x in torch.randn(steps, 50, 3, generator=torch.Generator().manual_seed(0)):
+        optimizer.zero_grad()
+        network(x).square().mean().backward()
+        optimizer.step()
+    return list(network.parameters())
+
+
+def truth(network: Net, row: rf.Ridge) -> Evidence:
+    return reduce(add, [Evidence.of(row, x.numpy()) for x in network.inputs])
+
+
+@parametrize
+@pytest.mark.parametrize("way", ["trains", "without gradients"])
+def test_what_a_network_writes_by_hand_is_the_function_of_the_catalogue(function: Any, row: rf.Ridge, way: str) -> None:
+    networks = [Net(function), Net(function)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    with watch(networks[1]) as health, torch.set_grad_enabled(way == "trains"):
+        if way == "trains":
+            assert all(map(torch.equal, learn(networks[1]), learn(networks[0])))
+        else:
+            for x in torch.randn(30, 50, 3):
+                networks[1](x)
+    (layer,) = health.layers.values()
+    assert layer.function == row.name
+    assert re.fullmatch(r"test_torch_by_hand.py:\d+ in <lambda>", layer.name)
+    compare([layer], [truth(networks[1], row)])
+    assert health.report().notes == []
+
+
+@parametrize
+def test_what_is_compiled_is_the_same_function(function: Any, row: rf.Ridge) -> None:
+    class Bare(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            return function(super().forward(x))
+
+    network, x = Bare(nn.Linear(3, 6)), 5 * torch.randn(200, 3)
+    with watch(network) as health:
+        torch.compile(network, backend="aot_eager")(x)
+    (layer,) = health.layers.values()
+    assert layer.function == row.name
+    assert re.fullmatch(r"test_torch_by_hand.py:\d+ in <lambda>", layer.name)
+    compare([layer], [Evidence.of(row, network[0](x).detach().numpy())])
+    assert health.report().notes == []
+
+
+@pytest.mark.parametrize("is_compiled_first", [True, False])
+def test_compiled_or_not_it_is_one_layer(is_compiled_first: bool) -> None:
+    network = Net(BY_HAND["gelu_tanh"][0])
+    network.forward = lambda x: network.out(network.function(network.layer(x)))  # type: ignore[method-assign]
+    compiled = torch.compile(network, backend="aot_eager")
+    with watch(network) as health:
+        for step in range(8):
+            (compiled if (step < 4) is is_compiled_first else network)(torch.randn(5, 3))
+    (layer,) = health.layers.values()
+    assert (layer.function, layer.histories["train"].total.samples) == ("gelu_tanh", 40)
+
+
+def test_no_unit_is_saturated_by_a_part_of_its_function() -> None:
+    network = Net(BY_HAND["gelu_tanh"][0])
+    with torch.no_grad():
+        network.layer.bias.fill_(60.0)  # where the tangent is flat, and GELU is steep
+    with watch(network) as health:
+        for x in torch.randn(30, 50, 3):
+            network(x)
+    (verdict,) = health.report().layers
+    assert verdict.of(LINEAR).tolist() == list(range(6))
+
+
+def test_large_batches_and_networks_outside_of_modules_are_seen() -> None:
+    weight = torch.randn(8, 2048, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=1e-3)
+    with watch() as health:
+        for _ in range(20):
+            x = torch.randn(64, 8) @ weight
+            (0.5 * x * (1 + torch.tanh(ROOT * (x + 0.044715 * x**3)))).sum().backward()
+            optimizer.step()
+    (layer,) = health.layers.values()
+    assert (layer.function, layer.units, layer.histories["train"].total.samples) == ("gelu_tanh", 2048, 20 * 64)
+
+
+def recurrent(a: Tensor, new: Tensor, before: Tensor) -> Tensor:
+    return new + torch.sigmoid(a) * (before - new)
+
+
+class Beta(nn.Module):
+    def __init__(self, join: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.layer, self.beta, self.join = nn.Linear(3, 6), nn.Parameter(torch.ones(6)), join
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.join(self.layer(x), self.beta)
+
+
+@pytest.mark.parametrize(
+    "join",
+    [
+        lambda x, beta: x * torch.sigmoid(beta * x),
+        lambda x, beta: F.relu(x) - beta * F.relu(-x),
+        lambda x, beta: x * torch.tanh(F.softplus(x) + beta),
+        lambda x, beta: x * (0.2 + torch.tanh(x)),
+    ],
+)
+def test_of_a_part_of_another_function_a_note_tells(join: Any) -> None:
+    network = Beta(join)
+    with watch(network) as health:
+        for _ in range(12):
+            network(torch.randn(5, 3)).sum().backward()
+    assert health.layers == {}
+    notes = health.report().notes
+    assert notes != []
+    assert all("joined with others of the same inputs" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("function", "seen"),
+    [
+        (lambda a, b: a * torch.sigmoid(b), ["sigmoid"]),
+        (lambda a, b: torch.sigmoid(a) * torch.tanh(b) + (1 - torch.sigmoid(a)) * b, ["sigmoid", "tanh", "sigmoid"]),
+        (lambda a, b: recurrent(a, torch.tanh(b), b.flip(0)), ["tanh", "sigmoid"]),
+        (lambda a, b: a + torch.log(1 - torch.tanh(a) ** 2 + 1e-6), ["tanh"]),
+        (lambda a, b: b * torch.log(a.sigmoid()) + (1 - b) * torch.log(1 - a.sigmoid()), ["sigmoid", "sigmoid"]),
+        (lambda a, b: torch.relu(a) + torch.relu(b), ["relu", "relu"]),
+        (lambda a, b: a.clamp(min=1e-6) + torch.max(a, torch.tensor(1e-6)) + a.clamp(-9, 9), []),
+        (lambda a, b: torch.relu(a) * 2 + 1, ["relu"]),
+    ],
+)
+def test_what_is_joined_with_others_stays_what_it_is(function: Any, seen: list[str]) -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(3, 4), nn.Linear(3, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return function(self.a(x), self.b(x))
+
+    network = Gated()
+    with watch(network) as health:
+        for _ in range(12):
+            network(torch.randn(5, 3)).sum().backward()
+    assert [layer.function for layer in health.layers.values()] == seen
+    assert health.report().notes == []
+
+
+class Hinge(nn.Module):
+    def forward(self, score: Tensor, y: Tensor) -> Tensor:
+        return F.relu(1 - y * score).mean()
+
+
+LOSSES: dict[str, tuple[Any, bool]] = {
+    "hinge": (lambda score, y: F.relu(1 - y * score).mean(), True),
+    "a hinge by clamp": (lambda score, y: (1 - y * score).clamp(min=0).sum(), True),
+    "a squared hinge": (lambda score, y: (F.relu(1 - y * score) ** 2).mean(), True),
+    "a hinge in a module": (Hinge(), True),
+    "of a generator": (lambda score, y: F.softplus(-score).mean(), True),
+    "of pairs": (lambda score, y: -F.logsigmoid(score - score.flip(0)).mean(), True),
+    "what may be the network's": (lambda score, y: F.relu(score).sum(), False),
+    "of a sigmoid": (lambda score, y: (torch.sigmoid(3 * score) - y).square().mean(), False),
+}
+
+
+@pytest.mark.parametrize(("loss", "is_loss"), LOSSES.values(), ids=LOSSES)
+def test_a_rectifier_in_a_loss_is_no_layer(loss: Any, is_loss: bool) -> None:
+    network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with watch() as health:
+        for _ in range(20):
+            optimizer.zero_grad()
+            loss(network(torch.randn(16, 4)), torch.randn(16, 1).sign()).backward()
+            optimizer.step()
+    assert next(iter(health.layers)) == "1"
+    assert len(health.layers) == (1 if is_loss else 2)
+    notes = health.report().notes
+    assert len(notes) == is_loss
+    assert all("its mean is a loss" in note for note in notes)
