@@ -130,7 +130,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=24)
     arguments.add_argument("--before", type=int, default=1024, help="steps that are not timed, at the beginning")
     arguments.add_argument("--threads", type=int, default=1)
-    arguments.add_argument("--batch", type=int, default=48, help="images: a step of the convolutional networks is to take about 15 ms")
+    arguments.add_argument("--batch", type=int, default=48, help="images; a step is to take about 15 ms")
     arguments.add_argument("--only", default="")
     arguments.add_argument("--malloc", action="store_true", help="leave the C library's memory as it is")
     given = arguments.parse_args()
