@@ -113,6 +113,19 @@ def test_many_threads_of_python_at_once() -> None:
         assert all(pool.map(work, range(8)))
 
 
+def test_results_of_half_precision_are_kept_while_others_compute() -> None:
+    x, dy = LARGE[:200_000].astype(np.float16), LARGE[-200_000:].astype(np.float16)
+    betas = np.linspace(0.5, 1.5, 6, dtype=np.float16)
+
+    def compute(beta: np.float16) -> tuple[bytes, bytes]:
+        return rf.silu(x, beta=beta).tobytes(), rf.silu.backward(dy, x, beta=beta).tobytes()
+
+    rows = [np.full(x.shape, beta) for beta in betas]  # of parameters in arrays nothing is kept
+    expected = [(rf.silu(x, beta=row).tobytes(), rf.silu.backward(dy, x, beta=row).tobytes()) for row in rows]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(compute, np.tile(betas, 8))) == expected * 8
+
+
 def test_the_lock_of_python_is_released() -> None:
     """With a switch interval this long a thread runs only if the other lets go of the lock of its own accord."""
     rf.set_num_threads(1)
