@@ -8,24 +8,23 @@
 #include <numeric>
 #include <vector>
 
+#include "openmp.hpp"
 #include "tensor.hpp"
 
 namespace rectified {
 
-// Sums over the second and the last axis of y, of (batches, before, units, after) numbers: of the numbers, and of ones
-// where they are positive.
+// Sums over the first and the last axis of y, of (before, units, after) numbers: of the numbers, and of ones where they are
+// positive.
 class positive_counter {
   public:
-    positive_counter(const npy_intp *shape, const float *y, float *total, float *fired)
-        : batches_(shape[0]), before_(shape[1]), units_(shape[2]), after_(shape[3]), y_(y), total_(total), fired_(fired) {}
+    positive_counter(const npy_intp *shape, const float *y) : units_(shape[1]), after_(shape[2]), y_(y) {}
 
-    void run() const {
-        for (npy_intp batch = 0; batch < batches_; ++batch) {
-            npy_intp unit = 0;
-            if (after_ == 1)
-                for (; unit + lanes <= units_; unit += lanes) side_by_side(batch, unit);
-            for (; unit < units_; ++unit) one(batch, unit);
-        }
+    // Put in the sums over a part of the first axis.
+    void run(npy_intp begin, npy_intp end, double *total, double *fired) const {
+        npy_intp unit = 0;
+        if (after_ == 1)
+            for (; unit + lanes <= units_; unit += lanes) side_by_side(begin, end, unit, total, fired);
+        for (; unit < units_; ++unit) one(begin, end, unit, total, fired);
     }
 
   private:
@@ -65,52 +64,100 @@ class positive_counter {
         }
     };
 
-    const float *at(npy_intp batch, npy_intp before, npy_intp unit) const {
-        return y_ + ((batch * before_ + before) * units_ + unit) * after_;
-    }
+    const float *at(npy_intp before, npy_intp unit) const { return y_ + (before * units_ + unit) * after_; }
 
-    void side_by_side(npy_intp batch, npy_intp unit) const {
+    void side_by_side(npy_intp begin, npy_intp end, npy_intp unit, double *totals, double *counts) const {
         double total[lanes] = {}, fired[lanes] = {};
-        for (npy_intp i = 0; i < before_; i += few) {
+        for (npy_intp i = begin; i < end; i += few) {
             sums some;
-            for (npy_intp j = i; j < before_ && j < i + few; ++j) some.add(at(batch, j, unit));
+            for (npy_intp j = i; j < end && j < i + few; ++j) some.add(at(j, unit));
             some.add_to(total, fired);
         }
-        for (npy_intp lane = 0; lane < lanes; ++lane) put(batch, unit + lane, total[lane], fired[lane]);
+        std::copy(total, total + lanes, totals + unit);
+        std::copy(fired, fired + lanes, counts + unit);
     }
 
-    void one(npy_intp batch, npy_intp unit) const {
+    void one(npy_intp begin, npy_intp end, npy_intp unit, double *totals, double *counts) const {
         double total[lanes] = {}, fired[lanes] = {};
         sums some;
         npy_intp room = few;
-        for (npy_intp i = 0; i < before_; ++i) {
-            const float *numbers = at(batch, i, unit), *const end = numbers + after_;
-            while (const npy_intp now = std::min(room, (end - numbers) / lanes)) {
-                for (const float *const stop = numbers + now * lanes; numbers != stop; numbers += lanes) some.add(numbers);
+        for (npy_intp i = begin; i < end; ++i) {
+            const float *numbers = at(i, unit), *const stop = numbers + after_;
+            while (const npy_intp now = std::min(room, (stop - numbers) / lanes)) {
+                for (const float *const last = numbers + now * lanes; numbers != last; numbers += lanes) some.add(numbers);
                 if (!(room -= now)) {
                     some.add_to(total, fired);
                     some = {};
                     room = few;
                 }
             }
-            for (; numbers != end; ++numbers) {
+            for (; numbers != stop; ++numbers) {
                 total[0] += *numbers;
                 fired[0] += *numbers > 0;
             }
         }
         some.add_to(total, fired);
-        put(batch, unit, std::accumulate(total, total + lanes, 0.0), std::accumulate(fired, fired + lanes, 0.0));
+        totals[unit] = std::accumulate(total, total + lanes, 0.0);
+        counts[unit] = std::accumulate(fired, fired + lanes, 0.0);
     }
 
-    void put(npy_intp batch, npy_intp unit, double total, double fired) const {
-        total_[batch * units_ + unit] = static_cast<float>(total);
-        fired_[batch * units_ + unit] = static_cast<float>(fired);
-    }
-
-    const npy_intp batches_, before_, units_, after_;
+    const npy_intp units_, after_;
     const float *const y_;
-    float *const total_, *const fired_;
 };
+
+// Counts batches, each with its own place for the sums of its units.
+class positive_counters {
+  public:
+    positive_counters(npy_intp batches, const npy_intp *shape, float *total, float *fired)
+        : batches_(batches), shape_(shape), out_{total, fired} {}
+
+    // numbers(batch) points to one. All the threads that there are count a part of each.
+    template <class Numbers>
+    void run(const Numbers &numbers, const openmp *shared = nullptr) const {
+        const int threads = shared ? shared->most() : 1;
+        std::vector<double> sums(2 * threads * size());
+        const auto count = [&](npy_intp part, npy_intp parts) {
+            double *const total = &sums[2 * part * size()], *const fired = total + size();
+            const npy_intp begin = shape_[0] * part / parts, end = shape_[0] * (part + 1) / parts;
+            for (npy_intp batch = 0; batch < batches_; ++batch)
+                positive_counter(shape_, numbers(batch))
+                    .run(begin, end, total + batch * shape_[1], fired + batch * shape_[1]);
+        };
+        if (shared)
+            shared->run(threads, count);
+        else
+            count(0, 1);
+        for (int kind = 0; kind < 2; ++kind)
+            for (npy_intp k = 0; k < size(); ++k) {
+                double sum = 0;
+                for (int part = 0; part < threads; ++part) sum += sums[(2 * part + kind) * size() + k];
+                out_[kind][k] = static_cast<float>(sum);
+            }
+    }
+
+  private:
+    npy_intp size() const { return batches_ * shape_[1]; }
+
+    const npy_intp batches_;
+    const npy_intp *const shape_;
+    float *const out_[2];
+};
+
+// The threads of a library of tensors, if there are any to share.
+inline const openmp *threads_of(const tensor_exchange *exchange) {
+    static const tensor_exchange *known = nullptr;
+    static openmp threads;
+    if (exchange != known) {
+        threads = openmp::of(reinterpret_cast<void *>(exchange->borrow));
+        known = exchange;
+    }
+    return threads ? &threads : nullptr;
+}
+
+inline PyObject *shares_threads(PyObject *, PyObject *library) {
+    const tensor_exchange *const exchange = tensor_exchange::of(library);
+    return exchange ? PyBool_FromLong(threads_of(exchange) != nullptr) : nullptr;
+}
 
 // What is C-contiguous and of float32, and may be written if it is an output.
 inline bool is_of_floats(PyObject *object, int axes, int flags) {
@@ -135,10 +182,14 @@ inline PyObject *count_positive(PyObject *, PyObject *const *arguments, Py_ssize
             return PyErr_Format(PyExc_ValueError, "count_positive puts out one number for each unit of each batch");
     const auto data = [&](int k) { return static_cast<float *>(PyArray_DATA(arrays[k])); };
     Py_BEGIN_ALLOW_THREADS;
-    positive_counter(shape, data(0), data(1), data(2)).run();
+    positive_counters(shape[0], shape + 1, data(1), data(2)).run([&](npy_intp batch) {
+        return data(0) + batch * (shape[1] * shape[2] * shape[3]);
+    });
     Py_END_ALLOW_THREADS;
     Py_RETURN_NONE;
 }
+
+constexpr npy_intp alone = 1 << 15;  // numbers, for which PyTorch takes one thread, too
 
 // count_positive_each(library, batches, axis, total, fired): the same for the tensors in a list, each a batch, of a class
 // whose units are on an axis. Whether they could be read as they are: contiguous float32 on the CPU, all of one shape, with
@@ -148,10 +199,7 @@ inline PyObject *count_positive_each(PyObject *, PyObject *const *arguments, Py_
         !is_of_floats(arguments[3], 2, NPY_ARRAY_CARRAY) || !is_of_floats(arguments[4], 2, NPY_ARRAY_CARRAY))
         return PyErr_Format(PyExc_TypeError,
                             "count_positive_each takes a class, a list, an axis, and C-contiguous float32 of 2 axes");
-    PyObject *const capsule = PyObject_GetAttrString(arguments[0], "__dlpack_c_exchange_api__");
-    if (!capsule) return nullptr;
-    const tensor_exchange *const exchange = tensor_exchange::of(capsule);
-    Py_DECREF(capsule);  // the class keeps it
+    const tensor_exchange *const exchange = tensor_exchange::of(arguments[0]);
     if (!exchange) return nullptr;
     const auto total = reinterpret_cast<PyArrayObject *>(arguments[3]),
                fired = reinterpret_cast<PyArrayObject *>(arguments[4]);
@@ -175,14 +223,14 @@ inline PyObject *count_positive_each(PyObject *, PyObject *const *arguments, Py_
             Py_RETURN_FALSE;
     }
     if (!batches) Py_RETURN_TRUE;
-    npy_intp shape[4] = {1, 1, units, 1};
+    npy_intp shape[] = {1, units, 1};
     for (long k = 0; k < found[0].axes; ++k)
-        if (k != axis) shape[k < axis ? 1 : 3] *= found[0].shape[k];
-    const auto row = [&](PyArrayObject *array, npy_intp k) {
-        return static_cast<float *>(PyArray_DATA(array)) + k * units;
-    };
+        if (k != axis) shape[k < axis ? 0 : 2] *= found[0].shape[k];
+    const bool is_large = shape[0] * shape[1] * shape[2] > alone;
+    const openmp *const shared = is_large ? threads_of(exchange) : nullptr;
+    const auto data = [](PyArrayObject *array) { return static_cast<float *>(PyArray_DATA(array)); };
     Py_BEGIN_ALLOW_THREADS;
-    for (npy_intp k = 0; k < batches; ++k) positive_counter(shape, found[k].floats(), row(total, k), row(fired, k)).run();
+    positive_counters(batches, shape, data(total), data(fired)).run([&](npy_intp k) { return found[k].floats(); }, shared);
     Py_END_ALLOW_THREADS;
     Py_RETURN_TRUE;
 }

@@ -188,6 +188,8 @@ PyMethodDef methods[] = {
      "count_positive(y, total, fired): sums over the second and the fourth axis of y, and counts of what is positive."},
     {"count_positive_each", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(count_positive_each)), METH_FASTCALL,
      "count_positive_each(library, batches, axis, total, fired): the same for tensors; whether they could be read."},
+    {"shares_threads", shares_threads, METH_O,
+     "shares_threads(library): whether its tensors are counted on all its threads."},
     {"follow", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(follow)), METH_FASTCALL,
      "follow(nodes, looks): add to the nodes what is behind them; whether it is what the looks say."},
     {"get_num_threads", get_num_threads, METH_NOARGS, "How many threads a large array is split over."},

@@ -39,10 +39,12 @@ struct tensor_exchange {
     void *others[3];
     int (*borrow)(void *object, tensor *);  // the object keeps the memory
 
-    // The table in a capsule that the library's class has as __dlpack_c_exchange_api__; null with an error where it is
-    // none.
-    static const tensor_exchange *of(PyObject *capsule) {
+    // The table in the capsule that a library's class has; null with an error where it has none.
+    static const tensor_exchange *of(PyObject *library) {
+        PyObject *const capsule = PyObject_GetAttrString(library, "__dlpack_c_exchange_api__");
+        if (!capsule) return nullptr;
         const auto found = static_cast<const tensor_exchange *>(PyCapsule_GetPointer(capsule, "dlpack_exchange_api"));
+        Py_DECREF(capsule);  // the class keeps it
         if (found && (found->major != 1 || !found->borrow))
             PyErr_SetString(PyExc_TypeError, "DLPack's table is not of version 1");
         return PyErr_Occurred() ? nullptr : found;

@@ -22,7 +22,7 @@ from torch.nn import functional as F  # noqa: E402, N812
 from torch.overrides import TorchFunctionMode  # noqa: E402
 
 import rectified as rf  # noqa: E402
-from rectified._native import count_positive, count_positive_each, follow  # noqa: E402
+from rectified._native import count_positive, count_positive_each, follow, shares_threads  # noqa: E402
 from rectified.health import Evidence  # noqa: E402
 from rectified.health.report import Report  # noqa: E402
 from rectified.health.verdict import DEAD, LINEAR, SATURATED  # noqa: E402
@@ -607,6 +607,24 @@ def test_tensors_are_counted_where_they_are(axis: int) -> None:
 
 
 @needs_exchange
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_large_tensors_are_counted_on_the_threads_that_made_them(threads: int) -> None:
+    assert shares_threads(Tensor) or not sys.platform.startswith("linux")
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for shape in ((3, 4, 100, 100), (129, 600)):  # the first is divided among more threads than it has batches
+            y = torch.randn(shape, generator=torch.Generator().manual_seed(0)).relu()
+            total, fired = np.empty((2, 2, shape[1]), np.float32)
+            assert count_positive_each(Tensor, [y, y + 1], 1, total, fired)
+            others = [axis for axis in range(y.ndim) if axis != 1]
+            np.testing.assert_allclose(total, torch.stack([y.sum(others), (y + 1).sum(others)]), rtol=1e-6)
+            np.testing.assert_array_equal(fired, torch.stack([(y > 0).sum(others), (y + 1 > 0).sum(others)]))
+    finally:
+        torch.set_num_threads(before)
+
+
+@needs_exchange
 def test_counting_tensors_refuses_what_is_none() -> None:
     y, out = torch.zeros(2, 3), np.zeros((1, 3), np.float32)
     for arguments in (
@@ -618,6 +636,8 @@ def test_counting_tensors_refuses_what_is_none() -> None:
     ):
         with pytest.raises((TypeError, ValueError, AttributeError), match=r"count_positive_each|__dlpack_c_exchange_api__"):
             count_positive_each(*arguments)
+    with pytest.raises(AttributeError, match="__dlpack_c_exchange_api__"):
+        shares_threads(int)
 
 
 def test_layers_are_counted_alike_without_reading_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import threshold
 
-from rectified._native import count_positive
+from rectified._native import count_positive, shares_threads
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence, steepness
 from rectified.torch.slopes import Slopes
@@ -381,13 +381,18 @@ def _positive(y: Tensor, axis: int) -> tuple[Tensor, Tensor]:
 
 def _is_read_fast(y: Tensor) -> bool:
     """Whether one pass over memory here costs less than PyTorch's."""
-    on_cpu = y.device.type == "cpu" and y.dtype == torch.float32 and y.is_contiguous()
-    return on_cpu and (y.numel() <= _SMALL or torch.get_num_threads() <= _PASSES)
+    return _is_readable(y) and (y.numel() <= _SMALL or torch.get_num_threads() <= _PASSES)
+
+
+def _is_readable(y: Tensor) -> bool:
+    return y.device.type == "cpu" and y.dtype == torch.float32 and y.is_contiguous()
 
 
 def can_count_each(y: Tensor, slopes: Slopes) -> bool:
-    """Whether `count_positive_each` can read outputs like these."""
-    return _is_read_fast(y) and _is_rectifier(slopes, slopes.firing) and hasattr(Tensor, "__dlpack_c_exchange_api__")
+    """Whether `count_positive_each` can read outputs like these, and fast."""
+    if not (_is_rectifier(slopes, slopes.firing) and hasattr(Tensor, "__dlpack_c_exchange_api__")):
+        return False
+    return _is_readable(y) if shares_threads(Tensor) else _is_read_fast(y)
 
 
 def _is_rectifier(slopes: Slopes, firing: Sequence[tuple[float, float]]) -> bool:
