@@ -256,6 +256,9 @@ class Collector:
         if torch.compiler.is_compiling() or get_ident() != self._thread:
             return
         stack, plan, is_last = self._stack, self._plan, False
+        if plan is not None and not plan.hooked and len(stack) == 1 and stack[0] is module:
+            self._end(output)
+            return
         if stack and (stack[-1] is module or module in stack):
             while stack.pop() is not module:
                 pass
