@@ -74,7 +74,7 @@ struct linear_radial : radial {
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
         using L = std::numeric_limits<typename B::scalar>;
         const B most = select(is_below(L::denorm_min(), epsilon), B(L::max()), B(L::infinity()));  // 0 infinity is 0
-        return -(epsilon * distance(lesser(most, r)));
+        return -epsilon * distance(lesser(most, r));
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {

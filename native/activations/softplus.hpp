@@ -50,11 +50,16 @@ struct softplus : ridge {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &beta) {
+        const B divisor = finite(beta);
+        const pair<B> z = product_of(x, divisor);
+        const pair<B> rest = product_of(reciprocal_of(divisor), tail<B>::of_logarithm(magnitude_of(z)));
+        const B quick = select(z.high > B(0), x, B(0)) + rounded(rest) * B(tail<B>::unit);
         const auto small = has_large_reciprocal(beta);
-        const B scale = select(small, B(1 / tail<B>::unit), B(1)), down = select(small, B(1), B(tail<B>::unit));
-        const pair<B> z = multiple(x, beta), a = magnitude_of(z);
-        const pair<B> rest = product_of(reciprocal_of(finite(beta) * scale), tail<B>::of_logarithm(a));
-        return with_sign_of(select(z.high > B(0), x, B(0)) + ended(rest, a.high, small) * down, beta);  // also of 0
+        if (any(small)) [[unlikely]] {
+            const B copies[] = {x, beta};  // what a call takes the address of is in memory all the time
+            return with_sign_of(select(small, value_for_small(copies[0], copies[1]), quick), beta);
+        }
+        return with_sign_of(quick, beta);  // also of 0
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x, const B &beta) {
@@ -100,6 +105,12 @@ struct softplus : ridge {
     template <class B>
     RECTIFIED_INLINE static typename B::integer has_large_reciprocal(const B &beta) {
         return is_below(std::is_same_v<typename B::scalar, float> ? 0x1p-20f : 0x1p-50f, beta);
+    }
+    template <class B>
+    [[gnu::noinline]] static B value_for_small(const B &x, const B &beta) {
+        const pair<B> z = multiple(x, beta), a = magnitude_of(z);
+        const pair<B> rest = product_of(reciprocal_of(beta * B(1 / tail<B>::unit)), tail<B>::of_logarithm(a));
+        return select(z.high > B(0), x, B(0)) + ended(rest, a.high, a.high == a.high);
     }
     template <class B>
     RECTIFIED_INLINE static B ended(const pair<B> &result, const B &a, const typename B::integer &small) {
