@@ -161,6 +161,16 @@ PyObject *instruction_sets_present(PyObject *, PyObject *) {
     return names;
 }
 
+// document(ufunc, text): its docstring, under the line that NumPy makes of its operands.
+PyObject *document(PyObject *, PyObject *const *arguments, Py_ssize_t count) {
+    if (count != 2 || !PyObject_TypeCheck(arguments[0], &PyUFunc_Type))
+        return PyErr_Format(PyExc_TypeError, "document takes a ufunc and its text");
+    const char *const text = PyUnicode_AsUTF8(arguments[1]);
+    if (!text) return nullptr;
+    reinterpret_cast<PyUFuncObject *>(arguments[0])->doc = (new std::string(text))->c_str();  // read as long as it lives
+    Py_RETURN_NONE;
+}
+
 PyObject *get_num_threads(PyObject *, PyObject *) { return PyLong_FromLong(threads()); }
 
 PyObject *set_num_threads(PyObject *, PyObject *argument) {
@@ -184,6 +194,8 @@ PyMethodDef methods[] = {
     {"ufuncs_of", ufuncs_of, METH_O, "ufuncs_of(isa): the ufuncs by name, compiled for one instruction set."},
     {"instruction_sets", instruction_sets_present, METH_NOARGS, "The instruction sets that this machine has, worst first."},
     {"add_bfloat16", add_bfloat16, METH_O, "add_bfloat16(dtype): give the ufuncs their loops for this dtype of ml_dtypes."},
+    {"document", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(document)), METH_FASTCALL,
+     "document(ufunc, text): give a ufunc its docstring, under the line that NumPy makes of its operands."},
     {"count_positive", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(count_positive)), METH_FASTCALL,
      "count_positive(y, total, fired): sums over the second and the fourth axis of y, and counts of what is positive."},
     {"count_positive_each", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(count_positive_each)), METH_FASTCALL,

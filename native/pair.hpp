@@ -76,6 +76,13 @@ RECTIFIED_INLINE B rounded(const pair<B> &a) {
         return a.high + a.low;
 }
 
+// The last step; where a product has overflowed, or vanished, its low half is no number, or has another sign.
+template <class B>
+RECTIFIED_INLINE B finished(const pair<B> &a) {
+    const B sum = rounded(a);
+    return select((sum < B(0)) | (sum > B(0)), sum, a.high);
+}
+
 template <class B>
 RECTIFIED_INLINE pair<B> magnitude_of(const pair<B> &a) {
     return {abs(a.high), select(a.high < B(0), -a.low, a.low)};
@@ -141,6 +148,36 @@ RECTIFIED_INLINE B rounded_quotient(const pair<B> &a, const pair<B> &b) {
     const B reciprocal = B(1) / b.high, high = a.high * reciprocal;
     const B error = high * fnma(reciprocal, b.high, B(1));
     return fma(a.high, reciprocal, fma(fnma(high, b.low, a.low), reciprocal, error));
+}
+
+// ---- parameters at the ends of their range ------------------------------------------------------------------------------
+
+// Compared as integers, which GCC does before a loop. A comparison of numbers may raise a flag.
+template <class B>
+RECTIFIED_INLINE typename B::integer is_below(typename B::scalar bound, const B &parameter) {
+    using I = typename B::integer;
+    return I::bits_of(abs(parameter)) < I::bits_of(B(bound));
+}
+
+// A parameter in whose limit a function is what it is for the largest number.
+template <class B>
+RECTIFIED_INLINE B finite(const B &parameter) {
+    using I = typename B::integer;
+    using L = std::numeric_limits<typename B::scalar>;
+    return select(I::bits_of(abs(parameter)) == I::bits_of(B(L::infinity())), with_sign_of(B(L::max()), parameter),
+                  parameter);
+}
+
+// x, but beside a parameter that is 0 no infinity: what does not depend on x has its value there, too.
+template <class B>
+RECTIFIED_INLINE B finite_beside_zero(const B &x, const B &parameter) {
+    using L = std::numeric_limits<typename B::scalar>;
+    const auto zero = is_below(L::denorm_min(), parameter);
+    if (any(zero)) [[unlikely]] {
+        const B most = B(L::max() / 256);
+        return select(zero, lesser(most, greater(-most, x)), x);
+    }
+    return x;
 }
 
 }  // namespace rectified::RECTIFIED_TARGET

@@ -78,22 +78,6 @@ RECTIFIED_INLINE void add(pair<wide_of<B>> &sum, const wide_of<B> &term) {
     }
 }
 
-// Whether a condition holds in any lane.
-template <class I>
-RECTIFIED_INLINE bool any(const I &condition) {
-#if defined(__AVX2__)
-    unsigned found = 0;
-    I::visit([&](int i) { found |= single::signs<typename I::scalar>(condition.part[i]); });
-#else
-    std::int64_t found = 0;
-    I::visit([&](int i) {
-        const auto part = (register_t<std::int64_t>)condition.part[i];
-        for (int k = 0; k < register_bytes / 8; ++k) found |= part[k];
-    });
-#endif
-    return found != 0;
-}
-
 // A polynomial by its even and odd terms together: half as many steps one after the other.
 template <class B, class T, std::size_t Count>
 RECTIFIED_INLINE B polynomial_in_pairs(const T (&c)[Count], const B &x, const B &square) {

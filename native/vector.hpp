@@ -391,6 +391,22 @@ RECTIFIED_INLINE std::uint64_t signs(const batch<T, N> &lanes) {
     return bits;
 }
 
+// Whether a condition holds in any lane.
+template <class I>
+RECTIFIED_INLINE bool any(const I &condition) {
+#if defined(__AVX2__)
+    unsigned found = 0;
+    I::visit([&](int i) { found |= single::signs<typename I::scalar>(condition.part[i]); });
+#else
+    std::int64_t found = 0;
+    I::visit([&](int i) {
+        const auto part = (register_t<std::int64_t>)condition.part[i];
+        for (int k = 0; k < register_bytes / 8; ++k) found |= part[k];
+    });
+#endif
+    return found != 0;
+}
+
 // ---- pairs of neighbours ------------------------------------------------------------------------------------------------
 
 // Of the lanes of a and b in a row those with an even number, or (Offset 1) an odd one.

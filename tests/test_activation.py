@@ -329,6 +329,20 @@ def test_docstring(activation: rf.Activation) -> None:
         ),
         (lambda: rf.relu(), TypeError, "Ridge.__call__() missing 1 required positional argument: 'x'"),
         (
+            lambda: rf.leaky_relu.bind(slope="a"),
+            TypeError,
+            "leaky_relu: slope is a real number, or an array of them, not 'a'",
+        ),
+        (lambda: rf.elu.bind(alpha=1j), TypeError, "elu: alpha is a real number, or an array of them, not 1j"),
+        (lambda: rf.celu.bind(alpha=None), TypeError, "celu: alpha is a real number, or an array of them, not None"),
+        (
+            lambda: rf.silu.bind(beta=np.array([1j])),
+            TypeError,
+            "silu: beta is a real number, or an array of them, not an array of complex128",
+        ),
+        (lambda: rf.softmax.bind(axis="a"), TypeError, "softmax: axis is a whole number, not 'a'"),
+        (lambda: rf.maxout.bind(pieces=2.5), TypeError, "maxout: pieces is a whole number, not 2.5"),
+        (
             lambda: rf.threshold.bind(threshold=np.zeros(2)).kinks,
             ValueError,
             "threshold: threshold is no number where a parameter is an array; bind a number",

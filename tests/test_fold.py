@@ -342,6 +342,28 @@ def test_a_matrix_is_an_array(fold: Any) -> None:
 
 
 @folds
+@pytest.mark.parametrize("axis", [0, -1])
+def test_subclasses_come_back(fold: Any, axis: int) -> None:
+    class Kind(np.ndarray):
+        pass
+
+    x = sample(fold, (4, 8))
+    y = fold(x, axis=axis)
+    kind_x, kind_y = x.view(Kind), y.view(Kind)
+    for call, operands in (
+        (fold, [kind_x]),
+        (fold.backward, [kind_y, x]),
+        (fold.backward, [y, kind_x]),
+        (fold.jvp, [x, kind_x]),
+    ):
+        got, want = call(*operands, axis=axis), call(*map(np.asarray, operands), axis=axis)
+        assert type(got) is Kind
+        np.testing.assert_array_equal(np.asarray(got), want, strict=True)
+    for call, operands in ((fold, [kind_x]), (fold.backward, [kind_y, kind_x])):
+        assert type(call(*operands, axis=axis, subok=False)) is np.ndarray
+
+
+@folds
 def test_masked_numbers_are_refused(fold: Any) -> None:
     """What they hide would count: in a sum, or as the largest."""
     x = sample(fold, (3, 8))

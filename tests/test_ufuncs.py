@@ -393,6 +393,32 @@ def test_broadcasting(ufunc: np.ufunc, data: st.DataObject) -> None:
 # ---- the company it keeps -------------------------------------------------------------------------------------------
 
 
+NAMES = [name for name, found in vars(rf.ufuncs).items() if isinstance(found, np.ufunc) and name[0] != "_"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_docstrings_come_from_the_rows(name: str) -> None:
+    ufunc = getattr(rf.ufuncs, name)
+    text = ufunc.__doc__
+    assert ufunc.__name__ == name
+    assert text.startswith((f"{name}(x", "(x"))  # what NumPy puts first
+    activation = rf.catalogue[text.split("rectified.")[-1].split(" :")[0]]
+    assert name.startswith(activation.name)
+    for part in (activation.summary, activation.formula, activation.derivative_formula):
+        assert part in text
+    operands = text.split("The operands are ")[1].split(".")[0].split(", ")
+    assert len(set(operands)) == ufunc.nin
+    described = text.split("----------\n")[1].split("\n**kwargs")[0]
+    assert [line.split(" : ")[0] for line in described.splitlines() if line[0] != " "] == operands
+    if activation.category != "fold":
+        assert set(activation.parameters) <= set(operands)
+
+
+def test_a_docstring_belongs_to_a_ufunc() -> None:
+    with pytest.raises(TypeError, match="document takes a ufunc and its text"):
+        _native.document(len, "text")
+
+
 @pytest.mark.parametrize("module", ["pickle", "cloudpickle"])
 def test_they_pickle_by_name(module: str) -> None:
     dumps = pytest.importorskip(module).dumps

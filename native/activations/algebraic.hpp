@@ -76,15 +76,16 @@ struct squareplus : ridge {
             h = select(a > bound, quarter / a, h);
         return select(x > B(0), x, B(0)) + h;
     }
-    // Left of 0 that is b / (2 (s^2 + a s)), and right of 0 one minus it.
+    // Left of 0 that is b / (2 (s^2 + a s)), and right of 0 one minus it. For it x is measured by the root of b.
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x, const B &b) {
         using T = typename B::scalar;
-        const B unit = B(format<T>::unit), a = lesser(B(far<T>), abs(x) * B(root_of_unit<T>));
-        const root_of_sum<B> s(a, b * unit);
+        const B unit = B(format<T>::unit), scale = scale_of(b), scaled_b = b * scale * scale;
+        const B a = lesser(B(far<T>), abs(x) * (scale * B(root_of_unit<T>)));
+        const root_of_sum<B> s(a, scaled_b * unit);
         const pair<B> product = product_of(a, s.root);
         const pair<B> sum = sum_of(greater(B(std::numeric_limits<T>::min()), s.square.high), product.high);
-        const B half = b * B(0.5f), reciprocal = B(1) / sum.high;
+        const B half = scaled_b * B(0.5f), reciprocal = B(1) / sum.high;
         const B quotient = half * reciprocal;
         const B sum_low = sum.low + (s.square.low + product.low);
         const B residual = fnma(quotient, sum_low, fnma(quotient, sum.high, half));
@@ -104,12 +105,23 @@ struct squareplus : ridge {
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &x, const B &b) {
         const B a = abs(x);
-        const root_of_sum<B> s(lesser(edge(b), a), b);
+        const B scale = scale_of(b);
+        const root_of_sum<B> s(lesser(B(0x1p32f), a * scale), b * scale * scale);
         const B r = B(1) / s.root;
-        return select(a >= edge(b), B(0.25f) / a, B(0.25f) * fma(r, s.residual(r), r));
+        return select(a >= edge(b), B(0.25f) / a, B(0.25f) * fma(r, s.residual(r), r) * scale);
     }
 
   private:
+    // A power of two near 1 / sqrt(b): times its square b is between 1/2 and 2.
+    template <class B>
+    RECTIFIED_INLINE static B scale_of(const B &b) {
+        using I = typename B::integer;
+        constexpr int mantissa = format<typename B::scalar>::mantissa;
+        constexpr typename I::scalar one = std::bit_cast<typename I::scalar>(typename B::scalar(1)) >> mantissa;
+        const I half_exponent = I::bits_of(abs(b)) >> (mantissa + 1);
+        return B::bits_of((I(one + one / 2) - half_exponent) << mantissa);
+    }
+
     // s, what its square is, and what that lacks to a^2 + b.
     template <class B>
     struct root_of_sum {
@@ -130,7 +142,7 @@ struct squareplus : ridge {
     // From here on s is a to the last digit; below it the square does not overflow.
     template <class B>
     RECTIFIED_INLINE static B edge(const B &b) {
-        return sqrt(b) * B(0x1p30f);
+        return sqrt(abs(b)) * B(0x1p30f);
     }
 
     template <class B>

@@ -24,6 +24,22 @@ RECTIFIED_INLINE B decay(const A &factor, const pair<B> &a) {
     return rounded(product_of(factor, e.unordered())) * B(F::unit * F::unit);
 }
 
+// The same for any number, also one that e^-a 2^-up might carry past the largest: by the square of e^-(a/2).
+template <class B>
+RECTIFIED_INLINE B decay_of_any(const B &factor, const pair<B> &a) {
+    using T = typename B::scalar;
+    using F = format<T>;
+    const B quick = decay(factor, a);
+    const auto usual = is_below(0x1p40f, factor);
+    if (any(usual == typename B::integer(0))) [[unlikely]] {
+        constexpr T ends = std::is_same_v<T, float> ? 98 : 730;  // there the result is 0
+        const pair<B> half = at_most(ends, pair<B>{a.high * B(0.5f), a.low * B(0.5f)});
+        const pair<B> root = exponential<B>::template of_minus<-F::headroom>(half.high, half.low).whole();
+        return select(usual, quick, finished(product_of(product_of(factor * B(F::unit * F::unit), root), root)));
+    }
+    return quick;
+}
+
 // factor (e^-a - 1) for a >= 0.
 template <class A, class B>
 RECTIFIED_INLINE B less_one(const A &factor, const pair<B> &a) {
@@ -52,12 +68,14 @@ struct elu : ridge {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &alpha) {
-        return select(x < B(0), less_one(alpha, exact(abs(x))), x);
+        const B left = less_one(alpha, exact(abs(x)));
+        const auto finite = is_below(std::numeric_limits<typename B::scalar>::infinity(), alpha);
+        return select(x < B(0), select(finite, left, -alpha), x);
     }
     template <class B, kink_choice Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const B &alpha, const Kink &at_kink) {
         const B right = select(x == B(0), at_kink(alpha, B(1)), B(1));
-        return select(x >= B(0), right, decay(alpha, exact(abs(x))));
+        return select(x >= B(0), right, decay_of_any(alpha, exact(abs(x))));
     }
     // Right of 0 the output is x; left of it alpha e^x = y + alpha.
     template <class B>
@@ -142,10 +160,14 @@ struct celu : ridge {
     RECTIFIED_INLINE static B positive(const B &alpha) {
         return select(alpha > B(0), alpha, B(std::numeric_limits<typename B::scalar>::quiet_NaN()));
     }
-    // |x| / alpha, with the digits that the exponential needs.
+    // -x / alpha, with the digits that the exponential needs. Both are taken times a power of two with which the reciprocal
+    // is a normal number.
     template <class B>
     RECTIFIED_INLINE static pair<B> ratio(const B &x, const B &alpha) {
-        return product_of(abs(x), reciprocal_of(positive(alpha)));
+        using T = typename B::scalar;
+        constexpr T up = std::is_same_v<T, float> ? T(0x1p64) : T(0x1p500), one_up = 1 / up;
+        const B scale = select(is_below(one_up, alpha), B(up), select(is_below(up, alpha), B(1), B(one_up)));
+        return product_of(x * -scale, reciprocal_of(positive(finite(alpha)) * scale));
     }
 };
 

@@ -35,13 +35,6 @@ struct raised {
     static constexpr T up = is_float ? T(0x1p64) : T(0x1p200);
 };
 
-// The last step; where a product has overflowed, or vanished, its low half is no number, or has another sign.
-template <class B>
-RECTIFIED_INLINE B finished(const pair<B> &a) {
-    const B sum = rounded(a);
-    return select((sum < B(0)) | (sum > B(0)), sum, a.high);
-}
-
 // What all have in common but the straight line: float64 is computed with epsilon r to twice its digits, and float32 in
 // float64, unless it has a way of its own.
 struct curved {
@@ -51,7 +44,7 @@ struct curved {
   protected:
     template <class B>
     RECTIFIED_INLINE static pair<B> scaled(const B &r, const B &epsilon) {
-        const pair<B> z = product_of(epsilon, distance(r));
+        const pair<B> z = product_of(epsilon, distance(finite_beside_zero(r, epsilon)));
         return {z.high, select(abs(z.high) < B(0x1p500), z.low, B(0))};
     }
     template <class B>
@@ -79,7 +72,9 @@ struct linear_radial : radial {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
-        return -(epsilon * distance(r));
+        using L = std::numeric_limits<typename B::scalar>;
+        const B most = select(is_below(L::denorm_min(), epsilon), B(L::max()), B(L::infinity()));  // 0 infinity is 0
+        return -epsilon * distance(lesser(most, r));
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
@@ -131,7 +126,7 @@ struct cubic : radial, curved {
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
-        return slope(r, epsilon, distance(r));
+        return slope(r, epsilon, distance(finite_beside_zero(r, epsilon)));
     }
 
   private:
@@ -179,7 +174,7 @@ struct quintic : radial, curved {
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
-        return slope(r, epsilon, distance(r));
+        return slope(r, epsilon, distance(finite_beside_zero(r, epsilon)));
     }
 
   private:
@@ -356,7 +351,7 @@ struct sum_of_squares {
     B root, down;  // what z is to be multiplied with, for it may be that of a raised distance
 
     RECTIFIED_INLINE sum_of_squares(const B &r, const B &epsilon) {
-        const raised<B> up(r);
+        const raised<B> up(finite_beside_zero(r, epsilon));
         const B d = distance(up.distance);
         down = up.down;
         pair<B> product;
@@ -507,7 +502,7 @@ struct inverse_multiquadric : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
         const sum_of_squares<B> sum(r, epsilon);
-        return unless_infinite(r, rounded(sum.reciprocal_root()) * sum.root);
+        return unless_infinite(finite_beside_zero(r, epsilon), rounded(sum.reciprocal_root()) * sum.root);
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
@@ -583,7 +578,7 @@ struct multiquadric : radial, curved {
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
-        return slope(r, epsilon, with_sign_of(distance(r), epsilon));
+        return slope(r, epsilon, with_sign_of(distance(finite_beside_zero(r, epsilon)), epsilon));
     }
 
     template <int N>

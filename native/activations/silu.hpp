@@ -4,6 +4,7 @@
 #include "../middle.hpp"
 #include "../root.hpp"
 #include "../tie.hpp"
+#include "exponential.hpp"
 #include "sigmoidal.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
@@ -13,6 +14,7 @@ template <class B>
 struct gated_by_sigmoid {
     using T = typename B::scalar;
     using F = format<T>;
+    using I = typename B::integer;
 
     RECTIFIED_INLINE static B value(const B &x, const pair<B> &beta) {
         // Where z passes one of its ends, the result is 0 or x. Bounding x there bounds z, and its low half is finite.
@@ -27,7 +29,9 @@ struct gated_by_sigmoid {
         const auto gate = logistic<B, 2>::of(e);
         const B product = bounded * (gate.high * B(F::unit));
         const B result = fma(product, gate.residual, product) * B(F::unit);
-        return select(z.high > B(F::saturates - 1), x, above_half(x, with_sign_of(result, x)));
+        const B away = B::bits_of(I::bits_of(x) ^ I::bits_of(sign_of(beta.high)));
+        const B quick = select(z.high > B(F::saturates - 1), x, above_half(away, with_sign_of(result, x)));
+        return unless_small([](const auto &...in) { return value_for_small(in...); }, quick, x, beta.high);
     }
 
     // float32, for a beta near 1, from a = |x| and |z|, both bounded: left of 0 that is -a / (1 + e^|z|), and right of it x
@@ -55,21 +59,56 @@ struct gated_by_sigmoid {
         const power_of_e<B> power(-a);
         const pair<B> e = power.plain(), d = 1 + e;
         const pair<B> factor = d * B(2) + a * (-1 + e);
-        return rounded_quotient(power.up * factor, d * d * d) * (B(power.unit) * beta);
+        const I small = is_below(1, beta);  // a product with the unit might be none
+        const B first = select(small, beta, B(1)), second = B(power.unit) * select(small, B(1), beta);
+        return rounded_quotient(power.up * factor, d * d * d) * first * second;
     }
 
     // x^2 e / (1 + e)^2: the derivative by beta. e stands 2^(2 headroom) above itself, for x may be large where beta is
     // small.
-    RECTIFIED_INLINE static B derivative_wrt_factor(const B &x, const pair<B> &z) {
+    RECTIFIED_INLINE static B derivative_wrt_factor(const B &x, const B &beta) {
+        const pair<B> z = product_of(x, beta);
         constexpr T bound = 30 - F::vanishes;
         const pair<B> a = magnitude(z, bound);
         const auto e = exponential<B>::template of_minus<-2 * F::headroom>(a.high, a.low);
         const pair<B> up = e.whole(), d = 1 + up * B(F::unit * F::unit);
         const pair<B> product = quotient_of(up, d * d) * B(F::unit) * x;
-        return select(a.high < B(bound), rounded_product(product, x) * B(F::unit), a.high * B(0));
+        const B quick = select(a.high < B(bound), rounded_product(product, x) * B(F::unit), a.high * B(0));
+        return unless_small([](const auto &...in) { return derivative_wrt_small_factor(in...); }, quick, x, beta);
     }
 
   private:
+    // For a beta so small that x may leave the range of what it is multiplied with, where the gate is not shut.
+    template <class Other>
+    RECTIFIED_INLINE static B unless_small(Other other, const B &quick, const B &x, const B &beta) {
+        const I small = is_below(T(0x1p-38), beta);
+        if (any(small)) [[unlikely]] {
+            const B copies[] = {x, beta};  // what a call takes the address of is in memory all the time
+            return select(small, other(copies[0], copies[1]), quick);
+        }
+        return quick;
+    }
+    [[gnu::noinline]] static B value_for_small(const B &x, const B &beta) {
+        const pair<B> z = product_of(finite_beside_zero(x, beta), beta);
+        const auto gate = logistic<B>::of(z.high, select(abs(z.high) < B(F::saturates), z.low, B(0)));
+        const B product = x * (gate.high * B(F::unit)), middle = fma(product, gate.residual, product);
+        const B shut = decay_of_any(x, magnitude_of(z));  // x e^z
+        const B result = select(z.high < B(-F::saturates), shut, select(z.high > B(F::saturates), x, middle));
+        const B limit = select(z.high < B(0), with_sign_of(B(0), x), x);
+        return select(abs(x) == B(std::numeric_limits<T>::infinity()), limit, result);
+    }
+    [[gnu::noinline]] static B derivative_wrt_small_factor(const B &x, const B &beta) {
+        constexpr T ends = std::is_same_v<T, float> ? 141 : 840, down = F::unit * F::unit;
+        const pair<B> a = magnitude_of(product_of(finite_beside_zero(x, beta), beta));
+        const pair<B> half = at_most(ends, pair<B>{a.high * B(0.5f), a.low * B(0.5f)});
+        const pair<B> up = exponential<B>::template of_minus<-2 * F::headroom>(half.high, half.low).whole();
+        const pair<B> plain = up * B(down);
+        const auto far = abs(x) > B(1 / F::unit);
+        const pair<B> root = quotient_of(product_of(select(far, x * B(down), x), up), T(1) + plain * plain);
+        const pair<B> whole = root * select(far, B(1), B(down));
+        return select(half.high < B(ends), finished(product_of(whole, whole)), half.high * B(0));
+    }
+
     RECTIFIED_INLINE static pair<B> magnitude(const pair<B> &z, T bound) { return at_most(bound, magnitude_of(z)); }
 };
 
@@ -94,19 +133,20 @@ struct silu : ridge {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &beta) {
-        return gated_by_sigmoid<B>::value(x, {beta, B(0)});
+        return gated_by_sigmoid<B>::value(x, {finite(beta), B(0)});
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x, const B &beta) {
-        return gated_by_sigmoid<B>::derivative(product_of(x, beta));
+        return gated_by_sigmoid<B>::derivative(product_of(finite_beside_zero(x, beta), finite(beta)));
     }
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &x, const B &beta) {
-        return gated_by_sigmoid<B>::second_derivative(product_of(x, beta), beta);
+        const pair<B> z = product_of(finite_beside_zero(x, beta), finite(beta));
+        return gated_by_sigmoid<B>::second_derivative(z, finite(beta));
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &x, const B &beta) {
-        return gated_by_sigmoid<B>::derivative_wrt_factor(x, product_of(x, beta));
+        return gated_by_sigmoid<B>::derivative_wrt_factor(x, finite(beta));
     }
 
   private:

@@ -50,21 +50,30 @@ struct softplus : ridge {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &beta) {
-        const pair<B> z = product_of(x, beta);
-        const pair<B> rest = product_of(reciprocal_of(beta), tail<B>::of_logarithm(magnitude_of(z)));
-        return select(z.high > B(0), x, B(0)) + rounded(rest) * B(tail<B>::unit);
+        const B divisor = finite(beta);
+        const pair<B> z = product_of(x, divisor);
+        const pair<B> rest = product_of(reciprocal_of(divisor), tail<B>::of_logarithm(magnitude_of(z)));
+        const B quick = select(z.high > B(0), x, B(0)) + rounded(rest) * B(tail<B>::unit);
+        const auto small = has_large_reciprocal(beta);
+        if (any(small)) [[unlikely]] {
+            const B copies[] = {x, beta};  // what a call takes the address of is in memory all the time
+            return with_sign_of(select(small, value_for_small(copies[0], copies[1]), quick), beta);
+        }
+        return with_sign_of(quick, beta);  // also of 0
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x, const B &beta) {
-        const pair<B> z = product_of(x, beta);
+        const pair<B> z = multiple(x, beta);
         const B low = select(abs(z.high) < B(-format<typename B::scalar>::vanishes), z.low, B(0));
         return logistic<B>::of(z.high, low).value();
     }
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &x, const B &beta) {
         using F = format<typename B::scalar>;
-        const pair<B> a = at_most(15 - F::vanishes, magnitude_of(product_of(x, beta)));  // room for beta
-        return logistic<B>::left(exponential<B>::template of_minus<F::headroom>(-a.high, -a.low)).density(beta);
+        const pair<B> a = at_most(15 - F::vanishes, magnitude_of(multiple(x, beta)));  // room for beta
+        const auto small = is_below(1, beta);  // a product with the unit might be none
+        const auto left = logistic<B>::left(exponential<B>::template of_minus<F::headroom>(-a.high, -a.low));
+        return left.density(select(small, B(1), finite(beta))) * select(small, beta, B(1));
     }
     template <class B>
     RECTIFIED_INLINE static B derivative_from_output(const B &y, const B &beta) {
@@ -74,17 +83,41 @@ struct softplus : ridge {
     // -(a e / (1 + e) + log(1 + e)) / beta^2 with e = e^-a, a = |beta x|.
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &x, const B &beta) {
-        const pair<B> a = at_most(tail<B>::ends, magnitude_of(product_of(x, beta))), e = tail<B>::of_exponential(a);
+        const pair<B> a = at_most(tail<B>::ends, magnitude_of(multiple(x, beta))), e = tail<B>::of_exponential(a);
         pair<B> divisor = sum_of(B(1), e.high * B(tail<B>::unit));
         divisor.low = fma(e.low, B(tail<B>::unit), divisor.low);
         const pair<B> product = product_of(a, quotient_of(e, divisor)), logarithm = log_of_one_plus(e, tail<B>::unit);
         pair<B> sum = sum_of_any(product.high, logarithm.high);
         sum.low = sum.low + (product.low + logarithm.low);
-        const pair<B> reciprocal = reciprocal_of(beta);
-        return -rounded(product_of(product_of(reciprocal, reciprocal), sum)) * B(tail<B>::unit);
+        using F = format<typename B::scalar>;
+        const auto small = has_large_reciprocal(beta);
+        const pair<B> reciprocal = reciprocal_of(finite(beta) * select(small, B(1 / F::unit), B(1)));
+        const pair<B> result = product_of(reciprocal, product_of(reciprocal, sum));
+        return -ended(result, a.high, small) * select(small, B(1), B(tail<B>::unit));
     }
 
   private:
+    template <class B>
+    RECTIFIED_INLINE static pair<B> multiple(const B &x, const B &beta) {
+        return product_of(finite_beside_zero(x, beta), finite(beta));
+    }
+    // For such a beta a result may leave the range of numbers, and at the end of a tail it is not too small for any.
+    template <class B>
+    RECTIFIED_INLINE static typename B::integer has_large_reciprocal(const B &beta) {
+        return is_below(std::is_same_v<typename B::scalar, float> ? 0x1p-20f : 0x1p-50f, beta);
+    }
+    template <class B>
+    [[gnu::noinline]] static B value_for_small(const B &x, const B &beta) {
+        const pair<B> z = multiple(x, beta), a = magnitude_of(z);
+        const pair<B> rest = product_of(reciprocal_of(beta * B(1 / tail<B>::unit)), tail<B>::of_logarithm(a));
+        return select(z.high > B(0), x, B(0)) + ended(rest, a.high, a.high == a.high);
+    }
+    template <class B>
+    RECTIFIED_INLINE static B ended(const pair<B> &result, const B &a, const typename B::integer &small) {
+        if (any(small)) [[unlikely]]
+            return select(small & (a >= B(tail<B>::ends)), B(0), finished(result));
+        return rounded(result);
+    }
     template <class B>
     RECTIFIED_INLINE static B far_rest(const B &a) {
         return rounded(tail<B>::of_logarithm({a, B(0)})) * B(tail<B>::unit);

@@ -177,7 +177,7 @@ class Activation:
         Raises
         ------
         TypeError
-            For a parameter that the function does not have.
+            For a parameter that the function does not have, and for a default that is no number.
 
         Examples
         --------
@@ -186,6 +186,8 @@ class Activation:
         np.float64(-0.2)
         """
         self._refuse_unknown(parameters)
+        for key, value in parameters.items():
+            self._refuse_unfit(key, value)
         bound = self.__new__(type(self))
         bound.__dict__.update(self.__dict__)
         bound.parameters = MappingProxyType(
@@ -193,6 +195,15 @@ class Activation:
         )
         bound._take_defaults()
         return bound
+
+    def _refuse_unfit(self, key: str, value: Any) -> None:
+        """A default that is neither a real number nor an array of them."""
+        if isinstance(value, int | float):
+            return
+        dtype = getattr(value, "dtype", None)
+        if not np.can_cast(np.asarray(value).dtype if dtype is None else dtype, np.float64):
+            given = repr(value) if dtype is None else f"an array of {dtype}"
+            raise TypeError(f"{self.name}: {key} is a real number, or an array of them, not {given}")
 
     def plot(self, *, derivative: bool = True, ax: Axes | None = None) -> Axes:
         """Draw the function, and its derivative, with matplotlib.
@@ -523,7 +534,7 @@ class Ridge(called_plainly, Activation):
         Parameters
         ----------
         x : array_like
-            The input, of any shape.
+            The input, of any shape. Whatever it is, NumPy's arrays come out: one of Dask is computed at once.
         *parameters
             One number each, by position or name.
         out : tuple of ndarray, optional

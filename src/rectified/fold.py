@@ -32,6 +32,12 @@ class Fold(Activation):
     _sample = (1.0, 3.0, 2.0, 2.0)
     _raises = ("ValueError", "    Where `x` has no such axis, or one of an unfit length.")
 
+    def _refuse_unfit(self, key: str, value: Any) -> None:
+        try:
+            operator.index(value)
+        except TypeError:
+            raise TypeError(f"{self.name}: {key} is a whole number, not {value!r}") from None
+
     def derivative(self, x: Any, /, *parameters: Any, **keywords: Any) -> Any:
         """The Jacobian matrix: of each output by each input of its group.
 
@@ -293,7 +299,7 @@ class Maxout(Fold):
         Parameters
         ----------
         x : array_like
-            The input, of any shape.
+            The input, of any shape. Whatever it is, NumPy's arrays come out: one of Dask is computed at once.
         pieces, axis : int, optional
             As for the value; up to 256 pieces.
         out : tuple of ndarray, optional
@@ -481,7 +487,11 @@ class _OfHalves(called_plainly, Fold):
         if out is None:
             dtype = keywords.get("dtype")
             dtype = _type_made_by(ufunc, self._with_parameters(operands)) if dtype is None else dtype
-            out = np.empty(shape, dtype, "F" if keywords.get("order") == "F" else "C")
+            arrays: list[Any] = [each for each in operands if isinstance(each, np.ndarray)]
+            like = next((each for each in arrays if type(each) is not np.ndarray), arrays[-1])
+            out = np.empty_like(
+                like, dtype, "F" if keywords.get("order") == "F" else "C", keywords.get("subok", True), shape
+            )
         self._made(ufunc, operands, place, out=self._in_order(self._halves(out, place)), **keywords)
         return out
 
@@ -748,6 +758,11 @@ def _are_rows(x: Any, y: Any) -> bool:
 
 
 def _joined(halves: tuple[Any, Any], place: int, out: Any) -> Any:
+    first = halves[0]
+    if out is None and isinstance(first, np.ndarray):  # of which concatenate would not keep the subclass
+        out = np.empty_like(
+            first, order="C", shape=(*first.shape[:place], 2 * first.shape[place], *first.shape[place:][1:])
+        )
     return np.concatenate(halves, axis=place, **({} if out is None else {"out": out}))  # Dask's knows no out
 
 

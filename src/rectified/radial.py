@@ -44,7 +44,8 @@ class ByCentres:
         """``function(epsilon * |x - c|)`` of every point beside every centre.
 
         Distances are summed from differences of coordinates, in float64, so that those of near points keep their digits.
-        All is done block by block: beside the result it takes little memory.
+        All is done block by block: beside the result it takes little memory. Whatever the points are, NumPy's arrays come
+        out: those of Dask are computed at once.
 
         Parameters
         ----------

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from rectified.activation import Activation
 from rectified.catalogue import fold, radial, ridge
+from rectified.catalogue.docstrings import describe
 
 _CATEGORIES = ("ridge", "radial", "fold")
 
@@ -62,3 +63,4 @@ catalogue = Catalogue(
     for found in vars(module).values()
     if isinstance(found, Activation) and found.category == module.__name__.rpartition(".")[2]
 )
+describe(catalogue.values())

@@ -150,11 +150,14 @@ celu = _Ridge(
     summary="ELU with its exponential widened by alpha, which makes it smooth at 0 for every alpha.",
     formula="x if x > 0 else alpha * expm1(x / alpha)",
     derivative_formula="1 if x > 0 else exp(x / alpha)",
-    parameters={"alpha": _Parameter(1.0, "The outputs end at -alpha on the left; a positive number.")},
+    parameters={
+        "alpha": _Parameter(1.0, "The outputs end at -alpha on the left; a positive number, for left of 0 others give NaN.")
+    },
     range=("-alpha", "inf"),
     output_condition="alpha > 0",
     output_loss="left of 0 1 + y / alpha loses digits, and is 0 where y rounds to -alpha",
     also_known_as=("CELU", "Celu"),
+    elsewhere={"PyTorch": "refuses alpha 0, and takes a negative one, with which the left falls as an exponential does"},
     reference="J. T. Barron, Continuously Differentiable Exponential Linear Units, arXiv:1704.07483, 2017",
 )
 
@@ -468,9 +471,11 @@ hardshrink = _Ridge(
     summary="Stops what is small, of either sign, and passes the rest unchanged. In denoising, what is small is noise.",
     formula="x if abs(x) > lambd else 0",
     derivative_formula="1 if abs(x) > lambd else 0",
-    parameters={"lambd": _Parameter(0.5, "Up to this magnitude an input counts as small.")},
+    parameters={
+        "lambd": _Parameter(0.5, "Up to this magnitude an input counts as small, so 0 does with 0: the derivative is 0.")
+    },
     range=(-inf, inf),
-    kink_formulas=("-lambd", "lambd"),
+    kink_formulas=("-lambd if lambd > 0 else None", "lambd if lambd > 0 else None"),
     output_condition="lambd >= 0",
     also_known_as=("Hardshrink", "hard_shrink", "HardShrink", "Shrink"),
     elsewhere={
@@ -486,9 +491,9 @@ softshrink = _Ridge(
     summary="Moves every input towards 0 by lambd, and what is nearer than that to 0 itself: it makes a sparse output.",
     formula="x - lambd if x > lambd else x + lambd if x < -lambd else 0",
     derivative_formula="1 if abs(x) > lambd else 0",
-    parameters={"lambd": _Parameter(0.5, "How much is taken off; not negative.")},
+    parameters={"lambd": _Parameter(0.5, "How much is taken off; not negative. With 0, too, the derivative at 0 is 0.")},
     range=(-inf, inf),
-    kink_formulas=("-lambd", "lambd"),
+    kink_formulas=("-lambd if lambd > 0 else None", "lambd if lambd > 0 else None"),
     output_condition="lambd >= 0",
     also_known_as=("Softshrink", "soft_shrink", "SoftShrink", "soft_threshold"),
     elsewhere={

@@ -1,0 +1,138 @@
+"""Parameters at the ends of their types' range, where steps on the way to a result leave it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+import rectified as rf
+import sweep
+from oracle import Oracle, kernel, operations, rounded, ulps
+from rectified import _native
+from test_accuracy import HALVES, claimed
+
+ISAS = _native.instruction_sets()
+isas = pytest.mark.parametrize("isa", ISAS)
+
+
+def least(dtype: Any) -> tuple[float, float, float]:
+    """The smallest number, the smallest normal one, the largest one."""
+    info = np.finfo(dtype)
+    return float(info.smallest_subnormal), float(info.tiny), float(info.max)
+
+
+def given(name: str, dtype: Any) -> tuple[list[float], list[float]]:
+    """Parameters and inputs."""
+    first, tiny, most = least(dtype)
+    both = [1e-3, 1.0, 60.0, 1e14, 1e30, most / 2]
+    match name:
+        case "elu":
+            return [1e20, most / 4, -most / 4], [-1e-3, -1.0, -60.0, -150.0, -220.0, -1500.0, 1.0]
+        case "celu":
+            return [3 * first, tiny / 4, most / 4], [-first, -5 * first, -tiny, -1.0, -most, 1.0]
+        case "silu":
+            return [0.0, -0.0, first, tiny, -tiny, 1e-19], [0.0, -tiny, *both, *(-x for x in both)]
+        case "softplus":
+            return [first, tiny, 1e-19, -1e-19], [0.0, *both, *(-x for x in both)]
+        case _:
+            ends = [first, tiny, 1e-20, 1e19, most]
+            return [first, tiny, most / 4], [0.0, *ends, *(-x for x in ends)]
+
+
+OPERATIONS = [
+    (name, operation)
+    for name in ("elu", "celu", "silu", "softplus", "squareplus")
+    for operation in operations(rf.catalogue[name])
+    if name != "squareplus" or operation in ("derivative", "derivative_wrt_b")
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("name", "operation"), OPERATIONS)
+def test_they_give_what_the_formula_does(name: str, operation: str, dtype: Any) -> None:
+    parameters, inputs = given(name, dtype)
+    x = np.array(inputs, dtype)
+    for parameter in map(dtype, parameters):
+        exact = Oracle(rf.catalogue[name].bind(**{next(iter(rf.catalogue[name].parameters)): parameter}), operation, dtype)
+        values = [exact.at(float(each), 6000) for each in x]
+        with mpmath.workprec(200):
+            want = np.array([rounded(+value, dtype) for value in values], dtype)
+        for isa in ISAS:
+            got = sweep.compiled(isa)[kernel(rf.catalogue[name], operation)](x, parameter)
+            far = np.flatnonzero((ulps(got, want) > claimed(name, operation, x.dtype.name)) & (got != want))
+            assert far.size == 0, (isa, parameter, x[far], got[far], want[far])
+
+
+@pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
+@pytest.mark.parametrize("name", ["silu", "softplus", *rf.catalogue.of("radial")])
+@isas
+def test_what_does_not_depend_on_x_has_its_value_at_infinity(name: str, dtype: Any, isa: str) -> None:
+    ends = np.array([np.inf] if name in rf.catalogue.of("radial") else [np.inf, -np.inf]).astype(dtype)
+    for operation in ("value", "derivative", "second_derivative"):
+        ufunc = sweep.compiled(isa).get(kernel(rf.catalogue[name], operation))
+        if ufunc is None or (name, operation) == ("silu", "value"):
+            continue
+        for zero in (dtype(0), dtype(-0.0)):
+            want = ufunc(np.ones(ends.shape, dtype), zero)
+            np.testing.assert_array_equal(ufunc(ends, zero).astype(float), want.astype(float), operation)
+
+
+@pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
+@isas
+def test_silu_with_0_is_half_of_x(dtype: Any, isa: str) -> None:
+    sizes = [0.0, 1e-3, 1.5, 300.0, 6e4, np.inf]
+    x = np.array([*sizes, *(-size for size in sizes)]).astype(dtype)
+    compiled = sweep.compiled(isa)
+    for zero in (dtype(0), dtype(-0.0)):
+        np.testing.assert_array_equal(compiled["silu"](x, zero).astype(float), x.astype(float) / 2)
+        np.testing.assert_array_equal(compiled["silu_derivative"](x, zero).astype(float), 0.5)
+
+
+@isas
+def test_odd_subnormals_are_ties_for_silu_with_0(isa: str) -> None:
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    x = np.array([1, 3, 5, 7, 0x8001, 0x8003], np.uint16).view(bfloat16)
+    got = sweep.compiled(isa)["silu"](x, bfloat16(0))
+    assert got.view(np.uint16).tolist() == [0, 2, 2, 4, 0x8000, 0x8002]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_number_that_the_type_has_no_place_for_is_a_limit(dtype: Any) -> None:
+    x, large = np.array([-2.0, 0.0, 2.0], dtype), 1e300
+    line, rectified = np.array([-2, 0, 2], dtype), np.array([0, 0, 2], dtype)
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(rf.silu(x, large), rectified)
+        np.testing.assert_allclose(rf.softplus(x, large), rectified, atol=1e-37)
+        np.testing.assert_array_equal(rf.silu.derivative(x, large), [0, 0.5, 1])
+        np.testing.assert_array_equal(rf.softplus.derivative(x, large), [0, 0.5, 1])
+        np.testing.assert_array_equal(rf.celu(x, large), line)
+        np.testing.assert_array_equal(rf.celu.derivative(x, large), [1, 1, 1])
+        np.testing.assert_array_equal(rf.elu(x, large), [-np.inf, 0, 2])
+        np.testing.assert_array_equal(rf.elu(x, -large), [np.inf, 0, 2])
+        np.testing.assert_array_equal(rf.elu.derivative(x, large), [np.inf, 1, 1])
+
+
+@pytest.mark.parametrize("alpha", [0.0, -0.5, -np.inf])
+def test_left_of_0_celu_is_nan_for_what_is_not_positive(alpha: float) -> None:
+    x = np.array([-1.0, 0.0, 1.0])
+    np.testing.assert_array_equal(rf.celu(x, alpha), [np.nan, 0, 1])
+    np.testing.assert_array_equal(rf.celu.derivative(x, alpha), [np.nan, 1, 1])
+    assert "NaN" in rf.celu.parameters["alpha"].meaning
+
+
+@pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
+@pytest.mark.parametrize("name", ["hardshrink", "softshrink"])
+def test_shrinking_by_0_passes_all_on_but_has_the_slope_0_at_0(name: str, dtype: Any) -> None:
+    """As the derivative's formula says, and PyTorch; there is no kink, for the sides do not differ."""
+    shrink = rf.catalogue[name].bind(lambd=0.0)
+    x = np.array([-2.0, -1e-5, -0.0, 0.0, 1e-5, 2.0]).astype(dtype)
+    np.testing.assert_array_equal(shrink(x).astype(float), x.astype(float))
+    np.testing.assert_array_equal(shrink.derivative(x).astype(float), [1, 1, 0, 0, 1, 1])
+    np.testing.assert_array_equal(
+        shrink.backward_packed(np.ones_like(x), shrink.forward_packed(x)[1]).astype(float), [1, 1, 0, 0, 1, 1]
+    )
+    assert shrink.kinks == ()
+    assert rf.catalogue[name].kinks == (-0.5, 0.5)
