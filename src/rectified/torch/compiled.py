@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from rectified.torch.by_hand import JOINED, Term, Terms, number_in, overwrites, whole_of
+from rectified.torch.by_hand import JOINED, UNKNOWN, Term, Terms, number_in, overwrites, whole_of
 from rectified.torch.functions import CLAMPS, FUNCTIONS, GATED, activation_of, plain_name
 from rectified.torch.imports import after_import
 from rectified.torch.site import Site, is_activation, traced_caller
@@ -357,13 +357,15 @@ class _Graph:
                 for part in found.parts:
                     self._uses[self._places[part]] -= not part.is_part
                     self._collector.forget(part)
-                site, among = self._site(node, found.function, (source, *found.parameters), {})
+                site, among = self._site(node, found.function, (source,), found.parameters)
             if site is not None:
                 site.again, site.factor, site.is_whole = found.again, found.factor, True
-                self._terms.activate(node, site)
+                self._terms.activate(node, site, found.input)
             for part in found.parts if site is None else ():
                 part.is_part = True
                 self._collector.note(f"{part.name}: {JOINED}")
+            if source is None and is_of_layer and not found.parts:
+                self._collector.note(f"{_place(node, self._self)}: {UNKNOWN}")
         if site is not None:
             origin = origin or Origin()
             if origin.axes:

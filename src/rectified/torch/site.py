@@ -70,6 +70,8 @@ class Site:
         Whether it is a part of what is counted elsewhere, or not at all.
     is_outside : bool
         Whether it runs in nothing that learns.
+    feeds_layer : bool
+        Whether another layer is known to get its outputs as they are.
     is_gated : bool
         Whether it is the gate of a gated unit, whose input and output are those of the whole.
     is_whole : bool
@@ -106,7 +108,7 @@ class Site:
         self.is_mixed = False
         self.is_part = False
         self.input_at: tuple[int, ...] = ()
-        self.is_outside = self.is_whole = False
+        self.is_outside = self.is_whole = self.feeds_layer = False
         self.factor = 1.0
         self.ran_in = -1
         self.is_overwritten = False
@@ -163,7 +165,7 @@ class Site:
         """What the gate gets and gives, where a gated unit gets `x`."""
         return gate_of(x, *self._call[1:])
 
-    def see_source(self, parameters: set[int]) -> None:
+    def see_source(self, parameters: frozenset[int]) -> None:
         """Know, by ``id``, which parameters made the input. If these have nothing in common, it has several sources."""
         self.is_mixed |= bool(self._learned) and self._learned.isdisjoint(parameters)
         self._learned |= parameters

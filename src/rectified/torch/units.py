@@ -99,6 +99,11 @@ def origin_of(call: Call) -> Origin:
     return Origin(axes, activation, _sources(call))
 
 
+def is_maker(name: str) -> bool:
+    """Whether a function is that of a layer, which makes units of its own."""
+    return _RULES.get(_plain(name)) in _MAKERS
+
+
 def weight_of(call: Call) -> Weight | None:
     """What a call returns, where it is a learned tensor in another form, or several together; None for others."""
     name = _plain(call.name)
