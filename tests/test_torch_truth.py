@@ -998,7 +998,7 @@ def test_gradients_of_deep_sigmoids_vanish() -> None:
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
     norms: dict[str, float] = {}
     with watch(network) as health:
-        for _ in range(2):
+        for _ in range(10):
             F.cross_entropy(network(torch.randn(16, 8)), torch.randint(0, 4, (16,))).backward()
             optimizer.step()
     assert "vanishing_gradient" in {found.kind for found in health.findings}
@@ -1653,6 +1653,53 @@ def test_functions_outside_of_any_network_train_on() -> None:
             optimizer.step()
     assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [240, 240]
     assert health.report().notes == []
+
+
+def test_functions_that_come_late_with_a_part_of_the_network_are_seen() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(4, 6), nn.Linear(6, 5)
+
+        def head(self, x: Tensor) -> Tensor:
+            return F.relu(self.second(x))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(self.first(x))
+
+    network = Net()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    with watch() as health:
+        for step in range(40):
+            network(torch.randn(2, 4)).sum().backward()
+            if step >= 20:
+                network.head(torch.randn(2, 6)).sum().backward()
+            optimizer.step()
+        with torch.no_grad():
+            network.head(torch.randn(2, 6))
+    assert [layer.units for layer in health.layers.values()] == [6, 5]
+    samples = [history.total.samples for layer in health.layers.values() for history in layer.histories.values()]
+    assert samples == [2 * 40, 2 * 20, 2]
+    assert health.report().notes == []
+
+
+def test_a_network_runs_without_the_mode_though_its_loss_needs_it() -> None:
+    modes = []
+
+    class Net(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            modes.append(torch._C._len_torch_function_stack())
+            return super().forward(x)
+
+    network = Net(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 1))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    with watch() as health:
+        for _ in range(12):
+            torch.sigmoid(network(torch.randn(2, 4))).sum().backward()
+            optimizer.step()
+    assert modes[0] == 1
+    assert modes[-1] == 0
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [24, 24]
 
 
 def test_the_library_loads_no_torch_by_itself() -> None:

@@ -46,11 +46,12 @@ _ELEMENTWISE = _AFFINE | _BOUNDS | NAMES.keys() - {RECURRENT, GATED} | {*f"{_COM
 _SEEN = _ELEMENTWISE | {*_CONSTANTS, *_FILLED}
 _NO_ACTIVATIONS = ("identity", "step")  # the slope of a step is 0 wherever it has one: it is a part of others
 _EXPONENTIALS = frozenset({"exp", "expm1"})
+_NEGATIONS = frozenset({"neg", "negative"})
 _ENDS_OF_CHAINS = frozenset(f"{_LINES} reciprocal rdiv rtruediv log log1p".split())
 _POWERS = frozenset({"pow", "square"})
 _OF_RELU = "squared_relu"  # told by ReLU's outputs as well as by its inputs
 SUMS = frozenset({"mean", "sum"})
-_WEIGHTINGS = frozenset("mul multiply div divide true_divide truediv".split())
+_WEIGHTINGS = frozenset({"mul", "multiply", "div", "divide", "true_divide", "truediv"})
 
 
 class Term:
@@ -100,7 +101,7 @@ class Term:
         behind = frozenset().union(*(each.behind for each in self.terms))
         if len(behind) >= _MOST:
             self._function, self.args, self._kwargs, behind = None, (), {}, frozenset()
-        self.is_exponential = name in _EXPONENTIALS or any(each.is_exponential for each in self.terms)
+        self.is_exponential: bool = name in _EXPONENTIALS or any(each.is_exponential for each in self.terms)
         self.behind: frozenset[Term] = behind | ({self} if constant is None else set())
         self.depth: int = 1 + max((each.depth for each in behind), default=0)
 
@@ -318,7 +319,7 @@ class Terms:
         is_reduced = any((other := each.stands_for()) is not None and self._size(other) > size for each in term.terms)
         return None if is_reduced or not term.varying or kwargs.get("out") is not None else term
 
-    def activate(self, value: Any, activation: Any, base: Term) -> None:
+    def activate(self, value: Any, activation: Any, base: Term | None) -> None:
         """Know that several calls together, the last of which gave a tensor, are an activation of another term."""
         term = self._known[id(value)]
         term.activation, term.base = activation, base
@@ -342,16 +343,20 @@ def whole_of(term: Term) -> Whole | None:
     shared = frozenset.intersection(*behind) if len(varying) > 1 else frozenset()
     if not shared and not (len(varying) == 1 and _may_end_chain(term, varying[0])):
         return None
+    is_chain = not shared and term.name in _ENDS_OF_CHAINS
     inputs = [each for each in (shared or behind[0]) if each.constant is None and not each.is_learned]
-    for base in sorted(inputs, key=lambda each: -each.depth)[:_MOST_INPUTS]:
-        found = None if base.stands_for() is None and not shared else _function_of(term, base)
+    if is_chain:
+        inputs = [each for each in inputs if not each.is_exponential and each.stands_for() is not None]
+    is_negated = term.name in _NEGATIONS
+    for base in sorted(inputs, key=lambda each: each.depth if is_negated else -each.depth)[:_MOST_INPUTS]:
+        found = _function_of(term, base)
         if found is not None:
             function, parameters, factor = found
             parts = [each.activation for each in term.behind if base in each.behind and each is not base]
             parts = [part for part in parts if part is not None]
-            if parts and term.name in _ENDS_OF_CHAINS and not shared:
+            if parts and is_chain and not (is_negated and function == "logsigmoid"):
                 return None  # the logarithm of a probability, for instance, belongs to a loss
-            if function == _OF_RELU and varying[0].activation in parts:
+            if function == _OF_RELU and len(varying) == 1 and varying[0].activation in parts:
                 base = varying[0]
             return Whole(function, parameters, factor, term, base, parts)
     gates = {gate for gate in map(_gate, varying) if gate is not None and gate not in shared and gate.behind & shared}
@@ -381,7 +386,7 @@ def averaged(term: Term) -> Any:
             return None
         varying = [term.summed] if term.summed is not None else term.varying
         if plain(term.name) in _WEIGHTINGS and len(varying) > 1:
-            varying = [each for each in varying if each.args or each.activation is not None]
+            varying = [each for each in varying if any(other.activation is not None for other in each.behind)]
         if len(varying) != 1:
             return None
         (term,) = varying
@@ -437,7 +442,7 @@ def _with_parameters(values: NDArray[np.float64]) -> list[tuple[str, dict[str, f
     with np.errstate(all="ignore"):
         left, one = values[[0, _ONE]] / (values[_STEEP] / _POINTS[_STEEP])
     found = []
-    if _POINTS[0] < left < 0:
+    if _POINTS[0] * (1 - _TOLERANCE) < left < 0:  # else it may be a line
         alpha = {"alpha": -left}
         found = [("leaky_relu", {"slope": left / _POINTS[0]}), ("elu", alpha), ("celu", alpha)]
     if 0.5 < one < 1:

@@ -796,7 +796,7 @@ def _is_bounded_on_one_side(site: Site) -> bool:
 
 
 def _next_node() -> int:
-    return int(torch._C._autograd._get_sequence_nr())  # type: ignore[attr-defined]
+    return int(torch._C._autograd._get_sequence_nr())
 
 
 def gradients_are_computed(task: Callable[[], int] = torch._C._current_graph_task_id) -> bool:
