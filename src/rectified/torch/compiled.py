@@ -315,6 +315,7 @@ class _Graph:
         self._weights = {node: Weight((node, 0), tuple(value.shape)) for node, value in parameters}
         self._uses: dict[tuple[str, str], int] = {}
         self._places: dict[Site, tuple[str, str]] = {}
+        self._alike: dict[Any, tuple[Site, Callable[[nn.Module], Site | None]]] = {}
         self._changes: dict[Any, int] = {}
         self._terms = Terms(self._leaf, self._standing_for, lambda node: prod(self._shape(node) or ()))
         self._found: list[tuple[Any, Any, Site, Axes, Callable[[nn.Module], Site | None]]] = []
@@ -347,7 +348,7 @@ class _Graph:
         if is_activation_call and name == GATED:
             self._collector.note("gated linear units in compiled code were not seen")
         elif is_activation_call and is_floating:
-            site, among = self._site(node, name, node.args, kwargs)
+            site, among = self._site(node, name, source, node.args, kwargs)
         term = self._terms.see(function, name, given, node, site)
         found = whole_of(term) if term is not None and site is None and is_floating else None
         if found is not None:
@@ -357,7 +358,7 @@ class _Graph:
                 for part in found.parts:
                     self._uses[self._places[part]] -= not part.is_part
                     self._collector.forget(part)
-                site, among = self._site(node, found.function, (source,), found.parameters)
+                site, among = self._site(node, found.function, source, (source,), found.parameters)
             if site is not None:
                 site.again, site.factor, site.is_whole = found.again, found.factor, True
                 self._terms.activate(node, site, found.input)
@@ -395,9 +396,10 @@ class _Graph:
         return lambda: node if self._changes.get(node, 0) == changes else None
 
     def _site(
-        self, node: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, node: Any, name: str, source: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Site | None, Callable[[nn.Module], Site | None]]:
         """The site of a call, and what gives that in another module of the same code."""
+        origin = self._origins.get(source)
         args = tuple(self._inputs.get(each) if isinstance(each, torch.fx.Node) else each for each in args)
         kwargs = {key: self._inputs.get(each) if isinstance(each, torch.fx.Node) else each for key, each in kwargs.items()}
         owner, code, collector = self._owner(node), self._code, self._collector
@@ -407,6 +409,9 @@ class _Graph:
         where = _place(node, owner or self._self) if owner is None or not is_activation(owner) else ""
         outer = self._owner(node, 2)
         path = collector.path(owner, code.network, outer) if owner is not None and code.is_wanted else ""
+        alike = (path, where, activation.name, origin.sources) if origin is not None and origin.sources else node
+        if alike in self._alike:  # as in a loop over time
+            return self._alike[alike]
         self._uses[path, where] = use = self._uses.get((path, where), 0) + 1
         given, named = args[1:], {key: value for key, value in kwargs.items() if key != "input"}
 
@@ -428,6 +433,7 @@ class _Graph:
 
         made = site(path, given, collector.named if code.is_wanted else Site)
         self._places[made] = path, where
+        self._alike[alike] = made, among
         return made, among
 
     def _insert(self, node: Any, source: Any, site: Site, axes: Axes, among: Callable[[nn.Module], Site | None]) -> None:
