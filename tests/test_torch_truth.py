@@ -1712,8 +1712,11 @@ def test_functions_that_come_late_with_a_part_of_the_network_are_seen() -> None:
     assert health.report().notes == []
 
 
-def test_a_network_runs_without_the_mode_though_its_loss_needs_it() -> None:
-    modes = []
+@pytest.mark.parametrize(
+    ("loss", "layers"), [(lambda y: torch.sigmoid(y).sum(), 2), (lambda y: F.relu(1 - y).mean(), 1)], ids=["layer", "loss"]
+)
+def test_the_mode_is_on_only_where_something_is_counted_by_it(loss: Any, layers: int) -> None:
+    modes: list[int] = []
 
     class Net(nn.Sequential):
         def forward(self, x: Tensor) -> Tensor:
@@ -1724,11 +1727,11 @@ def test_a_network_runs_without_the_mode_though_its_loss_needs_it() -> None:
     optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
     with watch() as health:
         for _ in range(12):
-            torch.sigmoid(network(torch.randn(2, 4))).sum().backward()
+            outside = torch._C._len_torch_function_stack()
+            loss(network(torch.randn(2, 4))).backward()
             optimizer.step()
-    assert modes[0] == 1
-    assert modes[-1] == 0
-    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [24, 24]
+    assert (modes[0], modes[-1], outside) == (1, 0, layers - 1)
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [24] * layers
 
 
 def test_the_library_loads_no_torch_by_itself() -> None:

@@ -88,7 +88,7 @@ class Collector:
         self._mode = FunctionMode(self)
         self._mode_is_on = False
         self._is_everywhere = True
-        self._stays_everywhere = False
+        self._outside: set[Any] = set()  # what needs it to stay so
         self.is_tracking = True
         self._looks_since, self._looks_everywhere = self._step, 1
         self._settles_at, self._settles_after = self._step + _LOOKS, _SETTLED
@@ -192,7 +192,7 @@ class Collector:
     # ---- steps -----------------------------------------------------------------------------------------------------------
 
     def _before_step(self, *_: Any) -> None:
-        if torch.compiler.is_dynamo_compiling() or not self._mode_is_on or self._stays_everywhere:
+        if torch.compiler.is_dynamo_compiling() or not self._mode_is_on or self._outside:
             return
         if get_ident() == self._thread:
             self._switch(False)
@@ -208,7 +208,7 @@ class Collector:
         if self._step % self._width == 0:
             self._close_window()
         if self._step >= self._settles_at:
-            self._is_everywhere = self._stays_everywhere
+            self._is_everywhere = bool(self._outside)
         self.is_tracking = self._step < self._settles_at
         self._measures_gradients = self._step % self._width < self._every
         self._switch(self._is_everywhere and self._hidden is None)
@@ -309,7 +309,7 @@ class Collector:
         root.passes += 1
         if self.is_left_out(None if module.training else root.passes):
             self._skipped = module
-            self._switch(self._stays_everywhere)
+            self._switch(bool(self._outside))
             if not self._mode_is_on:
                 self._hooks.on_one(module)
             return False
@@ -318,7 +318,7 @@ class Collector:
         is_look = looks < _LOOKS or looks & (looks - 1) == 0 or looks % _LOOK_AGAIN == 0
         if self._forwards > self._settles_after and self._step == self._looks_since:
             self._settles_at = 0
-            self._is_everywhere = self._stays_everywhere
+            self._is_everywhere = bool(self._outside)
         self._root = root
         self._uses.clear()
         self.is_tracking = is_look or self._step < self._settles_at or root.tells_sources
@@ -563,6 +563,7 @@ class Collector:
                 continue
             if any(other.own(site.sources) for other in self._roots.values()) or not site.axes:
                 site.is_part = True
+                self._outside.discard(site)
                 self.note(_loss(site))
 
     def _see_use(self, name: str, x: Any) -> None:
@@ -574,6 +575,7 @@ class Collector:
             if _loss(site) in self.run.notes:
                 self.run.notes.remove(_loss(site))
                 site.is_part = False
+                self._outside.add(site)
 
     def _see(self, site: Site, x: Tensor, y: Tensor, training: bool) -> bool:
         """Count inputs and outputs. Whether that was possible."""
@@ -683,7 +685,8 @@ class Collector:
         site.needs_mode = code is not None or site.is_overwritten or not args
         sites.append(site)
         if module is None:
-            self._stays_everywhere = self._is_everywhere = True
+            self._outside.add(site)
+            self._is_everywhere = True
         elif root is not None:
             root.needs_mode |= site.needs_mode
             root.add(key[:-1], site)
@@ -773,7 +776,8 @@ class Collector:
     def network_compiled(self, local: Any) -> Network | None:
         """The network whose code is compiled, given the object whose method that is; None for code of no network."""
         if self._mode_is_on:  # a mode that comes and goes would compile the code again each time
-            self._stays_everywhere = self._is_everywhere = True
+            self._outside.add("compiled code")
+            self._is_everywhere = True
         outer = self._stack[0] if self._stack else local if self._hidden is None else unwrapped(self._hidden)
         return self._network(outer) if isinstance(outer, nn.Module) else None
 
