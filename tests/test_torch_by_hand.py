@@ -191,6 +191,20 @@ def test_what_else_is_computed_is_no_layer(function: Any) -> None:
     assert health.report().notes == []
 
 
+def test_of_a_function_whose_inputs_nothing_keeps_a_note_tells() -> None:
+    class Inline(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.out(1 / (1 + torch.exp(-self.layer(x))))
+
+    network = Inline(torch.sigmoid)
+    with watch(network) as health:
+        for x in torch.randn(12, 5, 3):
+            network(x).sum().backward()
+    assert health.layers == {}
+    (note,) = health.report().notes
+    assert "Inline.forward: what it makes of its inputs" in note
+
+
 def recurrent(a: Tensor, new: Tensor, before: Tensor) -> Tensor:
     return new + torch.sigmoid(a) * (before - new)
 
@@ -275,6 +289,7 @@ LOSSES: dict[str, tuple[Any, bool]] = {
     "a hinge with a mask": (lambda score, y: (F.relu(1 - y * score) * (torch.rand(16, 1) > 0.5)).sum() / 3, True),
     "of distances": (lambda score, y: F.relu((score - y).norm(dim=1) - (score + y).norm(dim=1) + 1).mean(), True),
     "of contrasts": (lambda score, y: (y * score.norm(dim=1) + F.relu(2 - score.norm(dim=1)) ** 2).mean(), True),
+    "of a generator's rival": (lambda score, y: F.softplus(score).mean(), True),
     "of pairs": (lambda score, y: -F.logsigmoid(score - score.flip(0)).mean(), True),
     "what may be the network's": (lambda score, y: F.relu(score).sum(), False),
     "of a sigmoid": (lambda score, y: (torch.sigmoid(3 * score) - y).square().mean(), False),
@@ -294,7 +309,21 @@ def test_a_rectifier_in_a_loss_is_no_layer(loss: Any, is_loss: bool) -> None:
     assert len(health.layers) == (1 if is_loss else 2)
     notes = health.report().notes
     assert len(notes) == is_loss
-    assert all("its mean is a loss" in note for note in notes)
+    assert all("its mean is a loss" in note or "it bounds what is computed" in note for note in notes)
+
+
+def test_what_bounds_a_function_of_outputs_is_no_layer() -> None:
+    network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 4))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with watch() as health:
+        for x in torch.randn(20, 16, 4):
+            box, target = network(x), torch.rand(16, 4)
+            low, high = torch.max(box[:, :2], target[:, :2]), torch.min(box[:, 2:], target[:, 2:])
+            (-(high - low).clamp(min=0).prod(1).mean() + F.mse_loss(box, target)).backward()
+            optimizer.step()
+    assert list(health.layers) == ["1"]
+    (note,) = health.report().notes
+    assert note.endswith("it bounds what is computed of a network's outputs, and is no layer")
 
 
 @pytest.mark.parametrize("is_averaged_first", [True, False])

@@ -19,7 +19,7 @@ from rectified.catalogue import catalogue
 from rectified.torch.functions import GATED, NAMES, RECURRENT, is_in_place, plain_name
 
 JOINED = "its outputs are joined with others of the same inputs, so it was not counted by itself"
-UNKNOWN = "what it makes of its inputs is no function of the catalogue, so it was not counted"
+UNKNOWN = "what it makes of its inputs is no function of the catalogue, or these were gone, so it was not counted"
 _MOST = 48  # terms behind one; what is farther away is none of its parts
 _MOST_KNOWN = 4096
 _MOST_INPUTS = 12  # that are tried
@@ -49,6 +49,7 @@ _EXPONENTIALS = frozenset({"exp", "expm1"})
 _NEGATIONS = frozenset({"neg", "negative"})
 _ENDS_OF_CHAINS = frozenset(f"{_LINES} reciprocal rdiv rtruediv log log1p".split())
 _POWERS = frozenset({"pow", "square"})
+_OF_LOSSES = frozenset({"softplus", "logsigmoid"})  # with logits, where their mean is taken
 _OF_RELU = "squared_relu"  # told by ReLU's outputs as well as by its inputs
 SUMS = frozenset({"mean", "sum"})
 _WEIGHTINGS = frozenset({"mul", "multiply", "div", "divide", "true_divide", "truediv"})
@@ -117,8 +118,9 @@ class Term:
 
     @property
     def is_computed(self) -> bool:
-        """Whether the inputs of this activation are not as a layer gave them."""
-        return any(each.args for each in (self.varying if self.base is None else [self.base]))
+        """Whether the inputs of this activation are not as a layer gave them, or it is one that only losses get so."""
+        inputs = self.varying if self.base is None else [self.base]
+        return any(each.args for each in inputs) or getattr(self.activation, "function", "") in _OF_LOSSES
 
     def value(self, base: Term, x: Tensor, known: dict[Term, Any] | None = None) -> Any:
         """What it is where another is `x`.
@@ -346,7 +348,11 @@ def whole_of(term: Term) -> Whole | None:
     is_chain = not shared and term.name in _ENDS_OF_CHAINS
     inputs = [each for each in (shared or behind[0]) if each.constant is None and not each.is_learned]
     if is_chain:
-        inputs = [each for each in inputs if not each.is_exponential and each.stands_for() is not None]
+        inputs = [each for each in inputs if not each.is_exponential]
+        kept = [each for each in inputs if each.stands_for() is not None]
+        if not kept and any(_function_of(term, base) is not None for base in inputs):
+            return Whole("", {}, 1.0, term, None, [])
+        inputs = kept
     is_negated = term.name in _NEGATIONS
     for base in sorted(inputs, key=lambda each: each.depth if is_negated else -each.depth)[:_MOST_INPUTS]:
         found = _function_of(term, base)

@@ -566,6 +566,12 @@ class Collector:
                 self._outside.discard(site)
                 self.note(_loss(site))
 
+    def _is_computed(self, x: Tensor) -> bool:
+        """Whether a tensor is no output of a network, but computed of such, as the sides of a box that two have in common."""
+        term, sources = self.origins.terms.get(x), self.origins.sources(x)
+        is_of_network = any(other.own(sources) for other in self._roots.values()) if sources else x.requires_grad
+        return term is not None and bool(term.args and self._roots and is_of_network)
+
     def _see_use(self, name: str, x: Any) -> None:
         """Count an activation whose outputs another layer gets, whatever else becomes of them."""
         term = self.origins.terms.get(x) if is_maker(name) else None
@@ -684,7 +690,10 @@ class Collector:
         site.is_overwritten = overwrites and not site.slopes.idempotent
         site.needs_mode = code is not None or site.is_overwritten or not args
         sites.append(site)
-        if module is None:
+        if name in CLAMPS and site.is_outside and self._is_computed(x):
+            site.is_part = True
+            self.note(f"{site.name}: it bounds what is computed of a network's outputs, and is no layer")
+        elif module is None:
             self._outside.add(site)
             self._is_everywhere = True
         elif root is not None:
