@@ -1035,6 +1035,22 @@ def test_gradients_of_deep_sigmoids_vanish() -> None:
     assert 0 < norms["1"] < 1e-4 * norms["23"]
 
 
+@pytest.mark.parametrize("loss", [F.binary_cross_entropy, lambda p, y: -(y * torch.log(p)).mean()])
+def test_probabilities_that_are_wrong_make_no_other_gradient_vanish(loss: Any) -> None:
+    network = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 4), nn.Sigmoid())
+    with torch.no_grad():
+        network[2].bias[0] = -25.0
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with watch(network) as health:
+        for _ in range(20):
+            loss(network(torch.randn(16, 8)), torch.ones(16, 4)).backward()
+            optimizer.step()
+    norms = [verdict.gradient_norm for verdict in health.report().layers]
+    assert norms[0] > 0
+    assert np.isnan(norms[1])
+    assert health.findings == []
+
+
 def test_steps_between_are_left_out() -> None:
     network = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)

@@ -567,7 +567,7 @@ class Collector:
                 self.note(_loss(site))
 
     def _is_computed(self, x: Tensor) -> bool:
-        """Whether a tensor is no output of a network, but computed of such, as the sides of a box that two have in common."""
+        """Whether a tensor is no output of a network, but computed of such, as what two boxes have in common."""
         term, sources = self.origins.terms.get(x), self.origins.sources(x)
         is_of_network = any(other.own(sources) for other in self._roots.values()) if sources else x.requires_grad
         return term is not None and bool(term.args and self._roots and is_of_network)

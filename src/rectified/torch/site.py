@@ -124,6 +124,7 @@ class Site:
         self.slopes = slopes_of(activation)
         self.family = id(self if self._is_learned else self.slopes)
         self._counters: dict[bool, Counter] = {}
+        self._has_gradients = True
         self.taking: list[tuple[Mode, Callable[[], Counted | None]]] = []
 
     @property
@@ -143,6 +144,7 @@ class Site:
         found = self._counters.get(training)
         if found is None and self.axes:
             found = self._counters[training] = Counter(self.slopes, self.axes_of, prod(self.layers), self.again)
+            found.has_gradients = self._has_gradients
         return found
 
     def see_axes(self, axes: Axes, shape: Sequence[int]) -> None:
@@ -164,6 +166,12 @@ class Site:
     def gate(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What the gate gets and gives, where a gated unit gets `x`."""
         return gate_of(x, *self._call[1:])
+
+    def leave_gradients_out(self) -> None:
+        """Do not count the gradients of the loss by the outputs, since they say nothing about the layer."""
+        self._has_gradients = False
+        for counter in self._counters.values():
+            counter.has_gradients = False
 
     def see_source(self, parameters: frozenset[int]) -> None:
         """Know, by ``id``, which parameters made the input. If these have nothing in common, it has several sources."""
