@@ -851,6 +851,28 @@ def test_units_that_get_one_input_after_another_are_one_layer(way: str) -> None:
     assert health.report().notes == health.findings == []
 
 
+@pytest.mark.parametrize("way", ["trains", "without gradients", "compiled"])
+@pytest.mark.parametrize("shared", [nn.ReLU(), F.relu])
+def test_what_an_activation_gave_makes_another_layer_of_its_next_use(way: str, shared: Any) -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.shared = nn.Linear(3, 4), shared
+
+        def act(self, x: Tensor) -> Tensor:
+            return self.shared(x)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.act(self.act(self.layer(x)) - 0.5)  # behind the same weights
+
+    network = Twice()
+    with watch(network) as health, torch.set_grad_enabled(way != "without gradients"):
+        run = torch.compile(network, backend="aot_eager") if way == "compiled" else network
+        for _ in range(8):
+            run(torch.randn(5, 3))
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [40, 40]
+
+
 def test_modules_that_a_loop_calls_one_by_one_are_layers() -> None:
     network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 5), nn.ReLU())
     with watch() as health, torch.no_grad():

@@ -481,7 +481,7 @@ class Collector:
             site.see_axes(origin.axes, y.shape)
         if site.is_outside:
             site.sources = origin.sources
-        self.origins.remember(y, origin._replace(activation=site))
+        self.origins.remember(y, origin.activated(site))
 
     def _see_call(self, site: Site, x: Tensor, y: Tensor, module: nn.Module | None) -> None:
         """Count the inputs and outputs of a call in a module, and know how to see the next one."""
@@ -661,7 +661,9 @@ class Collector:
                 root.look_again()
                 self.note(_CHANGED)
                 return None
-        same = next((site for site in sites if sources and site.sources == sources), None)
+        behind = self.origins.of(x)
+        passed = frozenset() if behind is None else behind.passed
+        same = next((site for site in sites if sources and site.sources == sources and site not in passed), None)
         if same is not None:  # as in a loop over time, where the same units get one input after another
             sites.append(same)
             return same

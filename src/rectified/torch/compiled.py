@@ -315,7 +315,7 @@ class _Graph:
         self._weights = {node: Weight((node, 0), tuple(value.shape)) for node, value in parameters}
         self._uses: dict[tuple[str, str], int] = {}
         self._places: dict[Site, tuple[str, str]] = {}
-        self._alike: dict[Any, tuple[Site, Callable[[nn.Module], Site | None]]] = {}
+        self._alike: dict[Any, list[tuple[Site, Callable[[nn.Module], Site | None]]]] = {}
         self._changes: dict[Any, int] = {}
         self._terms = Terms(self._leaf, self._standing_for, lambda node: prod(self._shape(node) or ()))
         self._found: list[tuple[Any, Any, Site, Axes, Callable[[nn.Module], Site | None]]] = []
@@ -374,7 +374,7 @@ class _Graph:
             axes = site.axes_of(len(shape))
             if axes:
                 self._found.append((node, source, site, axes, among))
-            origin = origin._replace(axes=axes, activation=site)
+            origin = origin._replace(axes=axes).activated(site)
         if origin is not None:
             self._origins[node] = origin
 
@@ -410,8 +410,9 @@ class _Graph:
         outer = self._owner(node, 2)
         path = collector.path(owner, code.network, outer) if owner is not None and code.is_wanted else ""
         alike = (path, where, activation.name, origin.sources) if origin is not None and origin.sources else node
-        if alike in self._alike:  # as in a loop over time
-            return self._alike[alike]
+        for same, others in self._alike.get(alike, []):
+            if origin is None or same not in origin.passed:  # as in a loop over time
+                return same, others
         self._uses[path, where] = use = self._uses.get((path, where), 0) + 1
         given, named = args[1:], {key: value for key, value in kwargs.items() if key != "input"}
 
@@ -433,7 +434,7 @@ class _Graph:
 
         made = site(path, given, collector.named if code.is_wanted else Site)
         self._places[made] = path, where
-        self._alike[alike] = made, among
+        self._alike.setdefault(alike, []).append((made, among))
         return made, among
 
     def _insert(self, node: Any, source: Any, site: Site, axes: Axes, among: Callable[[nn.Module], Site | None]) -> None:
