@@ -50,6 +50,19 @@ BY_HAND: dict[str, tuple[Callable[[Tensor], Tensor], Any]] = {
     "relu by its size": (lambda x: (x + x.abs()) / 2, rf.relu),
     "relu by masked_fill": (lambda x: x.masked_fill(x < 0, 0.0), rf.relu),
     "relu by clamp with a tensor": (lambda x: torch.clamp(x, min=torch.zeros(())), rf.relu),
+    "sigmoid": (lambda x: 1 / (1 + torch.exp(-x)), rf.sigmoid),
+    "sigmoid by its reciprocal": (lambda x: (1 + (-x).exp()).reciprocal(), rf.sigmoid),
+    "sigmoid of two exponentials": (lambda x: x.exp() / (1 + x.exp()), rf.sigmoid),
+    "softplus": (lambda x: torch.log(1 + torch.exp(x)), rf.softplus),
+    "softplus by log1p": (lambda x: torch.log1p(torch.exp(x)), rf.softplus),
+    "logsigmoid": (lambda x: -torch.log1p(torch.exp(-x)), rf.logsigmoid),
+    "tanh": (lambda x: (torch.exp(x) - torch.exp(-x)) / (torch.exp(x) + torch.exp(-x)), rf.tanh),
+    "squared_relu": (lambda x: F.relu(x) ** 2, rf.squared_relu),
+    "squared_relu by square": (lambda x: torch.square(F.relu(x)), rf.squared_relu),
+    "squared_relu by a product": (lambda x: F.relu(x) * F.relu(x), rf.squared_relu),
+    "elu with a parameter": (lambda x: torch.where(x > 0, x, 0.5 * (torch.exp(x) - 1)), rf.elu.bind(alpha=0.5)),
+    "celu with a parameter": (lambda x: torch.where(x > 0, x, 0.75 * torch.expm1(x / 0.75)), rf.celu.bind(alpha=0.75)),
+    "silu with a parameter": (lambda x: x * torch.sigmoid(2.5 * x), rf.silu.bind(beta=2.5)),
 }
 parametrize = pytest.mark.parametrize(("function", "row"), BY_HAND.values(), ids=BY_HAND)
 
@@ -75,7 +88,7 @@ def learn(network: Net, steps: int = 30) -> list[Tensor]:
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4)
     for x in torch.randn(steps, 50, 3, generator=torch.Generator().manual_seed(0)):
         optimizer.zero_grad()
-        network(x).square().mean().backward()
+        network(x).mean().backward()
         optimizer.step()
     return list(network.parameters())
 
@@ -96,7 +109,9 @@ def test_what_a_network_writes_by_hand_is_the_function_of_the_catalogue(function
             for x in torch.randn(30, 50, 3):
                 networks[1](x)
     (layer,) = health.layers.values()
-    assert layer.function == row.name
+    usual = rf.catalogue[row.name].parameters
+    own = {name: each.default for name, each in row.parameters.items() if each.default != usual[name].default}
+    assert (layer.function, layer.parameters) == (row.name, own)
     assert re.fullmatch(r"test_torch_by_hand.py:\d+ in <lambda>", layer.name)
     compare([layer], [truth(networks[1], row)])
     assert health.report().notes == []
@@ -151,6 +166,43 @@ def test_large_batches_and_networks_outside_of_modules_are_seen() -> None:
             optimizer.step()
     (layer,) = health.layers.values()
     assert (layer.function, layer.units, layer.histories["train"].total.samples) == ("gelu_tanh", 2048, 20 * 64)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: torch.exp(x) / torch.exp(x).sum(-1, keepdim=True),
+        lambda x: (x - x.max(-1, keepdim=True).values).exp() @ x.T,
+        lambda x: -(x - torch.log(torch.exp(x).sum(-1, keepdim=True))).gather(1, torch.zeros(5, 1, dtype=torch.long)),
+        lambda x: torch.cat([torch.sin(x), torch.cos(x / 10000 ** (torch.arange(6) / 6))], -1),
+        lambda x: x + torch.exp(0.5 * x) * torch.randn(5, 6),
+        lambda x: -0.5 * (1 + x - x**2 - x.exp()),
+        lambda x: (x - x.mean(-1, keepdim=True)) / (x.var(-1, keepdim=True) + 1e-5).sqrt(),
+        lambda x: torch.log(torch.exp(x) + 1e-6) + 1 / (x**2 + 1),
+    ],
+)
+def test_what_else_is_computed_is_no_layer(function: Any) -> None:
+    network = Net(function)
+    network.out = nn.Identity()  # type: ignore[assignment]
+    with watch(network) as health:
+        for _ in range(3):
+            network(torch.randn(5, 3)).sum().backward()
+    assert health.layers == {}
+    assert health.report().notes == []
+
+
+def test_of_a_function_whose_inputs_nothing_keeps_a_note_tells() -> None:
+    class Inline(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.out(1 / (1 + torch.exp(-self.layer(x))))
+
+    network = Inline(torch.sigmoid)
+    with watch(network) as health:
+        for x in torch.randn(12, 5, 3):
+            network(x).sum().backward()
+    assert health.layers == {}
+    (note,) = health.report().notes
+    assert "Inline.forward: what it makes of its inputs" in note
 
 
 def recurrent(a: Tensor, new: Tensor, before: Tensor) -> Tensor:
@@ -216,6 +268,10 @@ def test_what_is_joined_with_others_stays_what_it_is(function: Any, seen: list[s
     assert health.report().notes == []
 
 
+def logistic(x: Tensor) -> Tensor:
+    return torch.log(1 + torch.exp(x))
+
+
 class Hinge(nn.Module):
     def forward(self, score: Tensor, y: Tensor) -> Tensor:
         return F.relu(1 - y * score).mean()
@@ -227,6 +283,13 @@ LOSSES: dict[str, tuple[Any, bool]] = {
     "a squared hinge": (lambda score, y: (F.relu(1 - y * score) ** 2).mean(), True),
     "a hinge in a module": (Hinge(), True),
     "of a generator": (lambda score, y: F.softplus(-score).mean(), True),
+    "a logistic loss": (lambda score, y: logistic(-y * score).mean(), True),
+    "a hinge of scores in a row": (lambda score, y: F.relu(1 - y[:, 0] * score.squeeze()).mean(), True),
+    "a hinge that is summed first": (lambda score, y: F.relu(1 - y * score).sum(1).mean(), True),
+    "a hinge with a mask": (lambda score, y: (F.relu(1 - y * score) * (torch.rand(16, 1) > 0.5)).sum() / 3, True),
+    "of distances": (lambda score, y: F.relu((score - y).norm(dim=1) - (score + y).norm(dim=1) + 1).mean(), True),
+    "of contrasts": (lambda score, y: (y * score.norm(dim=1) + F.relu(2 - score.norm(dim=1)) ** 2).mean(), True),
+    "of a generator's rival": (lambda score, y: F.softplus(score).mean(), True),
     "of pairs": (lambda score, y: -F.logsigmoid(score - score.flip(0)).mean(), True),
     "what may be the network's": (lambda score, y: F.relu(score).sum(), False),
     "of a sigmoid": (lambda score, y: (torch.sigmoid(3 * score) - y).square().mean(), False),
@@ -246,4 +309,34 @@ def test_a_rectifier_in_a_loss_is_no_layer(loss: Any, is_loss: bool) -> None:
     assert len(health.layers) == (1 if is_loss else 2)
     notes = health.report().notes
     assert len(notes) == is_loss
-    assert all("its mean is a loss" in note for note in notes)
+    assert all("its mean is a loss" in note or "it bounds what is computed" in note for note in notes)
+
+
+def test_what_bounds_a_function_of_outputs_is_no_layer() -> None:
+    network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 4))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with watch() as health:
+        for x in torch.randn(20, 16, 4):
+            box, target = network(x), torch.rand(16, 4)
+            low, high = torch.max(box[:, :2], target[:, :2]), torch.min(box[:, 2:], target[:, 2:])
+            (-(high - low).clamp(min=0).prod(1).mean() + F.mse_loss(box, target)).backward()
+            optimizer.step()
+    assert list(health.layers) == ["1"]
+    (note,) = health.report().notes
+    assert note.endswith("it bounds what is computed of a network's outputs, and is no layer")
+
+
+@pytest.mark.parametrize("is_averaged_first", [True, False])
+def test_what_feeds_a_layer_is_no_loss_whatever_its_mean_is_for(is_averaged_first: bool) -> None:
+    encoder, decoder = nn.Linear(4, 8), nn.Linear(8, 4)
+    optimizer = torch.optim.SGD([*encoder.parameters(), *decoder.parameters()], lr=0.01)
+    with watch() as health:
+        for x in torch.randn(20, 16, 4):
+            hidden = F.relu(encoder(x) - 0.1)
+            penalty = hidden.mean() if is_averaged_first else 0.0
+            loss = F.mse_loss(decoder(hidden), x) + (penalty if is_averaged_first else hidden.mean())
+            loss.backward()
+            optimizer.step()
+    (layer,) = health.layers.values()
+    assert (layer.function, layer.histories["train"].total.samples) == ("relu", 20 * 16)
+    assert health.report().notes == []

@@ -119,7 +119,7 @@ def test_the_gradient_of_each_stacked_layer_is_its_own() -> None:
     optimizer = torch.optim.SGD(net.parameters(), lr=0.0)
     scale = torch.tensor([1.0, 10.0, 1e-6, 3.0])[:, None, None]
     with watch(net) as health:
-        for _ in range(4):
+        for _ in range(10):
             (net(torch.randn(ROWS, INPUTS)) * scale).sum().backward()
             optimizer.step()
     norms = [verdict.gradient_norm for verdict in health.report().layers]

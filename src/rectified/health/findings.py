@@ -33,7 +33,8 @@ def find(verdicts: Sequence[Verdict], rule: Rule = RULE) -> list[Finding]:
     for verdict, norm in zip(verdicts, norms, strict=True):
         name = verdict.layer.name
         found += [Finding(kind, name, message) for kind, message in _of_layer(verdict)]
-        if norm < rule.vanishing * largest:
+        is_first = len(verdict.history.windows) == 1  # a branch may begin with a factor of 0, which is soon learned
+        if norm < rule.vanishing * largest and not is_first:
             strongest = verdicts[norms.index(largest)].layer.name
             message = f"the gradient has a length of {norm:.2g}, but of {largest:.2g} in {strongest}: it hardly learns"
             found.append(Finding("vanishing_gradient", name, message))

@@ -19,12 +19,14 @@ from rectified.catalogue import catalogue
 from rectified.torch.functions import GATED, NAMES, RECURRENT, is_in_place, plain_name
 
 JOINED = "its outputs are joined with others of the same inputs, so it was not counted by itself"
+UNKNOWN = "what it makes of its inputs is no function of the catalogue, or these were gone, so it was not counted"
 _MOST = 48  # terms behind one; what is farther away is none of its parts
 _MOST_KNOWN = 4096
 _MOST_INPUTS = 12  # that are tried
 _TOLERANCE = 1e-5  # constants are written with some eight digits; GELU and its approximation differ by fifty times that
 _ZERO = 1e-12  # what is no more is 0: a bound of 1e-6 is there for safety
 _POINTS = np.concatenate([[-100.0, -30.0, -1.0, 1.0, 30.0, 100.0], np.linspace(-7.3, 7.9, 97)])
+_ONE, _STEEP = 3, 5  # places of 1, and of a number where what is no sigmoid is steep
 
 _CONSTANTS = {"zeros": 0.0, "zeros_like": 0.0, "new_zeros": 0.0, "ones": 1.0, "ones_like": 1.0, "new_ones": 1.0}
 _FILLED = {"tensor": 0, "scalar_tensor": 0, "as_tensor": 0, "full": 1, "full_like": 1}  # the number's place
@@ -43,7 +45,14 @@ _BOUNDS = frozenset(f"{_EXTREMES} clamp clamp_min clamp_max clip".split())
 _ELEMENTWISE = _AFFINE | _BOUNDS | NAMES.keys() - {RECURRENT, GATED} | {*f"{_COMPARISONS} {_OTHERS}".split()}
 _SEEN = _ELEMENTWISE | {*_CONSTANTS, *_FILLED}
 _NO_ACTIVATIONS = ("identity", "step")  # the slope of a step is 0 wherever it has one: it is a part of others
-_SUMS = frozenset({"mean", "sum"})
+_EXPONENTIALS = frozenset({"exp", "expm1"})
+_NEGATIONS = frozenset({"neg", "negative"})
+_ENDS_OF_CHAINS = frozenset(f"{_LINES} reciprocal rdiv rtruediv log log1p".split())
+_POWERS = frozenset({"pow", "square"})
+_OF_LOSSES = frozenset({"softplus", "logsigmoid"})  # with logits, where their mean is taken
+_OF_RELU = "squared_relu"  # told by ReLU's outputs as well as by its inputs
+SUMS = frozenset({"mean", "sum"})
+_WEIGHTINGS = frozenset({"mul", "multiply", "div", "divide", "true_divide", "truediv"})
 
 
 class Term:
@@ -55,13 +64,19 @@ class Term:
         Gives the tensor; None once it is gone, or is another.
     is_learned : bool
         Whether its numbers are parameters.
+    summed : Term, optional
+        What was added up to make it. It is no function of that, number by number.
 
     Attributes
     ----------
     activation : object
         The activation whose outputs it stands for, if any.
+    base : Term or None
+        The inputs of that activation, where it is several calls together.
     behind : frozenset of Term
         Those that it is a function of, itself included.
+    is_exponential : bool
+        Whether an exponential is among the calls that made it.
     """
 
     def __init__(
@@ -75,15 +90,19 @@ class Term:
         constant: float | None = None,
         activation: Any = None,
         is_learned: bool = False,
+        summed: Term | None = None,
     ) -> None:
         self.stands_for = stands_for
+        self.summed = summed
         self.activation = activation
+        self.base: Term | None = None
         self.name, self.constant, self.is_learned = name, constant, is_learned
         self._function, self.args, self._kwargs = function, args, dict(kwargs or {})
         self._overwrites = function is not None and overwrites(function, args, self._kwargs)
         behind = frozenset().union(*(each.behind for each in self.terms))
         if len(behind) >= _MOST:
             self._function, self.args, self._kwargs, behind = None, (), {}, frozenset()
+        self.is_exponential: bool = name in _EXPONENTIALS or any(each.is_exponential for each in self.terms)
         self.behind: frozenset[Term] = behind | ({self} if constant is None else set())
         self.depth: int = 1 + max((each.depth for each in behind), default=0)
 
@@ -96,6 +115,12 @@ class Term:
     def varying(self) -> list[Term]:
         """Those of them that are no constants and not learned."""
         return [each for each in self.terms if each.constant is None and not each.is_learned]
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether the inputs of this activation are not as a layer gave them, or it is one that only losses get so."""
+        inputs = self.varying if self.base is None else [self.base]
+        return any(each.args for each in inputs) or getattr(self.activation, "function", "") in _OF_LOSSES
 
     def value(self, base: Term, x: Tensor, known: dict[Term, Any] | None = None) -> Any:
         """What it is where another is `x`.
@@ -134,6 +159,14 @@ class Term:
             term = term.args[place] if isinstance(term, Term) and place < len(term.args) else None
         return term.stands_for() if isinstance(term, Term) else None
 
+    def functions_to(self, path: tuple[int, ...]) -> set[Any]:
+        """The functions of the calls along such a way."""
+        term, found = self, set()
+        for place in path:
+            found.add(term._function)
+            term = term.args[place]
+        return found
+
     def path_to(self, other: Term) -> tuple[int, ...]:
         """The shortest such way; none where there is none."""
         ways: list[tuple[Term, tuple[int, ...]]] = [(self, ())]
@@ -152,8 +185,8 @@ class Whole(NamedTuple):
     ----------
     function : str
         The name in the catalogue; empty where it is no function of it.
-    parameters : tuple of float
-        Of that function.
+    parameters : dict
+        Of that function, those that are not the defaults.
     factor : float
         By what its values are multiplied.
     term, input : Term
@@ -163,7 +196,7 @@ class Whole(NamedTuple):
     """
 
     function: str
-    parameters: tuple[float, ...]
+    parameters: dict[str, float]
     factor: float
     term: Term
     input: Term | None
@@ -258,7 +291,7 @@ class Terms:
 
     def of_call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """What `see` wants to know of a call before it is made; None for one that it does not need."""
-        if plain(name) not in _SEEN:
+        if plain(name) not in _SEEN and name not in SUMS:
             return None
         return tuple(map(self.of, args)), {key: self.of(value) for key, value in kwargs.items()}
 
@@ -281,14 +314,17 @@ class Terms:
         if name in _FILLED:
             number = args[_FILLED[name]] if len(args) > _FILLED[name] else kwargs.get("fill_value")
             return Term(stands_for, constant=number) if isinstance(number, int | float) else None
+        if name in SUMS:
+            return Term(stands_for, summed=args[0]) if args and isinstance(args[0], Term) else None
         term = Term(stands_for, function=function, name=name, args=args, kwargs=kwargs, activation=activation)
         size = self._size(result)
         is_reduced = any((other := each.stands_for()) is not None and self._size(other) > size for each in term.terms)
         return None if is_reduced or not term.varying or kwargs.get("out") is not None else term
 
-    def activate(self, value: Any, activation: Any) -> None:
-        """Know that several calls together, the last of which gave a tensor, are an activation."""
-        self._known[id(value)].activation = activation
+    def activate(self, value: Any, activation: Any, base: Term | None) -> None:
+        """Know that several calls together, the last of which gave a tensor, are an activation of another term."""
+        term = self._known[id(value)]
+        term.activation, term.base = activation, base
 
     def _keep(self, value: Any, term: Term) -> None:
         """Know a tensor from now on; those that are gone are forgotten, where there are many."""
@@ -307,15 +343,28 @@ def whole_of(term: Term) -> Whole | None:
     varying = term.varying
     behind = [each.behind for each in varying]
     shared = frozenset.intersection(*behind) if len(varying) > 1 else frozenset()
-    if not shared and not (len(varying) == 1 < len(term.terms) and term.name in _BOUNDS):
+    if not shared and not (len(varying) == 1 and _may_end_chain(term, varying[0])):
         return None
+    is_chain = not shared and term.name in _ENDS_OF_CHAINS
     inputs = [each for each in (shared or behind[0]) if each.constant is None and not each.is_learned]
-    for base in sorted(inputs, key=lambda each: -each.depth)[:_MOST_INPUTS]:
+    if is_chain:
+        inputs = [each for each in inputs if not each.is_exponential]
+        kept = [each for each in inputs if each.stands_for() is not None]
+        if not kept and any(_function_of(term, base) is not None for base in inputs):
+            return Whole("", {}, 1.0, term, None, [])
+        inputs = kept
+    is_negated = term.name in _NEGATIONS
+    for base in sorted(inputs, key=lambda each: each.depth if is_negated else -each.depth)[:_MOST_INPUTS]:
         found = _function_of(term, base)
         if found is not None:
             function, parameters, factor = found
             parts = [each.activation for each in term.behind if base in each.behind and each is not base]
-            return Whole(function, parameters, factor, term, base, [part for part in parts if part is not None])
+            parts = [part for part in parts if part is not None]
+            if parts and is_chain and not (is_negated and function == "logsigmoid"):
+                return None  # the logarithm of a probability, for instance, belongs to a loss
+            if function == _OF_RELU and len(varying) == 1 and varying[0].activation in parts:
+                base = varying[0]
+            return Whole(function, parameters, factor, term, base, parts)
     gates = {gate for gate in map(_gate, varying) if gate is not None and gate not in shared and gate.behind & shared}
     parts = [
         each.activation
@@ -323,19 +372,41 @@ def whole_of(term: Term) -> Whole | None:
         for each in gate.behind
         if each.activation is not None and each not in shared and each.behind & shared
     ]
-    return Whole("", (), 1.0, term, None, parts) if parts else None
+    return Whole("", {}, 1.0, term, None, parts) if parts or (shared and term.name in _OF_TENSORS) else None
 
 
-def averaged(name: str, term: Term) -> Any:
-    """The activation whose outputs, or a function of them alone, a call adds up; None where it is none.
+def _may_end_chain(term: Term, before: Term) -> bool:
+    """Whether a call without a second path to the same number may be the last of what is a function of the catalogue."""
+    if term.name in _POWERS:
+        return before.activation is not None
+    return (term.name in _BOUNDS and len(term.terms) > 1) or (before.is_exponential and term.name in _ENDS_OF_CHAINS)
 
-    Nor is it one whose inputs are as a layer gave them.
+
+def averaged(term: Term) -> Any:
+    """The activation whose outputs, or a function of them alone, are added up; None where it is none.
+
+    They may be weighted, and added up before. Nor is it one whose inputs are as a layer gave them.
     """
-    if plain(name) not in _SUMS or any(each.is_learned for each in term.behind):
-        return None
-    while term.activation is None and len(term.varying) == 1:
-        (term,) = term.varying
-    return term.activation if any(each.args for each in term.varying) else None
+    while term.activation is None:
+        if any(each.is_learned for each in term.behind):
+            return None
+        varying = [term.summed] if term.summed is not None else term.varying
+        if plain(term.name) in _WEIGHTINGS and len(varying) > 1:
+            varying = [each for each in varying if any(other.activation is not None for other in each.behind)]
+        if len(varying) != 1:
+            return None
+        (term,) = varying
+    return term.activation if term.is_computed and not any(each.is_learned for each in term.behind) else None
+
+
+def activations_in(term: Term) -> list[Any]:
+    """The activations of which a term is a function, number by number or by sums: those whose inputs are computed."""
+    waiting = [term]
+    for term in waiting:  # which grow meanwhile
+        behind = {each.summed for each in term.behind if each.summed is not None}
+        waiting += [each for each in behind if each not in waiting]
+    found = [each for term in waiting for each in term.behind if each.activation is not None]
+    return [each.activation for each in found if each.is_computed]
 
 
 def _gate(term: Term) -> Term | None:
@@ -348,7 +419,7 @@ def _gate(term: Term) -> Term | None:
     return term
 
 
-def _function_of(term: Term, base: Term) -> tuple[str, tuple[float, ...], float] | None:
+def _function_of(term: Term, base: Term) -> tuple[str, dict[str, float], float] | None:
     """The function of the catalogue that a term is of another, its parameters, and by what it is multiplied."""
     try:
         with torch.no_grad():
@@ -358,25 +429,37 @@ def _function_of(term: Term, base: Term) -> tuple[str, tuple[float, ...], float]
     if values.shape != _POINTS.shape or not np.isfinite(values).all():
         return None
     names, rows, peaks = _rows()
-    slope, steep = values[0] / _POINTS[0], values[5] / _POINTS[5]
-    share = slope / steep if 0 < slope < steep or steep < slope < 0 else 1.0
-    rows = np.vstack([rows, catalogue["leaky_relu"](_POINTS, share)])
+    others = _with_parameters(values)
+    rows = np.vstack([rows, *(catalogue[name](_POINTS, **parameters) for name, parameters in others)])
+    peaks = [*peaks, *[_STEEP] * len(others)]
     factors = values[peaks] / rows[range(len(rows)), peaks]
     with np.errstate(divide="ignore", invalid="ignore"):
         away = np.abs(values - factors[:, None] * rows) / np.abs(factors[:, None])
         near = away <= np.where(rows == 0, _ZERO, _TOLERANCE * (1 + np.abs(rows)))
     found = np.flatnonzero(near.all(axis=1) & (factors != 0))
-    if not found.size or (found[0] == len(names) and share == 1):
+    if not found.size:
         return None
-    place = found[0]
-    is_known = place < len(names)
-    return names[place] if is_known else "leaky_relu", () if is_known else (float(share),), float(factors[place])
+    name, parameters = [*((name, {}) for name in names), *others][found[0]]
+    return name, parameters, float(factors[found[0]])
+
+
+def _with_parameters(values: NDArray[np.float64]) -> list[tuple[str, dict[str, float]]]:
+    """Functions with the parameters that a few of the values tell, if they are those of these functions."""
+    with np.errstate(all="ignore"):
+        left, one = values[[0, _ONE]] / (values[_STEEP] / _POINTS[_STEEP])
+    found = []
+    if _POINTS[0] * (1 - _TOLERANCE) < left < 0:  # else it may be a line
+        alpha = {"alpha": -left}
+        found = [("leaky_relu", {"slope": left / _POINTS[0]}), ("elu", alpha), ("celu", alpha)]
+    if 0.5 < one < 1:
+        found.append(("silu", {"beta": np.log(one / (1 - one))}))
+    return [(name, {key: float(f"{number:.9g}") for key, number in parameters.items()}) for name, parameters in found]
 
 
 @lru_cache
 def _rows() -> tuple[list[str], NDArray[np.float64], list[int]]:
-    """The functions of the catalogue, their values, and where these are large but not extreme; at last for a leaky ReLU."""
+    """The functions of the catalogue, their values, and where these are large but not extreme."""
     names = [name for name in catalogue.of("ridge") if name not in _NO_ACTIVATIONS]
     rows = np.array([catalogue[name](_POINTS) for name in names], np.float64)
     peaks = np.argmax(np.where(np.abs(_POINTS) < 10, np.abs(rows), -1), axis=1)
-    return names, rows, [*peaks.tolist(), 5]
+    return names, rows, peaks.tolist()

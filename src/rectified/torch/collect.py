@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from rectified.health.record import Run
-from rectified.torch.by_hand import JOINED, averaged, is_transformed, whole_of
+from rectified.torch.by_hand import JOINED, SUMS, UNKNOWN, activations_in, averaged, is_transformed, whole_of
 from rectified.torch.exported import decomposed_in, is_compiled, is_part, name_in_graph
 from rectified.torch.function_mode import FunctionMode
 from rectified.torch.functions import CLAMPS, activation_of, call_again, is_in_place, output_of, plain_name
@@ -34,12 +34,14 @@ from rectified.torch.opaque import hides_activation, watch_opaque
 from rectified.torch.origins import Origins
 from rectified.torch.site import Site, caller, caller_of_part, is_activation, method_of, place_of
 from rectified.torch.together import Together
-from rectified.torch.units import Origin
+from rectified.torch.units import Origin, is_maker
 
 _LOOKS = 3  # forward passes of a network, and steps, in which the mode is on at first
 _LOOK_AGAIN = 256  # forward passes later at the latest
 _SETTLED = 64  # forward passes without a step
+_MOST_LOOKS_EVERYWHERE = 16
 _WINDOW = 8  # steps, at first
+_CHANGED = "some forward passes did what none before had done, and were counted in part"
 _MOST_USES = 16  # of one activation in one forward pass; later ones count as the last
 
 
@@ -86,9 +88,10 @@ class Collector:
         self._mode = FunctionMode(self)
         self._mode_is_on = False
         self._is_everywhere = True
-        self._stays_everywhere = False
+        self._outside: set[Any] = set()  # what needs it to stay so
         self.is_tracking = True
-        self._settles_at = self._step + _LOOKS
+        self._looks_since, self._looks_everywhere = self._step, 1
+        self._settles_at, self._settles_after = self._step + _LOOKS, _SETTLED
 
         self._stack: list[nn.Module] = []
         self._before: list[nn.Module | None] = []  # for each of these, the module that ran last in it
@@ -96,6 +99,7 @@ class Collector:
         self._needs_mode = False
         self._draft: Draft | None = None
         self._plan: Plan | None = None
+        self._first_node = 0  # of autograd's graph that the pass may have made
         self._together = Together()
         self._roots: dict[int, Network] = {}
         self._networks = 0
@@ -188,7 +192,7 @@ class Collector:
     # ---- steps -----------------------------------------------------------------------------------------------------------
 
     def _before_step(self, *_: Any) -> None:
-        if torch.compiler.is_dynamo_compiling() or not self._mode_is_on or self._stays_everywhere:
+        if torch.compiler.is_dynamo_compiling() or not self._mode_is_on or self._outside:
             return
         if get_ident() == self._thread:
             self._switch(False)
@@ -204,7 +208,7 @@ class Collector:
         if self._step % self._width == 0:
             self._close_window()
         if self._step >= self._settles_at:
-            self._is_everywhere = self._stays_everywhere
+            self._is_everywhere = bool(self._outside)
         self.is_tracking = self._step < self._settles_at
         self._measures_gradients = self._step % self._width < self._every
         self._switch(self._is_everywhere and self._hidden is None)
@@ -308,16 +312,16 @@ class Collector:
         root.passes += 1
         if self.is_left_out(None if module.training else root.passes):
             self._skipped = module
-            self._switch(self._stays_everywhere)
+            self._switch(bool(self._outside))
             if not self._mode_is_on:
                 self._hooks.on_one(module)
             return False
         looks = root.looks[module.training]
         root.looks[module.training] += 1
         is_look = looks < _LOOKS or looks & (looks - 1) == 0 or looks % _LOOK_AGAIN == 0
-        if self._forwards > _SETTLED and self._step == self._began:
+        if self._forwards > self._settles_after and self._step == self._looks_since:
             self._settles_at = 0
-            self._is_everywhere = self._stays_everywhere
+            self._is_everywhere = bool(self._outside)
         self._root = root
         self._uses.clear()
         self.is_tracking = is_look or self._step < self._settles_at or root.tells_sources
@@ -326,9 +330,11 @@ class Collector:
         plan = root.plans[module.training] if has_graph else None
         root.was_blind |= plan is None and not self.is_tracking
         self._needs_mode = root.needs_mode and plan is None
-        self._switch((is_look or self._needs_mode or self._is_everywhere) and self._hidden is None)
+        is_alone = self._is_everywhere and is_activation(module)
+        self._switch((is_look or self._needs_mode or self.is_tracking or is_alone) and self._hidden is None)
         if not self._mode_is_on and self._hidden is None:
             self._plan = plan
+            self._first_node = _next_node()
             if plan is not None and not plan.hooked:
                 self._hooks.on_one(module)
         elif self.is_tracking and has_graph and root.wants_plan:
@@ -346,7 +352,16 @@ class Collector:
                     self._sites.pop(used, None)
                     self._modules.pop(used, None)
             root = self._roots[id(module)] = Network(module)
+            self._look_everywhere()
         return root
+
+    def _look_everywhere(self) -> None:
+        """See what is no module, too, for a while: where a network is new, functions may come with it."""
+        if self._step >= self._settles_at and self._looks_everywhere < _MOST_LOOKS_EVERYWHERE:
+            self._looks_everywhere += 1
+            self._is_everywhere = True
+            self._looks_since = self._step
+            self._settles_at, self._settles_after = self._step + _LOOKS, self._forwards + _SETTLED
 
     def _end(self, output: Any) -> None:
         """Do what is left to do when a network has returned something; nothing after an error."""
@@ -406,11 +421,13 @@ class Collector:
         is_new = sites is None or 0 < len(sites) <= use
         if is_new and self._root is not None and self._hidden is None:
             self._root.look_again()
+            self.note(_CHANGED)
 
     def _see_saved(self, root: Network, plan: Plan, output: Any) -> None:
         """Count what the graph keeps of the activations of a network that returned something."""
         found = plan.found(output)
         if found is None:
+            self._see_changed(root, plan, output)
             root.forget_plans()
             return
         self._together.see(found, self._step)
@@ -418,6 +435,18 @@ class Collector:
             for _, counters, nodes, _ in found:
                 for counter, node in zip(counters, nodes, strict=True):
                     node.register_prehook(counter.see_gradients)
+
+    def _see_changed(self, root: Network, plan: Plan, output: Any) -> None:
+        """Count what is known of a pass that did something else."""
+        found, is_all = plan.known_in(output, self._first_node, root.frozen())
+        for (site, module, saved, *_), batch in found:
+            owner = module()
+            counter = None if owner is None else site.counter(owner.training)
+            if counter is not None:
+                with torch.no_grad():
+                    counter.see(batch, batch if saved.is_output else site.again(batch), self._step)
+        if not is_all:
+            self.note(_CHANGED)
 
     def observe(self, function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call of what may be an activation, and count it."""
@@ -453,7 +482,9 @@ class Collector:
         """Know which axes of an output count the units."""
         if origin.axes:
             site.see_axes(origin.axes, y.shape)
-        self.origins.remember(y, origin._replace(activation=site))
+        if site.is_outside:
+            site.sources = origin.sources
+        self.origins.remember(y, origin.activated(site))
 
     def _see_call(self, site: Site, x: Tensor, y: Tensor, module: nn.Module | None) -> None:
         """Count the inputs and outputs of a call in a module, and know how to see the next one."""
@@ -492,18 +523,21 @@ class Collector:
             for part in found.parts:
                 part.is_part = True
                 self.note(f"{part.name}: {JOINED}")
+            if not found.parts and self._root is not None and origin is not None and origin.axes:
+                frame = caller()
+                self.note(f"{place_of(frame.f_code, frame.f_lineno)}: {UNKNOWN}")
         elif found.parts or (origin is not None and origin.axes):
             for part in found.parts:
                 self.forget(part)
             module = self._owner()
-            site = self._site(function, found.function, x, module, (x, *found.parameters), {})
+            site = self._site(function, found.function, x, module, (x,), found.parameters)
             if site is not None:
                 site.is_overwritten, site.again, site.factor = False, found.again, found.factor
                 site.input_at = term.path_to(found.input)
                 site.is_whole = True
                 self._see_axes(site, origin or Origin(), y)
-                self.origins.terms.activate(y, site)
-                self.last_calls.add(function)
+                self.origins.terms.activate(y, site, found.input)
+                self.last_calls |= {function, *term.functions_to(site.input_at)}
                 if len(site.input_at) > 1:
                     self.follows_terms = True
                     self._needs_terms |= self._root is None
@@ -524,13 +558,33 @@ class Collector:
         Its inputs are computed from what a network gave. An activation of just this may be the network's own.
         """
         term = self.origins.terms.get(x)
-        site = None if term is None else averaged(name, term)
-        if site is None or site.is_part or not site.is_outside or not _is_bounded_on_one_side(site):
+        if term is None or name not in SUMS:
             return
-        sources = self.origins.sources(x)
-        if any(other.own(sources) for other in self._roots.values()):
-            site.is_part = True
-            self.note(f"{site.name}: its mean is a loss, and no layer")
+        counted = averaged(term)
+        for site in [counted, *(each for each in activations_in(term) if not each.axes)]:
+            if site is None or site.is_part or site.feeds_layer or not (site.is_outside and _is_bounded_on_one_side(site)):
+                continue
+            if any(other.own(site.sources) for other in self._roots.values()) or not site.axes:
+                site.is_part = True
+                self._outside.discard(site)
+                self.note(_loss(site))
+
+    def _is_computed(self, x: Tensor) -> bool:
+        """Whether a tensor is no output of a network, but computed of such, as what two boxes have in common."""
+        term, sources = self.origins.terms.get(x), self.origins.sources(x)
+        is_of_network = any(other.own(sources) for other in self._roots.values()) if sources else x.requires_grad
+        return term is not None and bool(term.args and self._roots and is_of_network)
+
+    def _see_use(self, name: str, x: Any) -> None:
+        """Count an activation whose outputs another layer gets, whatever else becomes of them."""
+        term = self.origins.terms.get(x) if is_maker(name) else None
+        site = None if term is None else term.activation
+        if site is not None and not site.feeds_layer:
+            site.feeds_layer = True
+            if _loss(site) in self.run.notes:
+                self.run.notes.remove(_loss(site))
+                site.is_part = False
+                self._outside.add(site)
 
     def _see(self, site: Site, x: Tensor, y: Tensor, training: bool) -> bool:
         """Count inputs and outputs. Whether that was possible."""
@@ -562,6 +616,8 @@ class Collector:
             self._see_whole(function, result)
             if result.ndim == 0 and args:
                 self._see_average(plain_name(function), args[0])
+            elif args:
+                self._see_use(plain_name(function), args[0])
         return result
 
     def _owner(self) -> nn.Module | None:
@@ -606,7 +662,14 @@ class Collector:
             self._settles_at = self._step + 2
             if root is not None:
                 root.look_again()
+                self.note(_CHANGED)
                 return None
+        behind = self.origins.of(x)
+        passed = frozenset() if behind is None else behind.passed
+        same = next((site for site in sites if sources and site.sources == sources and site not in passed), None)
+        if same is not None:  # as in a loop over time, where the same units get one input after another
+            sites.append(same)
+            return same
         if root is not None:
             root.keys.append(key)
             again = root.ran_before(key[:-1], sources)
@@ -632,8 +695,12 @@ class Collector:
         site.is_overwritten = overwrites and not site.slopes.idempotent
         site.needs_mode = code is not None or site.is_overwritten or not args
         sites.append(site)
-        if module is None:
-            self._stays_everywhere = self._is_everywhere = True
+        if name in CLAMPS and site.is_outside and self._is_computed(x):
+            site.is_part = True
+            self.note(f"{site.name}: it bounds what is computed of a network's outputs, and is no layer")
+        elif module is None:
+            self._outside.add(site)
+            self._is_everywhere = True
         elif root is not None:
             root.needs_mode |= site.needs_mode
             root.add(key[:-1], site)
@@ -723,7 +790,8 @@ class Collector:
     def network_compiled(self, local: Any) -> Network | None:
         """The network whose code is compiled, given the object whose method that is; None for code of no network."""
         if self._mode_is_on:  # a mode that comes and goes would compile the code again each time
-            self._stays_everywhere = self._is_everywhere = True
+            self._outside.add("compiled code")
+            self._is_everywhere = True
         outer = self._stack[0] if self._stack else local if self._hidden is None else unwrapped(self._hidden)
         return self._network(outer) if isinstance(outer, nn.Module) else None
 
@@ -740,9 +808,17 @@ def _unknown(site: Site) -> str:
     return f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted"
 
 
+def _loss(site: Site) -> str:
+    return f"{site.name}: its mean is a loss, and no layer"
+
+
 def _is_bounded_on_one_side(site: Site) -> bool:
     low, high = site.activation.range
     return isfinite(low) is not isfinite(high)
+
+
+def _next_node() -> int:
+    return int(torch._C._autograd._get_sequence_nr())
 
 
 def gradients_are_computed(task: Callable[[], int] = torch._C._current_graph_task_id) -> bool:

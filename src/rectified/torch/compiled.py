@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from rectified.torch.by_hand import JOINED, Term, Terms, number_in, overwrites, whole_of
+from rectified.torch.by_hand import JOINED, UNKNOWN, Term, Terms, number_in, overwrites, whole_of
 from rectified.torch.functions import CLAMPS, FUNCTIONS, GATED, activation_of, plain_name
 from rectified.torch.imports import after_import
 from rectified.torch.site import Site, is_activation, traced_caller
@@ -315,6 +315,7 @@ class _Graph:
         self._weights = {node: Weight((node, 0), tuple(value.shape)) for node, value in parameters}
         self._uses: dict[tuple[str, str], int] = {}
         self._places: dict[Site, tuple[str, str]] = {}
+        self._alike: dict[Any, list[tuple[Site, Callable[[nn.Module], Site | None]]]] = {}
         self._changes: dict[Any, int] = {}
         self._terms = Terms(self._leaf, self._standing_for, lambda node: prod(self._shape(node) or ()))
         self._found: list[tuple[Any, Any, Site, Axes, Callable[[nn.Module], Site | None]]] = []
@@ -347,7 +348,7 @@ class _Graph:
         if is_activation_call and name == GATED:
             self._collector.note("gated linear units in compiled code were not seen")
         elif is_activation_call and is_floating:
-            site, among = self._site(node, name, node.args, kwargs)
+            site, among = self._site(node, name, source, node.args, kwargs)
         term = self._terms.see(function, name, given, node, site)
         found = whole_of(term) if term is not None and site is None and is_floating else None
         if found is not None:
@@ -357,13 +358,15 @@ class _Graph:
                 for part in found.parts:
                     self._uses[self._places[part]] -= not part.is_part
                     self._collector.forget(part)
-                site, among = self._site(node, found.function, (source, *found.parameters), {})
+                site, among = self._site(node, found.function, source, (source,), found.parameters)
             if site is not None:
                 site.again, site.factor, site.is_whole = found.again, found.factor, True
-                self._terms.activate(node, site)
+                self._terms.activate(node, site, found.input)
             for part in found.parts if site is None else ():
                 part.is_part = True
                 self._collector.note(f"{part.name}: {JOINED}")
+            if source is None and is_of_layer and not found.parts:
+                self._collector.note(f"{_place(node, self._self)}: {UNKNOWN}")
         if site is not None:
             origin = origin or Origin()
             if origin.axes:
@@ -371,7 +374,7 @@ class _Graph:
             axes = site.axes_of(len(shape))
             if axes:
                 self._found.append((node, source, site, axes, among))
-            origin = origin._replace(axes=axes, activation=site)
+            origin = origin._replace(axes=axes).activated(site)
         if origin is not None:
             self._origins[node] = origin
 
@@ -393,9 +396,10 @@ class _Graph:
         return lambda: node if self._changes.get(node, 0) == changes else None
 
     def _site(
-        self, node: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, node: Any, name: str, source: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Site | None, Callable[[nn.Module], Site | None]]:
         """The site of a call, and what gives that in another module of the same code."""
+        origin = self._origins.get(source)
         args = tuple(self._inputs.get(each) if isinstance(each, torch.fx.Node) else each for each in args)
         kwargs = {key: self._inputs.get(each) if isinstance(each, torch.fx.Node) else each for key, each in kwargs.items()}
         owner, code, collector = self._owner(node), self._code, self._collector
@@ -405,6 +409,10 @@ class _Graph:
         where = _place(node, owner or self._self) if owner is None or not is_activation(owner) else ""
         outer = self._owner(node, 2)
         path = collector.path(owner, code.network, outer) if owner is not None and code.is_wanted else ""
+        alike = (path, where, activation.name, origin.sources) if origin is not None and origin.sources else node
+        for same, others in self._alike.get(alike, []):
+            if origin is None or same not in origin.passed:  # as in a loop over time
+                return same, others
         self._uses[path, where] = use = self._uses.get((path, where), 0) + 1
         given, named = args[1:], {key: value for key, value in kwargs.items() if key != "input"}
 
@@ -426,6 +434,7 @@ class _Graph:
 
         made = site(path, given, collector.named if code.is_wanted else Site)
         self._places[made] = path, where
+        self._alike.setdefault(alike, []).append((made, among))
         return made, among
 
     def _insert(self, node: Any, source: Any, site: Site, axes: Axes, among: Callable[[nn.Module], Site | None]) -> None:

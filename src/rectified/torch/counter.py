@@ -38,6 +38,8 @@ class Counter:
     ----------
     units_changed : bool
         Whether batches were left out because they had another number of units.
+    has_gradients : bool
+        Whether gradients count.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Counter:
         self._axes_behind_batches: Axes = ()
         self._again = again
         self.units_changed = False
+        self.has_gradients = True
         self._units: list[int] | None = None
         self._form: tuple[torch.Size, torch.dtype] | None = None
         self._most = 1  # batches that wait
@@ -94,7 +97,7 @@ class Counter:
 
     def see_gradient(self, gradient: Tensor | None) -> None:
         """Count the gradient of the loss by the output."""
-        if gradient is not None:
+        if gradient is not None and self.has_gradients:
             self._gradients.append(norms(gradient.detach(), self._axes_of(gradient.ndim), self._layers))
 
     def see_gradients(self, gradients: Sequence[Tensor | None]) -> None:

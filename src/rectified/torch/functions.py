@@ -17,6 +17,9 @@ from rectified.catalogue import catalogue
 
 LOSSES = frozenset({"cross_entropy", "binary_cross_entropy_with_logits", "multilabel_soft_margin_loss", "soft_margin_loss"})
 
+OF_PROBABILITIES = frozenset({"binary_cross_entropy", "log"})
+"""Functions whose slope has no bound near 0, so that a gradient by their input is no measure."""
+
 _RENAMED = {"negative_slope": "slope", "weight": "slope"}
 CLAMPS = ("clamp", "clamp_min", "clip")
 RECURRENT = "rnn_relu"

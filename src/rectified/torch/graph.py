@@ -6,7 +6,7 @@ returned, costs less than to look at all that the network does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from rectified._native import follow
+from rectified.torch.functions import CLAMPS, NAMES
 
 Node = Any  # autograd's
 _GETTERS = {
@@ -23,6 +24,7 @@ _GETTERS = {
 _MOST_LOOKED_AT = 32  # nodes
 _OF_PRODUCTS = "Addmm Mm Baddbmm Bmm Addmv Mv Convolution Embedding"
 _OF_FORMS = "T Transpose Permute View UnsafeView ReshapeAlias Unsqueeze Expand Clone ToCopy WeightNormInterface"
+_ACTIVATIONS = {name.replace("_", "") for name in NAMES if name not in CLAMPS}
 _PRODUCTS, _FORMS = ({f"{name}Backward0" for name in names.split()} for names in (_OF_PRODUCTS, _OF_FORMS))
 
 
@@ -137,6 +139,41 @@ def _in_another_form(node: Node) -> Node | None:
             return node
         node = node.next_functions[0][0]
     return None
+
+
+def learned_behind(nodes: Iterable[Node]) -> frozenset[int]:
+    """By ``id``, the learned parameters of some nodes."""
+    return frozenset(id(edge[0].variable) for node in nodes for edge in node.next_functions if is_learned(edge))
+
+
+def activations(returned: Any, since: int, kinds: Collection[type] = ()) -> list[Node]:
+    """The nodes of activations in the graph of what a network returned, in the order of their calls.
+
+    Parameters
+    ----------
+    returned
+        By the network.
+    since : int
+        The number of the first node that it may have made.
+    kinds : collection of type
+        Of other nodes that may be those of activations.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.ones(3, requires_grad=True)
+    >>> [node.name() for node in activations(torch.relu(torch.tanh(x) * 2), 0)]
+    ['TanhBackward0', 'ReluBackward0']
+    """
+    nodes = [node for node in _roots(returned) if node._sequence_nr() >= since]
+    known = set(nodes)
+    for node in nodes:  # which grow meanwhile
+        behind = {other for other, _ in node.next_functions if other is not None and other._sequence_nr() >= since} - known
+        known |= behind
+        nodes += behind
+    names = ((node, node.name().partition("Backward")[0].lower()) for node in known)
+    found = [node for node, name in names if name in _ACTIVATIONS or type(node) in kinds]
+    return sorted(found, key=lambda node: int(node._sequence_nr()))
 
 
 class _Edge(NamedTuple):

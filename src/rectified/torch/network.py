@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from rectified.torch.counter import Counter
-from rectified.torch.graph import Node, Saved, Way, is_learned, keeper, makers
+from rectified.torch.graph import Node, Saved, Way, activations, keeper, learned_behind, makers
 from rectified.torch.site import Site
 
 _MOST_CHANGES = 4
@@ -20,11 +20,16 @@ _SMALL = 2**15  # elements, of a batch that is worth a copy
 
 
 class Seen(NamedTuple):
-    """An activation that was seen, in which module, and what the graph keeps of it."""
+    """An activation that was seen, in which module, and what the graph keeps of it.
+
+    Then the kind of its node, and by ``id`` the learned parameters of the layers that made what it got.
+    """
 
     site: Site
     module: weakref.ref[nn.Module]
     saved: Saved
+    kind: type
+    learned: frozenset[int]
 
 
 class Found(NamedTuple):
@@ -90,6 +95,34 @@ class Plan:
             found.append(Found(first, theirs, own, kept))
         return found
 
+    def known_in(self, returned: Any, since: int, frozen: frozenset[int]) -> tuple[list[tuple[Seen, Tensor]], bool]:
+        """What the graph keeps of these activations in a pass that did something else, and whether that is all of it.
+
+        Such a pass leaves out a part of the network, or runs one that did not run before. An activation is known by its
+        kind and by the parameters behind it, and one of several that have these in common by its place among them.
+
+        Parameters
+        ----------
+        returned
+            By the network.
+        since : int
+            The number of the first node that it may have made.
+        frozen : frozenset of int
+            By ``id``, the parameters that do not learn, of which a graph tells nothing.
+        """
+        expected: dict[Any, list[Seen]] = {}
+        for seen in self.seen:
+            expected.setdefault((seen.kind, seen.learned), []).append(seen)
+        found, nodes = [], activations(returned, since, {seen.kind for seen in self.seen})
+        for node in nodes:
+            known = expected.get((type(node), learned_behind(makers(node) or ())))
+            kept = known[0].saved.tensors([node]) if known else None
+            if known and kept is not None:
+                found.append((known.pop(0), kept[0]))
+        left_out = [seen for others in expected.values() for seen in others]
+        is_hidden = any(seen.site.is_whole or seen.learned & frozen for seen in left_out)
+        return found, len(found) == len(nodes) and not is_hidden
+
     def _counters_now(self) -> list[list[Counter]] | None:
         """The counters of each group: the same list each time, as long as no module changes its mode."""
         try:
@@ -142,11 +175,12 @@ class Draft:
         ):
             form = (site.family, site.axes, saved, y.shape, y.dtype, y.device) if is_small else len(self._seen)
             self._groups.setdefault(form, []).append(len(self._seen))
-            self._seen.append(Seen(site, weakref.ref(module), saved))
+            learned = learned_behind(known_by)
+            self._seen.append(Seen(site, weakref.ref(module), saved, type(y.grad_fn), learned))
             self._nodes.append(node)
             self._outputs.append(y.grad_fn)
             self._makers.append(known_by)
-            site.see_source({id(edge[0].variable) for node in known_by for edge in node.next_functions if is_learned(edge)})
+            site.see_source(learned)
         elif site.needs_mode:
             self._missed.append(site)
         else:
@@ -157,7 +191,9 @@ class Draft:
         if not all(site.is_part for site in self._missed):
             return None
         hooked = self._hooked
-        kept = [place for place, (site, module, _) in enumerate(self._seen) if not (site.is_part or id(module()) in hooked)]
+        kept = [
+            place for place, (site, module, *_) in enumerate(self._seen) if not (site.is_part or id(module()) in hooked)
+        ]
         checked = [node for place in kept for node in self._makers[place]]
         ends = [self._nodes[place] for place in kept]
         outputs = [self._outputs[place] for place in kept]
@@ -251,6 +287,11 @@ class Network:
             self._parameters_listed_at = self.passes
             self._parameters = {id(each) for each in root.parameters() if isinstance(each, nn.Parameter)}
         return frozenset(source for source in sources if source[0] in self._parameters)
+
+    def frozen(self) -> frozenset[int]:
+        """By ``id``, its parameters that do not learn."""
+        root = self.module()
+        return frozenset(id(each) for each in (root.parameters() if root is not None else ()) if not each.requires_grad)
 
     def behind(self, sources: frozenset[Any]) -> str:
         """What to add to the name of a call to tell the parameter behind it, where that is one."""

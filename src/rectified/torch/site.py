@@ -70,6 +70,8 @@ class Site:
         Whether it is a part of what is counted elsewhere, or not at all.
     is_outside : bool
         Whether it runs in nothing that learns.
+    feeds_layer : bool
+        Whether another layer is known to get its outputs as they are.
     is_gated : bool
         Whether it is the gate of a gated unit, whose input and output are those of the whole.
     is_whole : bool
@@ -106,7 +108,7 @@ class Site:
         self.is_mixed = False
         self.is_part = False
         self.input_at: tuple[int, ...] = ()
-        self.is_outside = self.is_whole = False
+        self.is_outside = self.is_whole = self.feeds_layer = False
         self.factor = 1.0
         self.ran_in = -1
         self.is_overwritten = False
@@ -122,6 +124,7 @@ class Site:
         self.slopes = slopes_of(activation)
         self.family = id(self if self._is_learned else self.slopes)
         self._counters: dict[bool, Counter] = {}
+        self._has_gradients = True
         self.taking: list[tuple[Mode, Callable[[], Counted | None]]] = []
 
     @property
@@ -141,6 +144,7 @@ class Site:
         found = self._counters.get(training)
         if found is None and self.axes:
             found = self._counters[training] = Counter(self.slopes, self.axes_of, prod(self.layers), self.again)
+            found.has_gradients = self._has_gradients
         return found
 
     def see_axes(self, axes: Axes, shape: Sequence[int]) -> None:
@@ -163,7 +167,13 @@ class Site:
         """What the gate gets and gives, where a gated unit gets `x`."""
         return gate_of(x, *self._call[1:])
 
-    def see_source(self, parameters: set[int]) -> None:
+    def leave_gradients_out(self) -> None:
+        """Do not count the gradients of the loss by the outputs, since they say nothing about the layer."""
+        self._has_gradients = False
+        for counter in self._counters.values():
+            counter.has_gradients = False
+
+    def see_source(self, parameters: frozenset[int]) -> None:
         """Know, by ``id``, which parameters made the input. If these have nothing in common, it has several sources."""
         self.is_mixed |= bool(self._learned) and self._learned.isdisjoint(parameters)
         self._learned |= parameters

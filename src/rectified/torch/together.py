@@ -31,7 +31,7 @@ class Together:
 
     def see(self, found: Sequence[Found], step: int) -> None:
         """Count the activations of a forward pass."""
-        for (site, _, saved), counters, _, kept in found:
+        for (site, _, saved, *_), counters, _, kept in found:
             group = self._groups.get(id(counters))
             if group is None:
                 group = self._groups[id(counters)] = _Group(site, counters, is_output=saved.is_output)

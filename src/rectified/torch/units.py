@@ -30,11 +30,18 @@ class Origin(NamedTuple):
         The activation whose outputs these are as they were, if any.
     sources : frozenset of tuple
         The learned tensors of the layers that it is made of, by what they are known.
+    passed : frozenset
+        The activations that what these layers gave has gone through since.
     """
 
     axes: Axes = ()
     activation: Any = None
     sources: frozenset[tuple[Hashable, ...]] = frozenset()
+    passed: frozenset[Any] = frozenset()
+
+    def activated(self, activation: Any) -> Origin:
+        """The origin of what an activation makes of it."""
+        return self._replace(activation=activation, passed=self.passed | {activation})
 
 
 class Weight(NamedTuple):
@@ -96,7 +103,12 @@ def origin_of(call: Call) -> Origin:
     activation = before.activation if before else None
     if not axes or not all(0 <= axis < len(call.out) for axis in axes):
         return Origin((), activation)
-    return Origin(axes, activation, _sources(call))
+    return Origin(axes, activation, *_sources(call))
+
+
+def is_maker(name: str) -> bool:
+    """Whether a function is that of a layer, which makes units of its own."""
+    return _RULES.get(_plain(name)) in _MAKERS
 
 
 def weight_of(call: Call) -> Weight | None:
@@ -137,13 +149,16 @@ def _plain(name: str) -> str:
     return name[1:] if name not in _RULES and name[:1] in ("i", "r") else name
 
 
-def _sources(call: Call) -> frozenset[tuple[Hashable, ...]]:
-    """The weights of a call, or those behind its arguments where it has none of its own."""
+def _sources(call: Call) -> tuple[frozenset[tuple[Hashable, ...]], frozenset[Any]]:
+    """The weights of a call, or those behind its arguments where it has none of its own, and what these passed since."""
     tensors = _tensors(call)
     factors = tensors[1:] if "add" in call.name else tensors  # without a bias
     own = [weight.id for weight in map(call.weight, factors) if weight is not None and len(weight.shape) > 1]
-    behind = [origin.sources for origin in map(call.origin, tensors) if origin is not None]
-    return frozenset(own if own and _RULES.get(_plain(call.name)) in _MAKERS else ()) or frozenset().union(*behind)
+    if own and _RULES.get(_plain(call.name)) in _MAKERS:
+        return frozenset(own), frozenset()
+    behind = [origin for origin in map(call.origin, tensors) if origin is not None]
+    sources = frozenset[tuple[Hashable, ...]]().union(*(origin.sources for origin in behind))
+    return sources, frozenset[Any]().union(*(origin.passed for origin in behind))
 
 
 def _each(rule: Callable[[Call], int | None]) -> Callable[[Call], Axes]:
