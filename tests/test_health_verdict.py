@@ -322,10 +322,11 @@ def test_more_than_half_of_a_layer_dead_is_found(dead: int, expected: list[tuple
     assert findings(layer(rf.relu, [x])) == expected
 
 
-def with_gradients(name: str, size: float, windows: int = 2) -> Layer:
+def with_gradients(name: str, size: float, windows: int = 2, steps: int = 1) -> Layer:
     made = Layer(name, "tanh", 1)
-    for step in range(windows):
-        made.add(Evidence.of(rf.tanh, [[1.0], [-2.0]], step=step, gradient=[[size]]))
+    for window in range(windows):
+        each = [Evidence.of(rf.tanh, [[1.0], [-2.0]], step=window * steps + step) for step in range(1, steps)]
+        made.add(sum(each, Evidence.of(rf.tanh, [[1.0], [-2.0]], step=window * steps, gradient=[[size]])))
     return made
 
 
@@ -337,7 +338,11 @@ def test_a_vanishing_gradient_is_found() -> None:
     assert findings(with_gradients("first", 0.0), with_gradients("last", 1.0)) == [("vanishing_gradient", "first")]
     assert findings(with_gradients("first", 0.0), with_gradients("last", 0.0)) == []
     assert findings(with_gradients("first", np.nan), with_gradients("last", np.inf)) == []
-    assert findings(with_gradients("first", 0.0, windows=1), with_gradients("last", 1.0)) == []
+    begun = with_gradients("first", 0.0, windows=1, steps=8)
+    assert len(begun.histories["train"].windows) == 1
+    assert findings(begun, with_gradients("last", 1.0)) == []
+    no_training = with_gradients("first", 0.0, windows=1)
+    assert findings(no_training, with_gradients("last", 1.0)) == [("vanishing_gradient", "first")]
 
 
 def test_nan_is_found_and_is_neither_dead_nor_alive() -> None:

@@ -33,8 +33,7 @@ def find(verdicts: Sequence[Verdict], rule: Rule = RULE) -> list[Finding]:
     for verdict, norm in zip(verdicts, norms, strict=True):
         name = verdict.layer.name
         found += [Finding(kind, name, message) for kind, message in _of_layer(verdict)]
-        is_first = len(verdict.history.windows) == 1  # a branch may begin with a factor of 0, which is soon learned
-        if norm < rule.vanishing * largest and not is_first:
+        if norm < rule.vanishing * largest and not _has_just_begun(verdict):
             strongest = verdicts[norms.index(largest)].layer.name
             message = f"the gradient has a length of {norm:.2g}, but of {largest:.2g} in {strongest}: it hardly learns"
             found.append(Finding("vanishing_gradient", name, message))
@@ -62,3 +61,9 @@ def _of_layer(verdict: Verdict) -> Iterator[tuple[str, str]]:
 def _outside(low: float, high: float) -> str:
     sides = [f"below {low:g}"] * bool(np.isfinite(low)) + [f"above {high:g}"] * bool(np.isfinite(high))
     return " or ".join(sides)
+
+
+def _has_just_begun(verdict: Verdict) -> bool:
+    """Whether nothing is known of its gradient but that of a first step: a branch may begin with a factor of 0."""
+    windows = verdict.history.windows
+    return len(windows) == 1 and windows[0].steps[0] < windows[0].steps[1]
