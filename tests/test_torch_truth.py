@@ -720,6 +720,17 @@ def test_functions_of_every_kind_learn(function: Any, row: rf.Ridge) -> None:
     assert (layer.function, layer.histories["train"].total.samples) == (row.name, 60)
 
 
+def seen_behind_a_layer(function: Any, way: str) -> Any:
+    class Net(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            return function(super().forward(x))
+
+    network = Net(nn.Linear(3, 4))
+    with watch(network) as health:
+        (torch.compile(network, backend="eager") if way == "compiled" else network)(torch.randn(5, 3))
+    return health
+
+
 @pytest.mark.parametrize("way", ["eager", "compiled"])
 @pytest.mark.parametrize(
     "function",
@@ -733,13 +744,7 @@ def test_functions_of_every_kind_learn(function: Any, row: rf.Ridge) -> None:
     ],
 )
 def test_what_is_like_a_rectifier_and_is_none(function: Any, way: str) -> None:
-    class Net(nn.Sequential):
-        def forward(self, x: Tensor) -> Tensor:
-            return function(super().forward(x))
-
-    network = Net(nn.Linear(3, 4))
-    with watch(network) as health:
-        (torch.compile(network, backend="eager") if way == "compiled" else network)(torch.randn(5, 3))
+    health = seen_behind_a_layer(function, way)
     assert health.layers == {}
     assert health.report().notes == []
 
@@ -750,13 +755,7 @@ def test_what_is_like_a_rectifier_and_is_none(function: Any, way: str) -> None:
     [lambda x: torch.where(x > 1, x, 0.5), lambda x: torch.where(x < 0, x, 0.0), lambda x: torch.maximum(x, x**2)],
 )
 def test_of_pieces_that_are_no_known_function_a_note_tells(function: Any, way: str) -> None:
-    class Net(nn.Sequential):
-        def forward(self, x: Tensor) -> Tensor:
-            return function(super().forward(x))
-
-    network = Net(nn.Linear(3, 4))
-    with watch(network) as health:
-        (torch.compile(network, backend="eager") if way == "compiled" else network)(torch.randn(5, 3))
+    health = seen_behind_a_layer(function, way)
     assert health.layers == {}
     (note,) = health.report().notes
     assert re.fullmatch(r"test_torch_truth.py:\d+ in <lambda>: what it makes .* so it was not counted", note)
