@@ -29,10 +29,12 @@ from rectified.torch.function_mode import FunctionMode
 from rectified.torch.functions import CLAMPS, activation_of, call_again, is_in_place, output_of, plain_name
 from rectified.torch.hooks import Hooks
 from rectified.torch.kinds import kind_of, unseen_in, unwrapped
-from rectified.torch.network import Draft, Network, Plan
+from rectified.torch.network import Network
 from rectified.torch.opaque import hides_activation, watch_opaque
 from rectified.torch.origins import Origins
+from rectified.torch.plan import Draft, Plan
 from rectified.torch.site import Site, caller, caller_of_part, is_activation, method_of, place_of
+from rectified.torch.sites import Sites
 from rectified.torch.together import Together
 from rectified.torch.units import Origin, is_maker
 
@@ -42,7 +44,6 @@ _SETTLED = 64  # forward passes without a step
 _MOST_LOOKS_EVERYWHERE = 16
 _WINDOW = 8  # steps, at first
 _CHANGED = "some forward passes did what none before had done, and were counted in part"
-_MOST_USES = 16  # of one activation in one forward pass; later ones count as the last
 
 
 class Collector:
@@ -108,11 +109,7 @@ class Collector:
         self._hidden: nn.Module | None = None
         self._kinds: dict[type, str] = {}
 
-        self._modules: dict[tuple[Any, ...], list[Site]] = {}
-        self._sites: dict[tuple[Any, ...], list[Site]] = {}
-        self._named: dict[str, Site] = {}
-        self._claimed: set[str] = set()
-        self._uses: dict[Any, int] = {}
+        self.sites = Sites()
         self.last_calls: set[Any] = set()  # of what several calls are together
         self.follows_terms = self._needs_terms = False  # now, and outside of networks
         self.origins = Origins()
@@ -145,7 +142,7 @@ class Collector:
         """The record, with all that was seen until now."""
         with torch._C.DisableTorchFunction():  # what the counters call is no part of the program
             self._together.hand_out()
-            for site in self._named.values():
+            for site in self.sites:
                 if site.is_part:
                     continue
                 if not site.axes:
@@ -204,7 +201,7 @@ class Collector:
             self._root.forget_plans()  # an error has ended a pass, or the network itself makes steps in one
             self._end(None)
         self._step += 1
-        self._uses.clear()
+        self.sites.begin_pass()
         if self._step % self._width == 0:
             self._close_window()
         if self._step >= self._settles_at:
@@ -273,8 +270,8 @@ class Collector:
                 if not self._mode_is_on:
                     if plan is None or id(module) not in plan.found_later:
                         self._see_module(module, key, args, output)
-                elif self._root is not None and key not in self._modules:
-                    self._modules[key] = []  # its function is none that is counted
+                elif self._root is not None and key not in self.sites.modules:
+                    self.sites.modules[key] = []  # its function is none that is counted
                     self._root.keys.append(key)
             if stack and self._root is not None and self._root.learns(module):
                 self._before[-1] = module
@@ -323,7 +320,7 @@ class Collector:
             self._settles_at = 0
             self._is_everywhere = bool(self._outside)
         self._root = root
-        self._uses.clear()
+        self.sites.begin_pass()
         self.is_tracking = is_look or self._step < self._settles_at or root.tells_sources
         self.follows_terms = root.needs_terms
         has_graph = torch.is_grad_enabled() and not is_transformed()
@@ -348,9 +345,7 @@ class Collector:
         root = self._roots.get(id(module))
         if root is None or root.module() is not module:
             for key in [key for key, other in self._roots.items() if other.module() is None]:
-                for used in self._roots.pop(key).keys:
-                    self._sites.pop(used, None)
-                    self._modules.pop(used, None)
+                self.sites.forget(self._roots.pop(key).keys)
             root = self._roots[id(module)] = Network(module)
             self._look_everywhere()
         return root
@@ -411,11 +406,10 @@ class Collector:
 
     def _see_module(self, module: nn.Module, key: tuple[int, int, int], args: tuple[Any, ...], output: Any) -> None:
         """Count an activation that is a module, where the mode is off."""
-        sites = self._modules.get(key)
+        sites = self.sites.modules.get(key)
         use = 0
         if sites:
-            use = min(self._uses.get(key, 0), _MOST_USES - 1)
-            self._uses[key] = use + 1
+            use = self.sites.use(key)
             if use < len(sites) and args:
                 self._see(sites[use], args[0], output, module.training)
         is_new = sites is None or 0 < len(sites) <= use
@@ -503,7 +497,7 @@ class Collector:
         if function in self.last_calls and self._looks():
             module = self._owner()
             key, known, *_ = self._place(module)
-            use = self._use(key, module)
+            use = 0 if module is None else self.sites.use(key)
             for site in known.get(key, [])[use : use + 1]:
                 path = site.input_at
                 x = args[path[0]] if len(path) == 1 else None if term is None else term.at(path)
@@ -528,7 +522,7 @@ class Collector:
                 self.note(f"{place_of(frame.f_code, frame.f_lineno)}: {UNKNOWN}")
         elif found.parts or (origin is not None and origin.axes):
             for part in found.parts:
-                self.forget(part)
+                self.sites.drop(part)
             module = self._owner()
             site = self._site(function, found.function, x, module, (x,), found.parameters)
             if site is not None:
@@ -544,13 +538,6 @@ class Collector:
                     if self._root is not None:
                         self._root.needs_terms = True
                 self._see_call(site, x, y, module)
-
-    def forget(self, part: Site) -> None:
-        """Do not count a part of a whole, which may have its name."""
-        part.is_part = True
-        if self._named.get(part.name) is part:
-            del self._named[part.name]
-            self._claimed.discard(part.name)
 
     def _see_average(self, name: str, x: Any) -> None:
         """Do not count an activation in a loss: one of nothing that learns, of which the mean is taken at once.
@@ -638,14 +625,14 @@ class Collector:
         if root is not None and root.tells_sources:
             key = root.told_by(key, sources)
         sites = known.setdefault(key, [])
-        use = self._use(key, module)
+        use = 0 if module is None else self.sites.use(key)
         if use < len(sites):
             site = sites[use]
             if root is not None:
                 site.ran_in = root.passes
                 if sources and site.sources.isdisjoint(sources):
                     if root.own(site.sources) and not root.tells_sources:
-                        self._tell_sources(root, sites)
+                        self.sites.tell_sources(root, sites, self.run.layers)
                         return self._site(function, name, x, module, args, kwargs)
                     site.sources = sources
             return site
@@ -685,7 +672,7 @@ class Collector:
                 path = f"{path}.{exported}".strip(".")
         if root is not None and root.tells_sources:
             path += root.behind(sources)
-        site = self.claim(path, name, args, kwargs)
+        site = self.sites.claim(path, name, args, kwargs)
         site.sources = sources
         network = None if root is None else root.module()
         site.is_outside = network is None or next(network.parameters(), None) is None
@@ -712,38 +699,11 @@ class Collector:
         while module is not None and stack[place] is not module:
             place -= 1
         if module is not None and is_activation(module):
-            return self._key(module, place - 1), self._modules, stack[place - 1], None, 0
+            return self._key(module, place - 1), self.sites.modules, stack[place - 1], None, 0
         frame = caller()
         owner = module if module is not None or not stack else stack[0]
         key = id(owner), frame.f_code, frame.f_lasti, id(self._before[place]) if stack else 0
-        return key, self._sites, None, frame.f_code, frame.f_lineno
-
-    def _use(self, key: Any, module: nn.Module | None) -> int:
-        """The how manyth call of its kind this is in a forward pass."""
-        if module is None:
-            return 0
-        use = min(self._uses.get(key, 0), _MOST_USES - 1)
-        self._uses[key] = use + 1
-        return use
-
-    def _tell_sources(self, root: Network, mixed: list[Site]) -> None:
-        """Tell calls at one place apart by the weights behind them from now on, since they come in another order."""
-        for site in mixed:
-            site.is_mixed |= root.was_blind
-            name = site.name.partition(" (use ")[0] + root.behind(site.sources)
-            if site.name not in self.run.layers and name not in self._claimed:
-                site.name = name
-                self._claimed.add(name)
-        root.tells_sources = root.needs_mode = True
-        for known in (self._modules, self._sites):
-            for key in list(root.keys):
-                for site in known.pop(key, []):
-                    told = root.told_by(key, site.sources)
-                    sites = known.setdefault(told, [])
-                    if site not in sites:
-                        sites.append(site)
-                    root.keys.append(told)
-        self._uses.clear()
+        return key, self.sites.calls, None, frame.f_code, frame.f_lineno
 
     def path(self, module: nn.Module | None, root: Network | None = None, outer: nn.Module | None = None) -> str:
         """Where a module that another calls is in the network. Names of a second network begin with its class.
@@ -763,27 +723,6 @@ class Collector:
             root.prefix = f"{type(outermost).__name__}#{self._networks}" if self._networks > 1 else ""
         path = root.path(module, outer)
         return f"{root.prefix}.{path}".strip(".")
-
-    def claim(self, path: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site:
-        """A site with a name that no other call has. One of the same function that compiled code has is taken over."""
-        use, activation = 1, activation_of(name, args, kwargs)
-        function = "" if activation is None else activation.name
-        while (found := path if use == 1 else f"{path} (use {use})") in self._claimed or (
-            found in self._named and self._named[found].function != function
-        ):
-            use += 1
-        self._claimed.add(found)
-        return self.named(found, name, args, kwargs)
-
-    def named(self, path: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site:
-        """The site of a name. Of another function it gets one that tells which: a part may be where a whole is known."""
-        site, activation = self._named.get(path), activation_of(name, args, kwargs)
-        if site is not None and activation is not None and site.function != activation.name:
-            path = f"{path} ({activation.name})"
-            site = self._named.get(path)
-        if site is None:
-            site = self._named[path] = Site(path, name, args, kwargs)
-        return site
 
     # ---- compiled code ---------------------------------------------------------------------------------------------------
 

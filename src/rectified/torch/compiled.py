@@ -357,7 +357,7 @@ class _Graph:
             if source is not None and self._shape(source) == shape and (found.parts or is_of_layer):
                 for part in found.parts:
                     self._uses[self._places[part]] -= not part.is_part
-                    self._collector.forget(part)
+                    self._collector.sites.drop(part)
                 site, among = self._site(node, found.function, source, (source,), found.parameters)
             if site is not None:
                 site.again, site.factor, site.is_whole = found.again, found.factor, True
@@ -430,9 +430,9 @@ class _Graph:
             part = module.get_submodule(paths[owner])
             other = None if outer is None else module.get_submodule(paths[outer])
             learned = (part.weight,) if isinstance(part, nn.PReLU) else given
-            return site(collector.path(part, network, other), learned, collector.named)
+            return site(collector.path(part, network, other), learned, collector.sites.named)
 
-        made = site(path, given, collector.named if code.is_wanted else Site)
+        made = site(path, given, collector.sites.named if code.is_wanted else Site)
         self._places[made] = path, where
         self._alike.setdefault(alike, []).append((made, among))
         return made, among

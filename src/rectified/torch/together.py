@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rectified._native import count_positive_each
 from rectified.torch.counter import Counter
-from rectified.torch.network import Found
+from rectified.torch.plan import Found
 from rectified.torch.site import Site
 from rectified.torch.tally import Counted, Measure, Measures, can_count_each
 
