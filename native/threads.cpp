@@ -24,6 +24,7 @@ namespace {
 using body_t = void (*)(void *, std::ptrdiff_t, std::ptrdiff_t);
 
 constexpr int parts_per_thread = 4;  // so that one who starts late or runs slow holds nobody up
+constexpr int units_per_grain = 64;
 
 // Falling asleep and being woken takes a thread some 50 us. For less than that it looks whether it needs to.
 constexpr std::chrono::microseconds patience{20};
@@ -38,6 +39,12 @@ void look_for(Condition condition) {
     }
 }
 
+// What is left of a thread's share of a job.
+struct alignas(64) share {
+    std::atomic<std::ptrdiff_t> next{0};
+    std::ptrdiff_t end = 0;
+};
+
 // Workers sleep between jobs. One job runs at a time; a caller that finds the pool busy does its job alone.
 class pool {
   public:
@@ -46,17 +53,21 @@ class pool {
         if (!turn) return false;
         if (!grow(threads - 1)) return false;
         keep_off_caller();
-        const std::ptrdiff_t grains = count / (grain * threads * parts_per_thread) + 1;
+        const std::ptrdiff_t unit = std::max<std::ptrdiff_t>(grain / units_per_grain, 1);
         {
             std::lock_guard<std::mutex> hold(state_);
-            body_ = body, context_ = context, count_ = count;
-            part_ = grains * grain;
-            next_.store(0, std::memory_order_relaxed);
+            body_ = body, context_ = context;
+            part_ = (count / (unit * threads * parts_per_thread) + 1) * unit;
+            shares_in_use_ = threads;
+            for (int k = 0; k < threads; ++k) {
+                shares_[k].next.store(std::min(k * parts_per_thread * part_, count), std::memory_order_relaxed);
+                shares_[k].end = std::min((k + 1) * parts_per_thread * part_, count);
+            }
             open_ = threads - 1;
             running_ = 0;
         }
         wake_.notify_all();
-        work();
+        work(0);
         std::unique_lock<std::mutex> hold(state_);
         open_ = 0;  // a worker that has not woken by now need not
         if (running_ == 0) return true;
@@ -83,7 +94,9 @@ class pool {
   private:
     bool grow(int size) {
         try {
-            while (static_cast<int>(workers_.size()) < size) workers_.emplace_back([this] { serve(); });
+            if (static_cast<int>(shares_.size()) <= size) shares_ = std::vector<share>(size + 1);
+            while (static_cast<int>(workers_.size()) < size)
+                workers_.emplace_back([this, number = static_cast<int>(workers_.size()) + 1] { serve(number); });
         } catch (const std::system_error &) {
             return !workers_.empty();  // the system gives no more threads: those that are there do it
         }
@@ -107,15 +120,19 @@ class pool {
 #endif
     }
 
-    void work() {
-        for (;;) {
-            const std::ptrdiff_t begin = next_.fetch_add(part_, std::memory_order_relaxed);
-            if (begin >= count_) return;
-            body_(context_, begin, std::min(begin + part_, count_));
+    // A thread does its own share first: what it computed last time may still be in its caches. Then it helps the others.
+    void work(int number) {
+        for (int k = 0; k < shares_in_use_; ++k) {
+            share &some = shares_[(number + k) % shares_in_use_];
+            for (;;) {
+                const std::ptrdiff_t begin = some.next.fetch_add(part_, std::memory_order_relaxed);
+                if (begin >= some.end) break;
+                body_(context_, begin, std::min(begin + part_, some.end));
+            }
         }
     }
 
-    void serve() {
+    void serve(int number) {
         const default_environment environment;
         std::unique_lock<std::mutex> hold(state_);
         for (;;) {
@@ -128,7 +145,7 @@ class pool {
             --open_;
             ++running_;
             hold.unlock();
-            work();
+            work(number);
             hold.lock();
             if (--running_ == 0) done_.notify_one();
         }
@@ -146,8 +163,9 @@ class pool {
     std::atomic<int> open_ = 0, running_ = 0;  // written by who holds the lock
     body_t body_ = nullptr;
     void *context_ = nullptr;
-    std::ptrdiff_t count_ = 0, part_ = 0;
-    std::atomic<std::ptrdiff_t> next_{0};
+    std::ptrdiff_t part_ = 0;
+    std::vector<share> shares_;  // of the caller, and of each worker
+    int shares_in_use_ = 0;
 };
 
 // Never destroyed, so that no thread can outlive it. A forked child has none of the threads, whose locks may be held:

@@ -5,8 +5,8 @@
 
 namespace rectified {
 
-// Call body(context, begin, end) for parts of [0, count) until all is done, on the threads that are set and free now.
-// No part but the last is shorter than `grain`, and each begins at a multiple of it.
+// Call body(context, begin, end) for parts of [0, count) until all is done, on the threads that are set and free now: on as
+// many as have `grain` each. Parts begin at multiples of a 64th of that.
 void in_parallel(std::ptrdiff_t count, std::ptrdiff_t grain, void (*body)(void *, std::ptrdiff_t, std::ptrdiff_t),
                  void *context);
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from time import process_time, sleep
 from timeit import Timer
 from typing import Any
 
@@ -24,6 +25,7 @@ from rectified.benchmark.peers import KINDS, LIMIT, PEERS, RECTIFIED, Peer, Prep
 SIZES = (10_000, 1_000_000, 30_000_000)
 
 _BATCH = 5e-4  # seconds: some calls for most, and short beside what a busy machine gives a process at a time
+_BATCH_OF_THREADS = 1e-2  # longer, since each waits first
 _TOLERANCE = {"float16": 1e-2, "bfloat16": 8e-2, "float32": 1e-4, "float64": 1e-10}
 
 
@@ -266,7 +268,7 @@ def _cell(
                 continue
             timed.append((peer, call, Timer(statement, globals=known)))
 
-    samples = _interleaved([timer for *_, timer in timed], seconds)
+    samples = _interleaved([timer for *_, timer in timed], seconds, threads)
     best: dict[str, tuple[float, str, int]] = {}
     for (peer, call, _), times in zip(timed, samples, strict=True):
         best[peer] = min(best.get(peer, (np.inf, "", 0)), (statistics.median(times), call, len(times)))
@@ -290,17 +292,20 @@ def _fault(peer: Peer, statement: str, known: dict[str, Any], out: np.ndarray, e
     return "" if same.all() else "does not compute what rectified computes"
 
 
-def _interleaved(timers: Sequence[Timer], seconds: float) -> list[list[float]]:
+def _interleaved(timers: Sequence[Timer], seconds: float, threads: int = 1) -> list[list[float]]:
     """The times of a call of each: in rounds of short batches, each warmed up, until each had its time."""
+    batch = min(seconds, _BATCH if threads == 1 else _BATCH_OF_THREADS)
     batches = []
     for timer in timers:
         timer.timeit(1)
-        batches.append(max(1, round(_BATCH / timer.timeit(1))))
+        batches.append(max(1, round(batch / timer.timeit(1))))
     samples: list[list[float]] = [[] for _ in timers]
     spent = [0.0] * len(timers)
     waiting = list(range(len(timers)))
     while waiting:
         for i in waiting:
+            if threads > 1:
+                _wait_for_others()
             if batches[i] > 1:
                 timers[i].timeit(1)  # brings back what the others drove out of the cache
             elapsed = timers[i].timeit(batches[i])
@@ -308,6 +313,18 @@ def _interleaved(timers: Sequence[Timer], seconds: float) -> list[list[float]]:
             samples[i].append(elapsed / batches[i])
         waiting = [i for i in waiting if spent[i] < seconds or len(samples[i]) < 5]
     return samples
+
+
+def _wait_for_others() -> None:
+    """Let the threads of the library before go to sleep.
+
+    OpenMP's look for work for some 10 ms after a call, and would have a processor that the next library needs.
+    """
+    for _ in range(100):
+        before = process_time()
+        sleep(1e-3)
+        if process_time() - before < 2e-4:
+            return
 
 
 def overhead(*, seconds: float = 0.3, imports: int = 9) -> list[Overhead]:
