@@ -389,8 +389,10 @@ RECTIFIED_INLINE void multiply_with_jacobian(row_group<C> &data, Shares shares) 
     data.parts([&](npy_intp i) {
         const strip<B> g = data.in(0, i);
         const strip<B> p = with_shares ? shares(i, false) : g;
-        from_output &&data.converts() ? add_products<with_shares, from_output, B>(g, p, sum)
-                                      : add_products<with_shares, false, B>(g, p, sum);
+        if (from_output && data.converts())
+            add_products<with_shares, from_output, B>(g, p, sum);
+        else
+            add_products<with_shares, false, B>(g, p, sum);
     });
     B high, low = B(0);
     if constexpr (std::is_same_v<B, D>) {
