@@ -15,11 +15,17 @@ namespace rectified {
 class default_environment {
   public:
 #if defined(__x86_64__)
-    default_environment() : saved_(_mm_getcsr()) { _mm_setcsr(0x1F80); }
-    ~default_environment() { _mm_setcsr(saved_); }
+    // Writing the register costs as much as a short loop, and is seldom needed.
+    default_environment() : saved_(_mm_getcsr()) {
+        if ((saved_ & ~flags) != standard) _mm_setcsr(standard);
+    }
+    ~default_environment() {
+        if ((_mm_getcsr() ^ saved_) & ~inexact) _mm_setcsr(saved_);
+    }
 
   private:
-    unsigned saved_;
+    static constexpr unsigned standard = 0x1F80, flags = 0x3F, inexact = 0x20;
+    const unsigned saved_;
 #else
     default_environment() {
         std::fegetenv(&saved_);
