@@ -14,8 +14,9 @@ import operator
 import re
 import sys
 import weakref
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import wraps
 from itertools import count
 from math import prod
@@ -250,12 +251,8 @@ def _patch_inductor(inductor: ModuleType) -> None:
 
     @wraps(run_node)
     def run_apart(self: Any, node: Any) -> Any:
-        users = node.users
-        node.users = {user: None for user in users if not _is_copy(user)}
-        try:
+        with _unread([node], _is_copy):
             result = run_node(self, node)
-        finally:
-            node.users = users
         if _is_copy(node):
             result.realize()
             getattr(self, "no_fuse_buffer_names", set()).add(result.get_name())
@@ -265,14 +262,62 @@ def _patch_inductor(inductor: ModuleType) -> None:
     _patches.callback(setattr, graph_class, "run_node", run_node)
 
 
+def _patch_partitioner(partitioners: ModuleType) -> None:
+    """Let a compiler choose what it keeps for the backward pass as if nothing of the network were counted.
+
+    What it chooses depends on who reads a value, and on how many operations lie between.
+    """
+    choose = getattr(partitioners, "choose_saved_values_set", None)
+    if choose is None or "fw_order" not in getattr(getattr(partitioners, "NodeInfo", None), "__dataclass_fields__", ()):
+        return
+
+    @wraps(choose)
+    def choose_apart(graph: Any, known: Any, *args: Any, **kwargs: Any) -> Any:
+        nodes = list(graph.nodes)
+        counting: set[Any] = set()
+        for node in nodes:
+            if node.op != "output" and (_is_counting(node) or not counting.isdisjoint(node.all_input_nodes)):
+                counting.add(node)
+        for node in reversed(nodes):
+            if node.users and counting.issuperset(node.users):
+                counting.add(node)
+        order = dict.fromkeys(counting, 0)
+        order.update((node, place) for place, node in enumerate(each for each in known.fw_order if each not in counting))
+        with _unread(nodes, counting.__contains__):
+            return choose(graph, replace(known, fw_order=order), *args, **kwargs)
+
+    partitioners.choose_saved_values_set = choose_apart  # type: ignore[attr-defined]
+    _patches.callback(setattr, partitioners, "choose_saved_values_set", choose)
+
+
+@contextmanager
+def _unread(nodes: Iterable[Any], is_hidden: Callable[[Any], bool]) -> Iterator[None]:
+    """Hide some readers of nodes from who asks for these."""
+    users = [(node, node.users) for node in nodes]
+    for node, all_users in users:
+        node.users = {user: None for user in all_users if not is_hidden(user)}
+    try:
+        yield
+    finally:
+        for node, all_users in users:
+            node.users = all_users
+
+
+def _is_counting(node: Any) -> bool:
+    """Whether a node of a graph counts, however a compiler has wrapped it."""
+    counts = torch.ops.rectified.count.default
+    return node.target is counts or (node.op == "call_function" and bool(node.args) and node.args[0] is counts)
+
+
 def _is_copy(node: Any) -> bool:
     """Whether a node of a graph is there to be counted, and for nothing else."""
-    return bool(node.users) and all(user.target is torch.ops.rectified.count.default for user in node.users)
+    return bool(node.users) and all(map(_is_counting, node.users))
 
 
 _PATCHES: dict[str, Callable[[ModuleType], None]] = {
     "torch._dynamo.output_graph": _patch,
     "torch.export._trace": _patch_export,
+    "torch._functorch.partitioners": _patch_partitioner,
     "torch._inductor.graph": _patch_inductor,
 }
 
@@ -449,13 +494,15 @@ class _Graph:
         site.taking += [(self._code.mode, tally.take), (self._code.mode, place.measures.take)]
         names = [f"rectified_{number}_{field}" for field in Tally._fields]
         # A compiler should take the same parts of the network together as without. So what is counted are copies, products
-        # with 1, which can be fused like all else; and what can not be comes after all that reads the originals.
+        # with 1, which can be fused like all else; and what can not be comes after all that reads the originals. No network
+        # calls this overload of the product, so the copies are never taken for a part of it.
         order = {each: place for place, each in enumerate(graph.nodes)}
         readers = [node, *(each for each in (*source.users, *node.users) if each.op != "output")]
-        x = y = graph.create_node("call_function", operator.mul, (node, 1 if site.factor == 1 else 1 / site.factor))
+        product = torch.ops.aten.mul.Scalar
+        x = y = graph.create_node("call_function", product, (node, 1 if site.factor == 1 else 1 / site.factor))
         node.append(y)
         if not site.slopes.idempotent:
-            x = graph.create_node("call_function", operator.mul, (source, 1))
+            x = graph.create_node("call_function", product, (source, 1))
             node.prepend(x)  # the function may be about to overwrite it
         last = max(readers, key=order.__getitem__)
         counters = []

@@ -116,7 +116,8 @@ def activation_of(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
         return _row("sigmoid")
     if name == RECURRENT:
         return _row("relu")
-    if name == "elu" and any(scale != 1 for scale in (*args[2:], *map(kwargs.get, ("scale", "input_scale"), (1, 1)))):
+    scales = (*args[2:], *map(kwargs.get, ("scale", "input_scale"), (1, 1)))
+    if name == "elu" and any(scale != 1 for scale in scales if scale is not False):  # where it may be `inplace`, too
         return _row("selu") if tuple(args[1:]) == _SCALES_OF_SELU else None
     row = _row("gelu_tanh" if name == "gelu" and kwargs.get("approximate") == "tanh" else NAMES.get(name, name))
     if row is None:
