@@ -4,6 +4,7 @@
 #include <numpy/npy_common.h>
 
 #include "element.hpp"
+#include "ends.hpp"
 #include "later.hpp"
 #include "operations.hpp"
 #include "round_once.hpp"
@@ -22,7 +23,7 @@ struct kernel {
         if constexpr (knows_one && FixedParameters)
             if (is_one(*in[Op::data])) return simpler::run(in, out, count, past_caches);
         if constexpr (knows_one && !FixedParameters) return with_ones(in, out, count);
-        run(in, out, count, past_caches, std::make_integer_sequence<int, Op::inputs>{});
+        any_number(in, out, count, past_caches);
     }
 
   private:
@@ -48,7 +49,7 @@ struct kernel {
             const npy_intp few = count - i < most ? count - i : most;
             for (int k = 0; k < Op::inputs; ++k) from[k] = in[k] + i;
             simpler::run(from, of_one, few, false);
-            run(from, of_any, few, false, std::make_integer_sequence<int, Op::inputs>{});
+            any_number(from, of_any, few, false);
             for (npy_intp j = 0; j < few; ++j) out[i + j] = from[Op::data][j] == S(1) ? of_one[j] : of_any[j];
         }
     }
@@ -62,38 +63,48 @@ struct kernel {
     }
 
     // A processor that sees every line read once, by one load, does not run far enough ahead of a kernel that takes its
-    // time, nor of any that reads from memory.
+    // time, nor of any that reads from farther than the nearest cache; and there a line that is written is first read, too.
     template <bool Moves>
     RECTIFIED_INLINE static void prefetch(const S *from) {
         constexpr npy_intp line = 64 / sizeof(S), ahead = 16 * line;
         for (npy_intp k = 0; Moves && k < B::lanes; k += line) __builtin_prefetch(from + ahead + k);
     }
 
-    RECTIFIED_INLINE static void write(S *to, const B &result, bool past_caches) {
-        if (past_caches)
-            stream(to, result);
-        else
-            store_in_that_order(to, result);
+    RECTIFIED_INLINE static void write(S *to, const B &result, bool far, bool past_caches) {
+        if (past_caches) return stream(to, result);
+        if (far) prefetch<true>(to);
+        store_in_that_order(to, result);
     }
 
     static constexpr bool moves(int input) { return !FixedParameters || input < Op::data; }
 
-    template <int... I>
-    static void run(const S *const *in, S *out, npy_intp count, bool past_caches, std::integer_sequence<int, I...>) {
-        const S *const first[] = {in[I]...};
-        const B fixed[] = {moves(I) ? B() : repeated<B>(in[I])...};
-        npy_intp i = 0;
-        if constexpr (puts_off) {
-            i = count / B::lanes * B::lanes;
-            in_blocks(in, out, i, past_caches);
-        }
-        for (; i + B::lanes <= count; i += B::lanes) {
-            const B result = of((moves(I) ? load_in_any_order<B>(first[I] + i) : fixed[I])...);
-            if (!Op::cheap || past_caches) (prefetch<moves(I)>(first[I] + i), ...);
-            write(out + i, result, past_caches);
-        }
-        if (past_caches) streamed();
-        if (i < count) rest(in, out, i, count - i);
+    static void any_number(const S *const *in, S *out, npy_intp count, bool past_caches) {
+        if constexpr (puts_off)
+            any_number(in, out, count, past_caches, batches<true>, in_blocks, in_blocks);
+        else
+            any_number(in, out, count, past_caches, batches<!Op::cheap>, batches<!Op::cheap>, batches<true>);
+    }
+    template <class F>
+    RECTIFIED_INLINE static void any_number(const S *const *in, S *out, npy_intp count, bool past_caches, F one, F near,
+                                            F far) {
+        using parts = whole_batches<S, B::lanes, Op::inputs, FixedParameters ? Op::data : Op::inputs>;
+        if (count % B::lanes == 0 && !past_caches && !is_far<S>(count)) return near(in, out, count, false);  // of blocks
+        parts{one, near, far}.run(in, out, count, past_caches);
+    }
+
+    template <bool Far>
+    static void batches(const S *const *in, S *out, npy_intp count, bool past_caches) {
+        [&]<int... I>(std::integer_sequence<int, I...>)
+            __attribute__((always_inline)) {
+                const S *const first[] = {in[I]...};
+                const B fixed[] = {moves(I) ? B() : repeated<B>(in[I])...};
+                const bool far = Far && is_far<S>(count);
+                for (npy_intp i = 0; i < count; i += B::lanes) {
+                    const B result = of((moves(I) ? load_in_any_order<B>(first[I] + i) : fixed[I])...);
+                    if (Far) (prefetch<moves(I)>(first[I] + i), ...);
+                    write(out + i, result, far, Far && past_caches);
+                }
+            }(std::make_integer_sequence<int, Op::inputs>{});
     }
 
     // What is stored as other numbers than it is computed as, or past the caches, waits for its block in a place of its
@@ -109,25 +120,13 @@ struct kernel {
             const auto read = [&](int input, npy_intp j) {
                 const S *const from = in[input] + i + j;
                 prefetch<true>(from);
+                if (input == 0 && !past_caches) prefetch<true>(out + i + j);
                 return load_in_any_order<B>(from);
             };
             block.compute(static_cast<int>(few), read, results);
             if (results == waiting)
-                for (npy_intp j = 0; j < few; j += B::lanes) write(out + i + j, load<B>(waiting + j), past_caches);
+                for (npy_intp j = 0; j < few; j += B::lanes) write(out + i + j, load<B>(waiting + j), true, past_caches);
         }
-    }
-
-    // Less than a batch: the same again, beside zeros. So a result never depends on where in an array an element stood.
-    static void rest(const S *const *in, S *out, npy_intp from, npy_intp count) {
-        alignas(64) S lanes[Op::inputs + 1][B::lanes] = {};
-        const S *padded[Op::inputs];
-        for (int k = 0; k < Op::inputs; ++k) {
-            padded[k] = moves(k) ? lanes[k] : in[k];
-            for (npy_intp j = 0; moves(k) && j < count; ++j) lanes[k][j] = in[k][from + j];
-        }
-        S *const result = lanes[Op::inputs];
-        run(padded, result, B::lanes, false);
-        for (npy_intp j = 0; j < count; ++j) out[from + j] = result[j];
     }
 };
 

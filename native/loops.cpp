@@ -2,6 +2,7 @@
 
 #include "blocks.hpp"
 #include "element.hpp"
+#include "ends.hpp"
 #include "environment.hpp"
 #include "memory.hpp"
 #include "settle.hpp"
@@ -28,12 +29,16 @@ void convert(const From *from, npy_intp count, To *to) {
     for (npy_intp j = i; j < count; ++j) to[j] = converted[j - i];
 }
 
+// What is `remote`, beyond a core's own caches, is asked for ahead.
 template <class C>
-void multiply(const C *dy, const C *slope, npy_intp count, C *to, bool past_caches) {
+void multiply(const C *dy, const C *slope, npy_intp count, C *to, bool remote, bool past_caches) {
     using B = batch<C, 1>;
     npy_intp i = 0;
     for (; i + B::lanes <= count; i += B::lanes) {
+        constexpr npy_intp ahead = 16 * B::lanes;
         const B product = load<B>(dy + i) * load<B>(slope + i);
+        if (remote) __builtin_prefetch(dy + i + ahead);
+        if (remote && !past_caches) __builtin_prefetch(to + i + ahead);
         if (past_caches)
             stream(to + i, product);
         else
@@ -66,9 +71,8 @@ class looper {
             const auto compute = [=, this](npy_intp from, npy_intp to, bool streamed_to) {
                 direct ? at_once(from, to, streamed_to) : by_blocks(from, to, streamed_to);
             };
-            const npy_intp start = stream || (direct && (end - begin) * npy_intp(sizeof(S)) >= worth_aligning)
-                                       ? begin + head(begin, end)
-                                       : begin;
+            const bool aligns = stream || (same && steps_[inputs_] == sizeof(S) && is_far<S>(end - begin));
+            const npy_intp start = aligns && !direct ? begin + head(begin, end) : begin;
             if (start > begin) compute(begin, start, false);
             compute(start, end, stream);
             if (stream) streamed();
@@ -92,7 +96,7 @@ class looper {
     };
     struct no_results {};
     static constexpr npy_intp worth_settling = 64;
-    static constexpr npy_intp worth_aligning = 20 << 10;  // bytes, which the nearest cache does not hold with those of x
+    static constexpr npy_intp remote = 512 << 10;  // bytes, which a core's own caches may not hold three times
 
     char *const *const args_;
     const npy_intp count_;
@@ -202,7 +206,7 @@ class looper {
     void times(const C *factors, C *slopes, npy_intp count, C *to, bool stream) const {
         if constexpr (may_settle)
             if (sure_) return multiply_or_leave_open<S>(factors, slopes, count);
-        multiply(factors, slopes, count, to, stream);
+        multiply(factors, slopes, count, to, count_ * npy_intp(sizeof(S)) >= remote, stream);
     }
 
     void remember(const C *const *in, npy_intp first, const npy_intp *found, npy_intp count, open_results &open) const {

@@ -407,6 +407,20 @@ RECTIFIED_INLINE bool any(const I &condition) {
     return found != 0;
 }
 
+// Whether a number is above a bound in any lane. The comparison's own mask tells, which as lanes would take two steps more.
+template <int N>
+RECTIFIED_INLINE bool any_above(const batch<float, N> &x, const batch<float, N> &bound) {
+#if defined(__AVX512F__)
+    __mmask16 found = 0;
+    x.visit([&](int i) {
+        found = _kor_mask16(found, _mm512_cmp_ps_mask((__m512)x.part[i], (__m512)bound.part[i], _CMP_GT_OQ));
+    });
+    return found != 0;
+#else
+    return any(x > bound);
+#endif
+}
+
 // ---- pairs of neighbours ------------------------------------------------------------------------------------------------
 
 // Of the lanes of a and b in a row those with an even number, or (Offset 1) an odd one.

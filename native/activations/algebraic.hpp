@@ -19,6 +19,13 @@ struct softsign : ridge {
         const B residual = fnma(quotient, sum.low, fnma(quotient, sum.high, a));
         return with_sign_of(fma(residual, reciprocal, quotient), x);
     }
+    // float32: what the sum has lost is less than an ULP of the result, and all that is added to it is one rounding.
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &x) {
+        using B = batch<float, N>;
+        const B a = bounded(abs(x)), sum = B(1) + a, reciprocal = quick_reciprocal(sum), quotient = a * reciprocal;
+        return with_sign_of(fma(fnma(quotient, sum, a), reciprocal, quotient), x);
+    }
     // q^2 with q = 1 / (1 + a). What the sum and the division have lost is e: 1 / (1 + a) = q (1 + e).
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
@@ -64,17 +71,17 @@ struct squareplus : ridge {
         const auto beyond = a >= edge(b);
         const B divisor = select(beyond, a, mean(a, sqrt(fma(a, a, b))));
         const B h = quarter / greater(B(std::numeric_limits<typename B::scalar>::min()), divisor);
-        return select(x > B(0), x, B(0)) + select(beyond, h, better(h, h / quarter, a, quarter));
+        return select(x > B(0), x, B(0)) + select(beyond, h, better(h, h / (b * B(0.5f)), a, quarter));
     }
     template <int N>
     RECTIFIED_INLINE static batch<float, N> value_in_float32(const batch<float, N> &x, const batch<float, N> &b) {
         using B = batch<float, N>;
         const B a = abs(x), quarter = b * B(0.25f), bound = B(0x1p60f), bounded = lesser(bound, a);
-        const B r = quick_reciprocal(mean(bounded, sqrt(fma(bounded, bounded, b))));
-        B h = better(quarter * r, r, bounded, quarter);
-        if (any(a > bound)) [[unlikely]]
+        const B r = quick_reciprocal(bounded + sqrt(fma(bounded, bounded, b)));
+        B h = better(b * B(0.5f) * r, r, bounded, quarter);
+        if (any_above(a, bound)) [[unlikely]]
             h = select(a > bound, quarter / a, h);
-        return select(x > B(0), x, B(0)) + h;
+        return greater(B(0), x) + h;
     }
     // Left of 0 that is b / (2 (s^2 + a s)), and right of 0 one minus it. For it x is measured by the root of b.
     template <class B>
@@ -150,17 +157,19 @@ struct squareplus : ridge {
         return fma(a, B(0.5f), s * B(0.5f));
     }
 
-    // h solves h (h + a) = b / 4: a step of Newton's takes away what the square root and the sums have lost. r is 1 / mean.
+    // h solves h (h + a) = b / 4: a step of Newton's takes away what the square root and the sums have lost. r is
+    // 1 / (a + s).
     template <class B>
     RECTIFIED_INLINE static B better(const B &h, const B &r, const B &a, const B &quarter) {
         const B residual = fnma(h, h, fnma(h, a, quarter));
-        const B slope = r * fma(h * r, B(-0.5f), B(0.957f));  // 1 / s = 1 / (mean + h), to 5 percent
+        const B slope = r * fma(h * r, B(-2), B(1.914f));  // 1 / s, to 5 percent
         return fma(residual, slope, h);
     }
 };
 
 struct arctan : ridge {
     static constexpr const char *name = "arctan";
+    static constexpr bool derivative_is_short = true;
 
     // A polynomial is enough between 0 and 1; from 1 on that is pi / 2 + atan(-1 / a).
     template <class B>
@@ -179,7 +188,7 @@ struct arctan : ridge {
     RECTIFIED_INLINE static B derivative(const B &x) {
         using T = typename B::scalar;
         const B unit = B(format<T>::unit), a = lesser(B(far<T>), abs(x) * B(root_of_unit<T>));
-        return B(1) / fma(a, a, unit) * unit;
+        return quick_reciprocal(fma(a, a, unit)) * unit;
     }
     // -2 x q^2 with q = 1 / (1 + x^2). What the sum and the division have lost is e: 1 / (1 + x^2) = q (1 + e).
     template <class B>

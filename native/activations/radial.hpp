@@ -434,9 +434,9 @@ struct inverse_quadratic : radial, curved {
     RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r) {
         using B = batch<float, N>;
         const B z = distance(lesser(B(0x1p51f), r)), t = z * B(0x1p-20f), unit = B(0x1p-40f);
-        const pair<B> square = product_of(t, t), sum = sum_of(greater(unit, square.high), lesser(unit, square.high));
-        const B divisor = fma(sum.high, sum.high, (sum.high + sum.high) * (sum.low + square.low));
-        return with_sign_of(abs(z + z) / divisor * B(0x1p-80f), -z);
+        const B sum = fma(t, t, unit), part = sum - unit, low = fma(t, t, -part) + (unit - (sum - part));
+        const B divisor = fma(sum, sum, (sum + sum) * low);
+        return z * B(-2) / divisor * B(0x1p-80f);
     }
 
     template <class B>
@@ -462,7 +462,7 @@ struct inverse_quadratic : radial, curved {
     template <int N>
     RECTIFIED_INLINE static batch<float, N> value_in_float32(const batch<float, N> &r, const batch<float, N> &epsilon) {
         using B = batch<float, N>;
-        return B(1) / sum_in_float32(scaled_in_float32(r, epsilon, 0x1p-20f, 0x1p63f), 0x1p-40f) * B(0x1p-40f);
+        return quick_reciprocal(sum_in_float32(scaled_in_float32(r, epsilon, 0x1p-20f, 0x1p63f), 0x1p-40f)) * B(0x1p-40f);
     }
     template <int N>
     RECTIFIED_INLINE static batch<float, N> derivative_in_float32(const batch<float, N> &r,
