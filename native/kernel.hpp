@@ -88,23 +88,23 @@ struct kernel {
     RECTIFIED_INLINE static void any_number(const S *const *in, S *out, npy_intp count, bool past_caches, F one, F near,
                                             F far) {
         using parts = whole_batches<S, B::lanes, Op::inputs, FixedParameters ? Op::data : Op::inputs>;
-        if (count % B::lanes == 0 && !past_caches && !is_far<S>(count)) return near(in, out, count, false);  // of blocks
+        if (count % B::lanes == 0 && !past_caches && !is_far<S>(count)) return near(in, out, count, false);
         parts{one, near, far}.run(in, out, count, past_caches);
     }
 
+    // A kernel that takes less time than its memory does has code of its own for what is near.
     template <bool Far>
     static void batches(const S *const *in, S *out, npy_intp count, bool past_caches) {
-        [&]<int... I>(std::integer_sequence<int, I...>)
-            __attribute__((always_inline)) {
-                const S *const first[] = {in[I]...};
-                const B fixed[] = {moves(I) ? B() : repeated<B>(in[I])...};
-                const bool far = Far && is_far<S>(count);
-                for (npy_intp i = 0; i < count; i += B::lanes) {
-                    const B result = of((moves(I) ? load_in_any_order<B>(first[I] + i) : fixed[I])...);
-                    if (Far) (prefetch<moves(I)>(first[I] + i), ...);
-                    write(out + i, result, far, Far && past_caches);
-                }
-            }(std::make_integer_sequence<int, Op::inputs>{});
+        [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) {
+            const S *const first[] = {in[I]...};
+            const B fixed[] = {moves(I) ? B() : repeated<B>(in[I])...};
+            const bool far = Far && is_far<S>(count);
+            for (npy_intp i = 0; i < count; i += B::lanes) {
+                const B result = of((moves(I) ? load_in_any_order<B>(first[I] + i) : fixed[I])...);
+                if (Far) (prefetch<moves(I)>(first[I] + i), ...);
+                write(out + i, result, far, Far && past_caches);
+            }
+        }(std::make_integer_sequence<int, Op::inputs>{});
     }
 
     // What is stored as other numbers than it is computed as, or past the caches, waits for its block in a place of its

@@ -67,8 +67,7 @@ struct value : operation<F, 1, parameters_of<F>()> {
 template <class F>
 struct derivative : operation<F, 1, parameters_of<F>()> {
     static constexpr const char *kind = "derivative";
-    static constexpr bool is_short =
-        operation<F, 1, parameters_of<F>()>::is_short || requires { F::derivative_is_short; };
+    static constexpr bool is_short = operation<F, 1, parameters_of<F>()>::is_short || requires { F::derivative_is_short; };
     static constexpr bool in_pairs = requires(batch<float, 1> x) { F::backward_as_pair(x, x); };
     static constexpr bool knows_one = parameters_of<F>() == 1 && requires(batch<float, 1> x) { F::derivative(x); };
     static constexpr bool has_middle = requires(batch<float, 1> x) { F::derivative(x, far_only{}); };
