@@ -32,6 +32,24 @@ struct format<double> {
 template <>
 struct logarithm_table<ample> : logarithm_table<double> {};
 
+// x times a power of two below 1. Where float32 ends as subnormal numbers, x86 rounds in microcode, for longer than a batch
+// takes otherwise. There x is added to the number whose last digit becomes the smallest one: that rounds alike, and what
+// the sum's bits are more is the result.
+template <class B>
+RECTIFIED_INLINE B brought_down(const B &x, typename B::scalar unit) {
+    using T = typename B::scalar;
+    if constexpr (std::is_same_v<T, float>) {
+        using I = typename B::integer;
+        const B a = abs(x), least = B(std::numeric_limits<T>::min() / unit);
+        if (any_above(least, a)) [[unlikely]] {
+            const auto ends = a < least;
+            const B end = B::bits_of(I::bits_of(a + least) - I::bits_of(least));
+            return select(ends, with_sign_of(end, x), select(ends, least, x) * B(unit));
+        }
+    }
+    return x * B(unit);
+}
+
 #if defined(__AVX2__) && !defined(__AVX512F__)
 template <class Table>
 struct side_by_side {

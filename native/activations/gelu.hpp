@@ -52,15 +52,18 @@ struct gelu : ridge {
     template <class B>
     static constexpr bool is_float = std::is_same_v<typename B::scalar, float>;
 
+    static constexpr float unit =
+        format<float>::unit * format<float>::unit;  // so that no step before the last is subnormal
+
     template <class B>
     RECTIFIED_INLINE static B far_left(const B &x) {
         const B a = bounded(x);
-        return tabulated<gelu_table, B>(a).times(a, bell(a)) * B(format<float>::unit);
+        return brought_down(tabulated<gelu_table, B>(a).times(a, bell<2>(a)), unit);
     }
     template <class B>
     RECTIFIED_INLINE static B slope_far_left(const B &x) {
         const B a = bounded(x);
-        return slope_with_root<gelu_slope_table>(a, bell(a)) * B(format<float>::unit);
+        return brought_down(slope_with_root<gelu_slope_table>(a, bell<2>(a)), unit);
     }
 
     // Beyond that a product with e^-(a^2 / 2) rounds to 0. The tables end at 15.

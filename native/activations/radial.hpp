@@ -297,7 +297,7 @@ struct gaussian : radial, curved {
     RECTIFIED_INLINE static batch<float, N> value_in_float32(const batch<float, N> &r, const batch<float, N> &epsilon) {
         using B = batch<float, N>;
         const auto e = power_of_square<-40>(scaled_in_float32(r, epsilon, 1, 10.25f));
-        return e.rounded() * B(0x1p-40f);
+        return brought_down(e.rounded(), 0x1p-40f);
     }
     template <int N>
     RECTIFIED_INLINE static batch<float, N> derivative_in_float32(const batch<float, N> &r,
@@ -306,7 +306,7 @@ struct gaussian : radial, curved {
         const pair<B> up = scaled_in_float32(r, epsilon, 0x1p24f, 11 * 0x1p24f);
         const auto e = power_of_square<-80>(pair<B>{up.high * B(0x1p-24f), up.low * B(0x1p-24f)});
         const B twice = abs(epsilon + epsilon);
-        return -finished(times(up, e.whole(), pair<B>{twice, B(0)})) * B(0x1p-104f);
+        return -brought_down(finished(times(up, e.whole(), pair<B>{twice, B(0)})), 0x1p-104f);
     }
 
   private:

@@ -119,12 +119,13 @@ struct gelu_tanh : ridge {
     template <class B>
     RECTIFIED_INLINE static B far_left(const B &a) {
         const cubic<B> z(a);
-        return logistic<B>::divided(z.a, z.growth()) * B(logistic<B>::unit);
+        return brought_down(logistic<B>::divided(z.a, z.growth()), logistic<B>::unit);
     }
     template <class B>
     RECTIFIED_INLINE static B slope_far_left(const B &a) {  // e^-z (root - a) G(a), where G is smooth
         const cubic<B> z(a);
-        return slope_with_root<gelu_tanh_slope_table>(z.a, z.decay()) * B(format<float>::unit);
+        return brought_down(slope_with_root<gelu_tanh_slope_table>(z.a, z.decay()),
+                            format<float>::unit * format<float>::unit);
     }
 
     // z and z' at a = |x|. Beyond the bound e^-z rounds to 0 even when it is multiplied by some powers of a.
@@ -141,14 +142,14 @@ struct gelu_tanh : ridge {
         RECTIFIED_INLINE pair<B> value() const {
             return parabola(constant<B>(0.07135481627260025, -4.1218577217431825e-18)) * a;
         }
-        // e^z 2^-headroom and e^-z 2^headroom
+        // e^z 2^-headroom and e^-z 2^(2 headroom)
         RECTIFIED_INLINE exponential<B> growth() const {
             const pair<B> z = value();
             return exponential<B>::template of_minus<format<T>::headroom>(-z.high, -z.low);
         }
         RECTIFIED_INLINE exponential<B> decay() const {
             const pair<B> z = value();
-            return exponential<B>::template of_minus<-format<T>::headroom>(z.high, z.low);
+            return exponential<B>::template of_minus<-2 * format<T>::headroom>(z.high, z.low);
         }
         RECTIFIED_INLINE pair<B> slope() const {
             return parabola(constant<B>(0.21406444881780073, 1.5122146425849084e-18));

@@ -45,7 +45,7 @@ struct gated_by_sigmoid {
     // Left of 0 s (1 - a (1 - s)) with s = 1 / (1 + e^a), a = |z|, and right of it one minus that.
     RECTIFIED_INLINE static B derivative(const pair<B> &z) {
         const pair<B> a = magnitude(z, -power_of_e<B>::ends);
-        const auto s = logistic<B>::left(exponential<B>::template of_minus<F::headroom>(-a.high, -a.low));
+        const auto s = logistic<B, 2>::left(exponential<B>::template of_minus<2 * F::headroom>(-a.high, -a.low));
         static constexpr float bend[] = {0.1466488f, 0.018874814f, -0.015222655f, -0.006606589f};
         const pair<B> root = constant<B>(-1.2784645427610737, -1.0946994183093437e-16);
         const B left = beside_root(-a.high, {root.high, root.low + a.low},
@@ -154,7 +154,8 @@ struct silu : ridge {
     RECTIFIED_INLINE static B slope_far_left(const B &x) {
         using F = format<float>;
         const B a = lesser(B(112), x);  // there it rounds to 0
-        return slope_with_root<silu_slope_table>(a, exponential<B>::template of_minus<-F::headroom>(a)) * B(F::unit);
+        return brought_down(slope_with_root<silu_slope_table>(a, exponential<B>::template of_minus<-2 * F::headroom>(a)),
+                            F::unit * F::unit);
     }
 };
 
