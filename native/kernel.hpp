@@ -28,7 +28,8 @@ struct kernel {
 
   private:
     static constexpr bool is_paired = sizeof(S) == 2 && Op::in_pairs;
-    static constexpr bool knows_one = Op::knows_one && (std::is_same_v<S, float> || (is_paired && FixedParameters));
+    static constexpr bool knows_one = Op::template knows_one<std::conditional_t<sizeof(S) == 8, double, float>> &&
+                                      (sizeof(S) > 2 || (is_paired && FixedParameters));
     static constexpr bool puts_off =
         gathers_lanes && Op::has_middle && Op::parameters == 0 && std::is_same_v<C, float> && !is_paired;
     using simpler = kernel<with_one<Op>, S, std::conditional_t<is_paired, C, S>, true>;

@@ -30,8 +30,9 @@ struct operation {
     static constexpr bool through_double = requires { F::ample_for_shorter; };  // computes float32 in float64
     static constexpr bool rare = false;                                         // not worth code of its own for each case
     static constexpr bool in_pairs = false;    // has as_pair, which float32 has in all digits that a short type needs
-    static constexpr bool knows_one = false;   // is simpler where its one parameter is 1, and can do without it
     static constexpr bool has_middle = false;  // is told what to do with float32 beyond it
+    template <class C>
+    static constexpr bool knows_one = false;  // is simpler where its one parameter is 1, and can do without it
     template <class S>
     static constexpr bool rounds_to_odd = false;  // has rounded_to_odd, of which no digit is lost that S needs
 };
@@ -40,6 +41,7 @@ struct operation {
 template <class Op>
 struct with_one : Op {
     static constexpr int parameters = 0, inputs = Op::data;
+    template <class C>
     static constexpr bool knows_one = false;
 };
 
@@ -47,7 +49,8 @@ template <class F>
 struct value : operation<F, 1, parameters_of<F>()> {
     static constexpr const char *kind = "";
     static constexpr bool in_pairs = requires(batch<float, 1> x) { F::value_as_pair(x); };
-    static constexpr bool knows_one = parameters_of<F>() == 1 && requires(batch<float, 1> x) { F::value(x); };
+    template <class C>
+    static constexpr bool knows_one = parameters_of<F>() == 1 && requires(batch<C, 1> x) { F::value(x); };
     static constexpr bool has_middle = requires(batch<float, 1> x) { F::value(x, far_only{}); };
     static constexpr bool through_double =
         operation<F, 1, parameters_of<F>()>::through_double && !requires(batch<float, 1> x) { F::value_in_float32(x, x); };
@@ -69,7 +72,8 @@ struct derivative : operation<F, 1, parameters_of<F>()> {
     static constexpr const char *kind = "derivative";
     static constexpr bool is_short = operation<F, 1, parameters_of<F>()>::is_short || requires { F::derivative_is_short; };
     static constexpr bool in_pairs = requires(batch<float, 1> x) { F::backward_as_pair(x, x); };
-    static constexpr bool knows_one = parameters_of<F>() == 1 && requires(batch<float, 1> x) { F::derivative(x); };
+    template <class C>
+    static constexpr bool knows_one = parameters_of<F>() == 1 && requires(batch<C, 1> x) { F::derivative(x); };
     static constexpr bool has_middle = requires(batch<float, 1> x) { F::derivative(x, far_only{}); };
     static constexpr bool through_double = operation<F, 1, parameters_of<F>()>::through_double &&
                                            !requires(batch<float, 1> x) { F::derivative_in_float32(x, x); };
@@ -140,8 +144,8 @@ template <class F>
 struct derivative_from_output : operation<F, 1, parameters_of<F>()> {
     static constexpr const char *kind = "derivative", *detail = "_from_output";
     static constexpr bool cheap = true, is_short = true;
-    static constexpr bool knows_one =
-        parameters_of<F>() == 1 && requires(batch<float, 1> y) { F::derivative_from_output(y); };
+    template <class C>
+    static constexpr bool knows_one = parameters_of<F>() == 1 && requires(batch<C, 1> y) { F::derivative_from_output(y); };
     static constexpr bool in_pairs = requires(batch<float, 1> y) { F::backward_from_output_as_pair(y, y); } ||
                                      requires(batch<float, 1> y) { F::backward_from_output_as_pair(y, y, y); };
     template <class... B>
@@ -160,7 +164,9 @@ template <class D>
 struct backward : operation<typename D::function, 2, D::parameters> {
     static constexpr const char *kind = "backward", *detail = D::detail;
     static constexpr bool cheap = D::cheap, is_short = D::is_short, through_double = D::through_double, rare = D::rare,
-                          in_pairs = D::in_pairs, knows_one = D::knows_one, has_middle = D::has_middle;
+                          in_pairs = D::in_pairs, has_middle = D::has_middle;
+    template <class C>
+    static constexpr bool knows_one = D::template knows_one<C>;
     static constexpr bool has_quick_product =
         requires(batch<float, 1> x) { D::template product_rounded_to_odd<half>(x, x); };
     template <class S>

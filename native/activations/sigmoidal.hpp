@@ -54,9 +54,10 @@ struct logistic {
     }
 
     // s (1 - q (1 - s)), where s is at most 1/2: the slope of x s(z) left of 0, with q = x z'.
-    RECTIFIED_INLINE B gated_slope(const pair<B> &q) const {
+    template <class Q>
+    RECTIFIED_INLINE B gated_slope(const Q &q) const {
         const B s = greater(high, B(1)) * B(unit), shut = B(1) - s;
-        const pair<B> product = q * pair<B>{shut, fnma(s, residual, (B(1) - shut) - s)};
+        const pair<B> product = product_of(q, pair<B>{shut, fnma(s, residual, (B(1) - shut) - s)});
         const pair<B> factor = -product + T(1);
         return brought_down(fma(high, factor.high, high * fma(factor.high, residual, factor.low)), unit);
     }

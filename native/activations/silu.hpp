@@ -42,6 +42,12 @@ struct gated_by_sigmoid {
         return select(x >= B(0), x + left, left);
     }
 
+    // The same for beta = 1, float64.
+    RECTIFIED_INLINE static B derivative(const B &x) {
+        const B a = lesser(B(-power_of_e<B>::ends), abs(x));
+        const B left = logistic<B>::left(exponential<B>::template of_minus<F::headroom>(-a)).gated_slope(a);
+        return select(x > B(0), B(1) - left, left);
+    }
     // Left of 0 s (1 - a (1 - s)) with s = 1 / (1 + e^a), a = |z|, and right of it one minus that.
     RECTIFIED_INLINE static B derivative(const pair<B> &z) {
         const pair<B> a = magnitude(z, -power_of_e<B>::ends);
@@ -129,6 +135,11 @@ struct silu : ridge {
         const B a = abs(x);
         const B left = in_the_middle<silu_slope_near_table>([](const auto &a) { return slope_far_left(a); }, a, road);
         return select(x > B(0), B(1) - left, left);
+    }
+
+    template <int N>
+    RECTIFIED_INLINE static batch<double, N> derivative(const batch<double, N> &x) {
+        return gated_by_sigmoid<batch<double, N>>::derivative(x);
     }
 
     template <class B>
