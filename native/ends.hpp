@@ -13,6 +13,15 @@ inline bool is_far(npy_intp count) {
     return count * npy_intp(sizeof(S)) >= 20 << 10;
 }
 
+// How many elements stand before the first place that a register may be streamed to, and is stored in one line at. A batch
+// of what is computed in a longer type may be less than a register; it is not streamed.
+template <int Lanes = register_bytes, class S>
+inline npy_intp before_register(const S *out) {
+    constexpr int batch_bytes = Lanes * sizeof(S), unit = batch_bytes < register_bytes ? batch_bytes : register_bytes;
+    const npy_intp past = reinterpret_cast<npy_uintp>(out) % unit;
+    return past == 0 ? 0 : (unit - past) / npy_intp(sizeof(S));
+}
+
 // How a kernel computes a number of whole batches: of the inputs the first `Moving` ones lie side by side, and the others
 // are one number each.
 template <class S, int Lanes, int Inputs, int Moving>
@@ -26,7 +35,7 @@ struct whole_batches {
     [[gnu::noinline]] void run(const S *const *in, S *out, npy_intp count, bool past_caches) const {
         if (count < Lanes) return padded(in, out, count);
         const bool goes_far = past_caches || is_far<S>(count);
-        const npy_intp start = goes_far ? head(out) : 0;
+        const npy_intp start = goes_far ? before_register<Lanes>(out) : 0;
         const npy_intp whole = (count - start) / Lanes * Lanes, last = count - Lanes;
         kept at_start, at_end;
         if (start > 0) at_start.take(in, 0);
@@ -53,14 +62,6 @@ struct whole_batches {
             return from;
         }
     };
-
-    // How many elements stand before the first place that a register may be streamed to, and is stored in one line at. A
-    // batch of what is computed in a longer type may be less than a register; it is not streamed.
-    static npy_intp head(const S *out) {
-        constexpr int batch_bytes = Lanes * sizeof(S), unit = batch_bytes < register_bytes ? batch_bytes : register_bytes;
-        const npy_intp past = reinterpret_cast<npy_uintp>(out) % unit;
-        return past == 0 ? 0 : (unit - past) / npy_intp(sizeof(S));
-    }
 
     // Less than a batch: beside zeros.
     [[gnu::noinline]] void padded(const S *const *in, S *out, npy_intp count) const {

@@ -9,7 +9,7 @@
 namespace rectified::RECTIFIED_TARGET {
 namespace {
 
-constexpr npy_intp grain = 1 << 16, worth_splitting = 1 << 19;  // of the parts that threads take
+constexpr npy_intp worth_splitting = 1 << 19;
 
 // Data side by side, parameters that are the same for all, and a result that stands in the place of an input or apart.
 template <class S>
@@ -263,7 +263,7 @@ void in_parts(npy_intp count, F body) {
     if (count < worth_splitting)
         body(0, count);
     else
-        in_parallel(count, grain, body);
+        in_parallel(count, least_share, body);
 }
 
 }  // namespace

@@ -11,8 +11,6 @@
 namespace rectified::RECTIFIED_TARGET {
 namespace {
 
-constexpr npy_intp grain = 1 << 16;  // of the parts that threads take
-
 // With another S, results are rounded to it, and what C leaves open is computed once more.
 template <class Unit, class C, class S = C>
 class rows_of_halves {
@@ -83,7 +81,7 @@ class rows_of_halves {
         if (rows_ * columns_ < work_.value->worth_splitting)
             body(0, tiles);
         else
-            in_parallel(tiles, grain / block, body);
+            in_parallel(tiles, least_share / block, body);
     }
 
   private:

@@ -1,5 +1,7 @@
 #include "loops.hpp"
 
+#include <algorithm>
+
 #include "blocks.hpp"
 #include "element.hpp"
 #include "ends.hpp"
@@ -12,7 +14,6 @@ namespace rectified::RECTIFIED_TARGET {
 namespace {
 
 constexpr int most_operands = 8;
-constexpr npy_intp grain = 1 << 16;  // of the parts that threads take
 
 // Elements between the type that they are stored in and the one that they are computed in.
 template <class To, class From>
@@ -71,8 +72,9 @@ class looper {
             const auto compute = [=, this](npy_intp from, npy_intp to, bool streamed_to) {
                 direct ? at_once(from, to, streamed_to) : by_blocks(from, to, streamed_to);
             };
+            const S *const out = reinterpret_cast<const S *>(args_[inputs_]);
             const bool aligns = stream || (same && steps_[inputs_] == sizeof(S) && is_far<S>(end - begin));
-            const npy_intp start = aligns && !direct ? begin + head(begin, end) : begin;
+            const npy_intp start = aligns && !direct ? std::min(begin + before_register(out + begin), end) : begin;
             if (start > begin) compute(begin, start, false);
             compute(start, end, stream);
             if (stream) streamed();
@@ -80,7 +82,7 @@ class looper {
         if (count_ < work_.worth_splitting)
             body(0, count_);
         else
-            in_parallel(count_, grain, body);
+            in_parallel(count_, least_share, body);
     }
 
   private:
@@ -136,14 +138,6 @@ class looper {
             bytes += count_ * (steps_[i] < 0 ? -steps_[i] : steps_[i]);
         }
         return bytes >= memory::streaming_bytes;
-    }
-
-    // How many elements stand before the first place that a register may be streamed to, and is stored in one line at.
-    npy_intp head(npy_intp begin, npy_intp end) const {
-        const npy_intp past = reinterpret_cast<npy_uintp>(args_[inputs_] + begin * sizeof(S)) % register_bytes;
-        if (past == 0) return 0;
-        const npy_intp count = (register_bytes - past) / npy_intp(sizeof(S));
-        return count < end - begin ? count : end - begin;
     }
 
     void at_once(npy_intp begin, npy_intp end, bool stream) const {

@@ -8,7 +8,7 @@
 namespace rectified::RECTIFIED_TARGET {
 namespace {
 
-constexpr npy_intp worth_splitting = 1 << 19, grain = 1 << 16;
+constexpr npy_intp worth_splitting = 1 << 19;
 
 // A lane is -1 where its bit is set, else 0.
 template <class I>
@@ -91,7 +91,7 @@ void for_blocks(const row &in, const row &out, const row &bits, npy_intp count, 
     if (count < worth_splitting)
         part(0, count);
     else
-        in_parallel(count, grain, part);
+        in_parallel(count, least_share, part);
 }
 
 // So many elements as there are bits for: the caller has made them agree.

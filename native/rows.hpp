@@ -430,8 +430,8 @@ class row_group {
 // body(begin, end) for parts of so many rows of n numbers.
 template <class F>
 void for_rows(npy_intp rows, npy_intp n, F body) {
-    constexpr npy_intp worth_splitting = 1 << 18, part = 1 << 16;
-    const npy_intp grain = n < part ? part / (n > 0 ? n : 1) : 1;
+    constexpr npy_intp worth_splitting = 1 << 18;
+    const npy_intp grain = n < least_share ? least_share / (n > 0 ? n : 1) : 1;
     if (rows * n < worth_splitting)
         body(0, rows);
     else

@@ -5,6 +5,8 @@
 
 namespace rectified {
 
+inline constexpr std::ptrdiff_t least_share = 1 << 16;  // of elements, for one thread
+
 // Call body(context, begin, end) for parts of [0, count) until all is done, on the threads that are set and free now: on as
 // many as have `grain` each. Parts begin at multiples of a 64th of that.
 void in_parallel(std::ptrdiff_t count, std::ptrdiff_t grain, void (*body)(void *, std::ptrdiff_t, std::ptrdiff_t),
