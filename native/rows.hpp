@@ -179,6 +179,7 @@ class row_operand {
     static constexpr npy_intp room = 32768 / sizeof(C), part = room / 4;
 
     void set(char *first, npy_intp row_step, npy_intp step, npy_intp n, const storage<C> &stored, C padding, bool negated) {
+        is_plain_ = !stored.converts && !negated && step == sizeof(C);
         array_ = first;
         row_step_ = row_step;
         step_ = step;
@@ -197,49 +198,50 @@ class row_operand {
     }
 
     bool converts() const { return stored_->converts; }
-    bool is_direct() const { return rows_ == 0 && !stored_->converts && !negated_ && step_ == sizeof(C); }
+    bool is_plain() const { return is_plain_; }
+    bool is_direct() const { return is_plain_ && rows_ == 0; }
 
-    [[gnu::noinline]] strip<B> read(npy_intp i, npy_intp count) {
-        const bool again = read_ == i;
-        read_ = i;
+    RECTIFIED_INLINE strip<B> read(npy_intp i, npy_intp count) {
         const strip<B> found = place(i, count);
-        if (again) return found;
-        if (rows_) {
-            turned(i, count);
-        } else if (is_direct()) {
-            if (found.rest)
-                __builtin_memcpy(rest_, found.first + found.count * B::lanes, (B::lanes - found.idle) * sizeof(C));
-        } else {
-            stored_->read(first_ + i * step_, step_, count, room_);
-        }
-        if (negated_) together([](C *at) __attribute__((always_inline)) { store(at, -load<B>(at)); }, found);
-        if (found.rest) pad(found);
+        if (!is_direct())
+            read_elsewhere(i, count, found);
+        else if (found.rest)
+            store(rest_, load_first(found.first + found.count * B::lanes, B::lanes - found.idle, B(padding_)));
         return found;
     }
 
     // Places for numbers from i on, which `written` takes to the array.
-    strip<B> place(npy_intp i, npy_intp count) {
+    RECTIFIED_INLINE strip<B> place(npy_intp i, npy_intp count) {
         if (rows_) return {room_, count};
-        C *const first = is_direct() ? reinterpret_cast<C *>(first_) + i : room_;
+        C *const first = is_plain_ ? reinterpret_cast<C *>(first_) + i : room_;
         const npy_intp whole = count / B::lanes, few = count % B::lanes;
-        C *const rest = is_direct() ? rest_ : room_ + whole * B::lanes;
+        C *const rest = is_plain_ ? rest_ : room_ + whole * B::lanes;
         return {first, whole, few ? rest : nullptr, few ? int(B::lanes - few) : 0};
     }
 
-    [[gnu::noinline]] void written(npy_intp i, npy_intp count) {
-        if (rows_) {
-            turned_back(i, count);
-        } else if (is_direct()) {
-            const npy_intp few = count % B::lanes;
-            __builtin_memcpy(reinterpret_cast<C *>(first_) + i + count - few, rest_, few * sizeof(C));
-        } else {
-            stored_->write(room_, count, first_ + i * step_, step_);
-        }
+    RECTIFIED_INLINE void written(npy_intp i, npy_intp count) {
+        if (!is_direct()) return written_elsewhere(i, count);
+        const int few = count % B::lanes;
+        if (few) store_first(reinterpret_cast<C *>(first_) + i + count - few, few, load<B>(rest_));
     }
 
   private:
-    void pad(const strip<B> &numbers) const {
-        for (int j = B::lanes - numbers.idle; j < B::lanes; ++j) numbers.rest[j] = padding_;
+    [[gnu::noinline]] void read_elsewhere(npy_intp i, npy_intp count, const strip<B> &found) {
+        if (read_ == i) return;
+        read_ = i;
+        if (rows_)
+            turned(i, count);
+        else
+            stored_->read(first_ + i * step_, step_, count, room_);
+        if (negated_) together([](C *at) __attribute__((always_inline)) { store(at, -load<B>(at)); }, found);
+        for (int j = B::lanes - found.idle; found.rest && j < B::lanes; ++j) found.rest[j] = padding_;
+    }
+
+    [[gnu::noinline]] void written_elsewhere(npy_intp i, npy_intp count) {
+        if (rows_)
+            turned_back(i, count);
+        else
+            stored_->write(room_, count, first_ + i * step_, step_);
     }
 
     static constexpr int columns = square<C>::columns;
@@ -308,7 +310,7 @@ class row_operand {
     npy_intp row_step_, step_, n_, beyond_, read_;
     int rows_;  // 0 where lanes are neighbours in one
     C padding_;
-    bool negated_;
+    bool negated_, is_plain_;  // plain: contiguous numbers, as they are
     alignas(64) C rest_[B::lanes];
     alignas(64) C room_[room];
     alignas(64) C waiting_[B::lanes * (short_row + 1)];
@@ -321,16 +323,18 @@ class row_group {
     using B = row_batch<C>;
     using operand = row_operand<C>;
 
+    // Rows of up to so many bytes are turned, where they are plain; of others, those that are short.
     row_group(char *const *args, const npy_intp *steps, npy_intp n, const storage<C> &stored, int inputs, const C *padding,
-              bool negated)
+              bool negated, std::size_t turned)
         : n_(n), inputs_(inputs) {
-        bool beside = !stored.converts;  // the rows' numbers lie beside each other
+        bool beside = !stored.converts, plain = true;  // the rows' numbers lie beside each other, or those of a row do
         for (int k = 0; k <= inputs; ++k) {
             operands_[k].set(args[k], steps[k], steps[inputs + 1 + k], n, stored, k < inputs ? padding[k] : C(0),
                              negated && k == inputs - 1);
             beside = beside && steps[k] == sizeof(C);
+            plain = plain && operands_[k].is_plain();
         }
-        each_lane_a_row_ = beside || n <= short_row;
+        each_lane_a_row_ = beside || n <= (plain ? npy_intp(turned / sizeof(C)) : short_row);
         part_ = each_lane_a_row_ ? operand::room / B::lanes : operand::part;
     }
 
@@ -376,6 +380,13 @@ class row_group {
     }
     RECTIFIED_INLINE pair<B> sum(const pair<B> &x) const { return each_lane_a_row_ ? x : sum_of_lanes(x.high, x.low); }
 
+    // float32, of float64.
+    RECTIFIED_INLINE pair<B> sum_as_pair(const wide_of<B> &x) const {
+        if (!each_lane_a_row_) return as_pair(halved(x, [](auto a, auto b) { return a + b; }));
+        const B high = narrowed<B>(x);
+        return {high, narrowed<B>(x - widened(high))};
+    }
+
   private:
     npy_intp length(npy_intp i) const { return n_ - i < part_ ? n_ - i : part_; }
 
@@ -402,11 +413,13 @@ class row_group {
             return both[0];
     }
 
+    RECTIFIED_INLINE static pair<B> as_pair(double x) {
+        const float high = float(x);
+        return {B(high), B(float(x - high))};
+    }
     RECTIFIED_INLINE static pair<B> sum_of_lanes(const B &high, const B &low) {
         if constexpr (std::is_same_v<C, float>) {
-            const double sum = halved(widened(high) + widened(low), [](auto a, auto b) { return a + b; });
-            const float rounded = float(sum);
-            return {B(rounded), B(float(sum - rounded))};
+            return as_pair(halved(widened(high) + widened(low), [](auto a, auto b) { return a + b; }));
         } else {
             double all[B::lanes], rest[B::lanes];
             store(all, high);
@@ -441,17 +454,19 @@ void for_rows(npy_intp rows, npy_intp n, F body) {
 // An operation on rows, (n)->(n) or (n),(n)->(n). The last input may be taken negated.
 template <class C>
 [[gnu::noinline]] void run_on_rows(char **args, const npy_intp *dimensions, const npy_intp *steps, const storage<C> &stored,
-                                   int inputs, const C *padding, bool negated, void (*run)(row_group<C> &)) {
+                                   int inputs, const C *padding, bool negated, std::size_t turned,
+                                   void (*run)(row_group<C> &)) {
     const default_environment environment;
     const npy_intp n = dimensions[1];
     if (n == 0) return;
     for_rows(dimensions[0], n, [=, &stored](npy_intp begin, npy_intp end) {
-        row_group<C> some(args, steps, n, stored, inputs, padding, negated);
+        row_group<C> some(args, steps, n, stored, inputs, padding, negated, turned);
         some.for_each(begin, end, [&] { run(some); });
     });
 }
 
-// Op::run does it, and what fills up the last batch of an input is Op::padding.
+// Op::run does it, and what fills up the last batch of an input is Op::padding. What it does once for each row takes as
+// long as to turn rows of Op::turned bytes.
 template <class Op, class C>
 struct row_loop {
     static void run(char **args, const npy_intp *dimensions, const npy_intp *steps, void *stored) {
@@ -459,7 +474,15 @@ struct row_loop {
         for (int k = 0; k < Op::inputs; ++k) padding[k] = Op::template padding<C>(k);
         run_on_rows<C>(
             args, dimensions, steps, *static_cast<const storage<C> *>(stored), Op::inputs, padding,
-            requires { Op::negated; }, Op::template run<C>);
+            requires { Op::negated; }, turned(), Op::template run<C>);
+    }
+
+  private:
+    static constexpr std::size_t turned() {
+        if constexpr (requires { Op::turned; })
+            return Op::turned;
+        else
+            return short_row * sizeof(C);
     }
 };
 

@@ -442,6 +442,75 @@ RECTIFIED_INLINE batch<T, 1> in_turn(const batch<T, 1> &a, const batch<T, 1> &b)
     }(std::make_integer_sequence<int, lanes>{});
 }
 
+// ---- less than a register -----------------------------------------------------------------------------------------------
+
+#if defined(__AVX2__) && !defined(__AVX512F__)
+namespace single {
+
+// All bits in so many lanes.
+template <class T>
+RECTIFIED_INLINE __m256i first_lanes(int count) {
+    if constexpr (sizeof(T) == 4)
+        return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    else
+        return _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+
+}  // namespace single
+#endif
+
+// So many lanes from memory, and the others of another batch; and so many to memory.
+template <class T>
+RECTIFIED_INLINE batch<T, 1> load_first(const T *from, int count, const batch<T, 1> &others) {
+    using B = batch<T, 1>;
+    constexpr bool is_float = std::is_same_v<T, float>;
+#if defined(__AVX512F__)
+    const unsigned meant = (1u << count) - 1;
+    if constexpr (is_float)
+        return B::each([&](int) { return (register_t<T>)_mm512_mask_loadu_ps((__m512)others.part[0], meant, from); });
+    else
+        return B::each([&](int) { return (register_t<T>)_mm512_mask_loadu_pd((__m512d)others.part[0], meant, from); });
+#elif defined(__AVX2__)
+    const __m256i meant = single::first_lanes<T>(count);
+    if constexpr (is_float)
+        return B::each([&](int) {
+            const __m256 found = _mm256_maskload_ps(from, meant);
+            return (register_t<T>)_mm256_blendv_ps((__m256)others.part[0], found, (__m256)meant);
+        });
+    else
+        return B::each([&](int) {
+            const __m256d found = _mm256_maskload_pd(from, meant);
+            return (register_t<T>)_mm256_blendv_pd((__m256d)others.part[0], found, (__m256d)meant);
+        });
+#else
+    T lanes[B::lanes];
+    store(lanes, others);
+    for (int i = 0; i < count; ++i) lanes[i] = from[i];
+    return load<B>(lanes);
+#endif
+}
+template <class T>
+RECTIFIED_INLINE void store_first(T *to, int count, const batch<T, 1> &x) {
+    constexpr bool is_float = std::is_same_v<T, float>;
+#if defined(__AVX512F__)
+    const unsigned meant = (1u << count) - 1;
+    if constexpr (is_float)
+        _mm512_mask_storeu_ps(to, meant, (__m512)x.part[0]);
+    else
+        _mm512_mask_storeu_pd(to, meant, (__m512d)x.part[0]);
+#elif defined(__AVX2__)
+    const __m256i meant = single::first_lanes<T>(count);
+    if constexpr (is_float)
+        _mm256_maskstore_ps(to, meant, (__m256)x.part[0]);
+    else
+        _mm256_maskstore_pd(to, meant, (__m256d)x.part[0]);
+#else
+    T lanes[batch<T, 1>::lanes];
+    store(lanes, x);
+    for (int i = 0; i < count; ++i) to[i] = lanes[i];
+#endif
+}
+
 // ---- tables of 8 or 16 float32 and of 16 float64 ----
 
 namespace single {

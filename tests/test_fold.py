@@ -455,7 +455,7 @@ def test_infinities_share_alike(n: int, dtype: Any, isa: str) -> None:
     np.testing.assert_array_equal(compiled["hardmax"](x).argmax(-1), x.argmax(-1))
 
 
-@pytest.mark.parametrize("n", [10, 70])
+@pytest.mark.parametrize("n", [10, 30, 70, 100, 128])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_short_rows_have_the_same_bits_everywhere(dtype: Any, n: int) -> None:
     x = np.random.default_rng(0).normal(0, 4, (100, n)).astype(dtype)
@@ -464,6 +464,20 @@ def test_short_rows_have_the_same_bits_everywhere(dtype: Any, n: int) -> None:
         for isa in ISAS:
             for layout in (x, np.asfortranarray(x), np.repeat(x, 2, -1)[:, ::2]):
                 np.testing.assert_array_equal(sweep.compiled(isa)[name](layout), want)
+
+
+@pytest.mark.parametrize("n", [10, 30, 70, 100, 128])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("name", ["softmax", "softmin", "log_softmax"])
+def test_products_of_short_rows_have_the_same_bits_everywhere(name: str, dtype: Any, n: int) -> None:
+    random = np.random.default_rng(0)
+    x, dy = (random.normal(0, 4, (100, n)).astype(dtype) for _ in range(2))
+    for ending, operand in {"_backward": x, "_backward_from_output": rf.catalogue[name](x)}.items():
+        want = sweep.compiled(ISAS[0])[name + ending](dy, operand)
+        for isa in ISAS:
+            for layout in (np.copy, np.asfortranarray, lambda a: np.repeat(a, 2, -1)[:, ::2]):
+                got = sweep.compiled(isa)[name + ending](layout(dy), layout(operand))
+                np.testing.assert_array_equal(got, want)
 
 
 def test_a_row_is_not_changed_by_its_neighbours() -> None:

@@ -272,7 +272,7 @@ class logarithm {
 };
 
 struct softmax_value {
-    static constexpr int inputs = 1;
+    static constexpr int inputs = 1, turned = 384;
     template <class C>
     static C padding(int) {
         return -std::numeric_limits<C>::infinity();
@@ -394,17 +394,15 @@ RECTIFIED_INLINE void multiply_with_jacobian(row_group<C> &data, Shares shares) 
         else
             add_products<with_shares, false, B>(g, p, sum);
     });
-    B high, low = B(0);
+    pair<B> total;
     if constexpr (std::is_same_v<B, D>) {
         sum = data.sum(sum);
-        high = sum.high + sum.low;
+        total = {sum.high + sum.low, B(0)};
     } else {
-        const D whole = data.sum(sum.high);
-        high = narrowed<B>(whole);
-        low = narrowed<B>(whole - widened(high));
+        total = data.sum_as_pair(sum.high);
     }
     const auto put = [&](npy_intp i) {
-        put_products<Kind, B>(data.in(0, i), shares(i, with_shares), data.out(i), {high, low});
+        put_products<Kind, B>(data.in(0, i), shares(i, with_shares), data.out(i), total);
         data.written(i);
     };
     with_shares ? data.parts_again(put) : data.parts(put);
@@ -413,7 +411,7 @@ RECTIFIED_INLINE void multiply_with_jacobian(row_group<C> &data, Shares shares) 
 // From the input: (n),(n)->(n).
 template <product Kind>
 struct product_from_input {
-    static constexpr int inputs = 2;
+    static constexpr int inputs = 2, turned = 448;
     template <class C>
     static C padding(int input) {
         return input ? -std::numeric_limits<C>::infinity() : C(0);
@@ -436,7 +434,7 @@ struct softmin_product_from_input : product_from_input<product::softmin> {
 // From the output: (n),(n)->(n).
 template <product Kind>
 struct product_from_output {
-    static constexpr int inputs = 2;
+    static constexpr int inputs = 2, turned = 96;
     static constexpr bool of_logarithms = Kind == product::log_backward;
     template <class C>
     static C padding(int input) {
