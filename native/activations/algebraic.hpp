@@ -40,7 +40,7 @@ struct softsign : ridge {
     template <int N>
     RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &x) {
         using B = batch<float, N>;
-        const auto near = [](const B &a) {
+        const auto near = [](const B &a) __attribute__((always_inline)) {
             const B sum = B(1) + a, lost = a - (sum - B(1));
             return quick_reciprocal(fma(sum, sum, (sum + sum) * lost));
         };
@@ -92,7 +92,7 @@ struct squareplus : ridge {
     template <int N>
     RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &x, const batch<float, N> &b) {
         using B = batch<float, N>;
-        const auto near = [](const B &a, const B &b) {
+        const auto near = [](const B &a, const B &b) __attribute__((always_inline)) {
             const quick_root<B> s(fma(a, a, b));
             const B h = (s.root - a) * B(0.5f);
             return fma(fnma(h, h, fnma(h, a, b * B(0.25f))), s.reciprocal, h);
@@ -109,7 +109,7 @@ struct squareplus : ridge {
     template <int N>
     RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &x, const batch<float, N> &b) {
         using B = batch<float, N>;
-        const auto near = [](const B &a, const B &b) {
+        const auto near = [](const B &a, const B &b) __attribute__((always_inline)) {
             const B square = fma(a, a, b);
             const quick_root<B> s(square);
             const B h = (s.root - a) * B(0.5f), lacks = fnma(h, h, fnma(h, a, b * B(0.25f))), q = s.reciprocal;

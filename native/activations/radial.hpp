@@ -51,7 +51,8 @@ struct curved {
     }
     template <class B>
     RECTIFIED_INLINE static pair<B> operand(const B &x) {
-        return {lesser(B(std::numeric_limits<double>::max()), x), B(0)};  // 0 times it is 0
+        constexpr double most = has_spare_digits<B> ? 0x1p200 : std::numeric_limits<double>::max();
+        return {lesser(B(most), x), B(0)};  // times 0 it is 0
     }
     template <class B, class... P>
     RECTIFIED_INLINE static pair<B> times(const pair<B> &first, const P &...others) {
@@ -150,7 +151,7 @@ struct quintic : radial, curved {
     template <int N>
     RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &r) {
         using B = batch<float, N>;
-        const auto near = [](const B &z, const B &) {
+        const auto near = [](const B &z, const B &) __attribute__((always_inline)) {
             const pair<B> square = product_of(z, z);
             return fnma(z, square.high, z * B(-2) * square.low) * square.high;
         };
@@ -159,7 +160,7 @@ struct quintic : radial, curved {
     template <int N>
     RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r) {
         using B = batch<float, N>;
-        const auto near = [](const B &z, const B &) {
+        const auto near = [](const B &z, const B &) __attribute__((always_inline)) {
             const pair<B> square = product_of(z, z);
             return fma(square.high, B(-5), square.low * B(-10)) * square.high;
         };
@@ -443,14 +444,15 @@ struct inverse_quadratic : radial, curved {
     template <int N>
     RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &r) {
         using B = batch<float, N>;
-        const auto near = [](const B &z, const B &) { return quick_reciprocal(fma(z, z, B(1))); };
+        const auto near = [](const B &z, const B &)
+                              __attribute__((always_inline)) { return quick_reciprocal(fma(z, z, B(1))); };
         return up_to(B(0x1p63f), near, through_float64([](const auto &...in) { return value(in...); }), r, B(1));
     }
     // -z / (s^2 / 2) with s = 1 + z^2. Up to 2^24 the sum less one is exact, and so is what the sum has lost.
     template <int N>
     RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r) {
         using B = batch<float, N>;
-        const auto near = [](const B &z, const B &) {
+        const auto near = [](const B &z, const B &) __attribute__((always_inline)) {
             const B sum = fma(z, z, B(1)), lost = fma(z, z, B(1) - sum);
             const B divisor = fma(sum, sum * B(0.5f), sum * lost), reciprocal = quick_reciprocal(divisor);
             const B quotient = z * reciprocal;
@@ -513,7 +515,7 @@ struct inverse_multiquadric : radial, curved {
     template <int N>
     RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &r) {
         using B = batch<float, N>;
-        const auto near = [](const B &z, const B &) {
+        const auto near = [](const B &z, const B &) __attribute__((always_inline)) {
             const B sum = fma(z, z, B(1)), q = quick_root(sum).reciprocal;
             return fma(q * B(0.5f), fnma(sum * q, q, B(1)), q);
         };
@@ -591,14 +593,15 @@ struct multiquadric : radial, curved {
     template <int N>
     RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &r) {
         using B = batch<float, N>;
-        const auto near = [](const B &z, const B &) { return -quick_root(fma(z, z, B(1))).root; };
+        const auto near = [](const B &z, const B &)
+                              __attribute__((always_inline)) { return -quick_root(fma(z, z, B(1))).root; };
         return up_to(B(0x1p62f), near, through_float64([](const auto &...in) { return value(in...); }), r, B(1));
     }
     // -z / sqrt(1 + z^2), with q as above.
     template <int N>
     RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r) {
         using B = batch<float, N>;
-        const auto near = [](const B &z, const B &) {
+        const auto near = [](const B &z, const B &) __attribute__((always_inline)) {
             const B sum = fma(z, z, B(1)), q = quick_root(sum).reciprocal;
             const B rest = fnma(sum * q, q, B(1)), half = z * B(-0.5f);
             return fnma(z, q, half * (q * rest));
