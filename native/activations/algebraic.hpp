@@ -77,15 +77,16 @@ struct squareplus : ridge {
     static constexpr bool is_short = true;
 
     // Left of 0 the sum cancels: there the value is h = b / (2 (a + s)), a = |x|, and right of 0 it is x + h. For it x is
-    // measured by the root of b.
+    // measured by the root of b, but where s is a to the last digit: there that might overflow.
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &b) {
         const B scale = scale_of(b), scaled_b = b * scale * scale, a = abs(x) * scale, quarter = scaled_b * B(0.25f);
+        const B down = B(1) / scale, least = lesser(B(1), scale);
         const auto beyond = a >= edge(scaled_b);
-        const B divisor = select(beyond, a, mean(a, sqrt(fma(a, a, scaled_b))));
+        const B divisor = select(beyond, abs(x) * least, mean(a, sqrt(fma(a, a, scaled_b))));
         const B first = quarter / greater(B(std::numeric_limits<typename B::scalar>::min()), divisor);
-        const B h = select(beyond, first, better(first, first / (scaled_b * B(0.5f)), a, quarter)) * (B(1) / scale);
-        return greater(B(0), x) + or_limit(h, x, b, b);
+        const B near = better(first, first / (scaled_b * B(0.5f)), a, quarter) * down;
+        return greater(B(0), x) + or_limit(select(beyond, first * (down * least * down), near), x, b, b);
     }
     // float32: h = (s - a) / 2 loses digits where a is large, but while it has some left, one of Newton's steps brings back
     // the others: h solves h (h + a) = b / 4, and the slope of that is s. Farther out h / a is less than 2^-23.
