@@ -296,12 +296,18 @@ RECTIFIED_INLINE batch<float, N> reciprocal_from(const batch<float, N> &estimate
 #endif
 
 // 1 / d to the last bit, for d from 2^-126 to 2^126. The divider takes 11 cycles for a register of float32, in which it
-// does no square root either; Newton's steps take 4, beside it.
+// does no square root either; Newton's steps take 4, beside it. So of two registers each goes one way.
 template <class B>
 RECTIFIED_INLINE B quick_reciprocal(const B &d) {
 #if defined(__AVX512F__)
     if constexpr (std::is_same_v<typename B::scalar, float>)
-        return reciprocal_from(B::each([&](int i) { return (register_t<float>)_mm512_rcp14_ps((__m512)d.part[i]); }), d);
+        return B::each([&](int i) {
+            using one = batch<float, 1>;
+            const one divisor = one::each([&](int) { return d.part[i]; });
+            if (i % 2 == 0) return (one(1) / divisor).part[0];
+            const one estimate = one::each([&](int) { return (register_t<float>)_mm512_rcp14_ps((__m512)d.part[i]); });
+            return reciprocal_from(estimate, divisor).part[0];
+        });
 #endif
     return B(1) / d;
 }
