@@ -28,6 +28,8 @@ struct format<double> {
     static constexpr int headroom = 100;
     static constexpr double unit = 0x1p-100;
 };
+template <>
+struct format<ample> : format<double> {};
 
 template <>
 struct logarithm_table<ample> : logarithm_table<double> {};

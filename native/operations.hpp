@@ -57,7 +57,7 @@ struct value : operation<F, 1, parameters_of<F>()> {
     template <class... B>
     RECTIFIED_INLINE static auto of(const B &...in) {
         if constexpr (requires { F::value_in_float32(in...); })
-            return if_usual<value>(F::value_in_float32(in...), in...);
+            return if_usual(F::value_in_float32(in...), [](const auto &...in) { return F::value(in...); }, in...);
         else
             return F::value(in...);
     }
@@ -80,7 +80,7 @@ struct derivative : operation<F, 1, parameters_of<F>()> {
     template <class... B>
     RECTIFIED_INLINE static auto of(const B &...in) {
         if constexpr (requires { F::derivative_in_float32(in...); })
-            return if_usual<derivative>(F::derivative_in_float32(in...), in...);
+            return if_usual(F::derivative_in_float32(in...), [](const auto &...in) { return F::derivative(in...); }, in...);
         else if constexpr (std::is_base_of_v<pass_or_stop, F>)
             return slope_of<F>(in...);
         else if constexpr (requires { F::derivative(in..., smallest{}); })

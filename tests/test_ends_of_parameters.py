@@ -37,16 +37,20 @@ def given(name: str, dtype: Any) -> tuple[list[float], list[float]]:
             return [0.0, -0.0, first, tiny, -tiny, 1e-19], [0.0, -tiny, *both, *(-x for x in both)]
         case "softplus":
             return [first, tiny, 1e-19, -1e-19], [0.0, *both, *(-x for x in both)]
+        case "inverse_quadratic" | "inverse_multiquadric" | "multiquadric":
+            large = [1e4, most**0.5, most / 4]
+            return large, [first, tiny, *(z / epsilon for z in (0.5, 3.0, 1e3) for epsilon in large), 1.0, most / 2]
         case _:
             ends = [first, tiny, 1e-20, 1e19, most]
             return [first, tiny, most / 4], [0.0, *ends, *(-x for x in ends)]
 
 
+OF_A_ROOT = ("squareplus", "inverse_quadratic", "inverse_multiquadric", "multiquadric")
 OPERATIONS = [
     (name, operation)
-    for name in ("elu", "celu", "silu", "softplus", "squareplus")
+    for name in ("elu", "celu", "silu", "softplus", *OF_A_ROOT)
     for operation in operations(rf.catalogue[name])
-    if name != "squareplus" or operation in ("derivative", "derivative_wrt_b")
+    if name not in OF_A_ROOT or operation != "second_derivative"
 ]
 
 
@@ -113,6 +117,25 @@ def test_a_number_that_the_type_has_no_place_for_is_a_limit(dtype: Any) -> None:
         np.testing.assert_array_equal(rf.elu(x, large), [-np.inf, 0, 2])
         np.testing.assert_array_equal(rf.elu(x, -large), [np.inf, 0, 2])
         np.testing.assert_array_equal(rf.elu.derivative(x, large), [np.inf, 1, 1])
+
+
+@pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
+def test_squareplus_has_its_limit_where_b_is_infinite(dtype: Any) -> None:
+    x, b = np.array([-2.0, 0.0, 2.0, np.nan]).astype(dtype), dtype(np.inf)
+    np.testing.assert_array_equal(rf.squareplus(x, b).astype(float), [np.inf] * 3 + [np.nan])
+    np.testing.assert_array_equal(rf.squareplus.derivative(x, b).astype(float), [0.5] * 3 + [np.nan])
+    np.testing.assert_array_equal(rf.squareplus.derivative(x, b, order=2).astype(float), [0.0] * 3 + [np.nan])
+    np.testing.assert_array_equal(rf.squareplus.derivative(x, b, wrt="b").astype(float), [0.0] * 3 + [np.nan])
+
+
+@pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
+def test_an_infinite_parameter_times_0_is_nan(dtype: Any) -> None:
+    ends = np.array([0.0, 1.0]).astype(dtype)
+    infinite = dtype(np.inf)
+    np.testing.assert_array_equal(rf.leaky_relu(-ends, infinite).astype(float), [np.nan, -np.inf])
+    np.testing.assert_array_equal(rf.inverse_multiquadric(ends, infinite).astype(float), [np.nan, 0])
+    np.testing.assert_array_equal(rf.inverse_multiquadric.derivative(ends, infinite).astype(float), [np.nan, 0])
+    np.testing.assert_array_equal(rf.multiquadric(ends, infinite).astype(float), [np.nan, -np.inf])
 
 
 @pytest.mark.parametrize("alpha", [0.0, -0.5, -np.inf])

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../category.hpp"
+#include "../usual.hpp"
 #include "hard.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
@@ -34,6 +35,17 @@ struct softsign : ridge {
         const B e = fnma(q, sum.low, fnma(q, sum.high, B(1)));
         return q * fma(q + q, e, q);
     }
+    // float32: the reciprocal of the sum's square, which is rounded but once more. Up to 2^24 the sum less one is exact,
+    // and so is what the sum has lost.
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &x) {
+        using B = batch<float, N>;
+        const auto near = [](const B &a) __attribute__((always_inline)) {
+            const B sum = B(1) + a, lost = a - (sum - B(1));
+            return quick_reciprocal(fma(sum, sum, (sum + sum) * lost));
+        };
+        return up_to(B(0x1p24f), near, through_float64([](const auto &a) { return derivative(a); }), abs(x));
+    }
     template <class B>
     RECTIFIED_INLINE static B derivative_from_output(const B &y) {
         const B q = B(1) - abs(y);
@@ -64,24 +76,49 @@ struct squareplus : ridge {
     static constexpr const char *parameters[] = {"b"};
     static constexpr bool is_short = true;
 
-    // Left of 0 the sum cancels: there the value is h = b / (2 (a + s)), a = |x|, and right of 0 it is x + h.
+    // Left of 0 the sum cancels: there the value is h = b / (2 (a + s)), a = |x|, and right of 0 it is x + h. For it x is
+    // measured by the root of b, but where s is a to the last digit: there that might overflow.
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &b) {
-        const B a = abs(x), quarter = b * B(0.25f);
-        const auto beyond = a >= edge(b);
-        const B divisor = select(beyond, a, mean(a, sqrt(fma(a, a, b))));
-        const B h = quarter / greater(B(std::numeric_limits<typename B::scalar>::min()), divisor);
-        return select(x > B(0), x, B(0)) + select(beyond, h, better(h, h / (b * B(0.5f)), a, quarter));
+        const B scale = scale_of(b), scaled_b = b * scale * scale, a = abs(x) * scale, quarter = scaled_b * B(0.25f);
+        const B down = B(1) / scale, least = lesser(B(1), scale);
+        const auto beyond = a >= edge(scaled_b);
+        const B divisor = select(beyond, abs(x) * least, mean(a, sqrt(fma(a, a, scaled_b))));
+        const B first = quarter / greater(B(std::numeric_limits<typename B::scalar>::min()), divisor);
+        const B near = better(first, first / (scaled_b * B(0.5f)), a, quarter) * down;
+        return greater(B(0), x) + or_limit(select(beyond, first * (down * least * down), near), x, b, b);
     }
+    // float32: h = (s - a) / 2 loses digits where a is large, but while it has some left, one of Newton's steps brings back
+    // the others: h solves h (h + a) = b / 4, and the slope of that is s. Farther out h / a is less than 2^-23.
     template <int N>
-    RECTIFIED_INLINE static batch<float, N> value_in_float32(const batch<float, N> &x, const batch<float, N> &b) {
+    RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &x, const batch<float, N> &b) {
         using B = batch<float, N>;
-        const B a = abs(x), quarter = b * B(0.25f), bound = B(0x1p60f), bounded = lesser(bound, a);
-        const B r = quick_reciprocal(bounded + sqrt(fma(bounded, bounded, b)));
-        B h = better(b * B(0.5f) * r, r, bounded, quarter);
-        if (any_above(a, bound)) [[unlikely]]
-            h = select(a > bound, quarter / a, h);
-        return greater(B(0), x) + h;
+        const auto near = [](const B &a, const B &b) __attribute__((always_inline)) {
+            const quick_root<B> s(fma(a, a, b));
+            const B h = (s.root - a) * B(0.5f);
+            return fma(fnma(h, h, fnma(h, a, b * B(0.25f))), s.reciprocal, h);
+        };
+        const auto far = [](const B &a, const B &b) {
+            const B quarter = b * B(0.25f);
+            const auto anywhere = [](const auto &a, const auto &b) { return value(-a, b); };
+            return if_usual(quarter / (a + quarter / a), anywhere, a, b, is_positive_and_usual(b));
+        };
+        return greater(B(0), x) + up_to(near_end(b, 0x1p11f), near, far, abs(x), b);
+    }
+    // The same h, divided by s: that is the derivative left of 0. What either factor has no room for is added to the
+    // product.
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &x, const batch<float, N> &b) {
+        using B = batch<float, N>;
+        const auto near = [](const B &a, const B &b) __attribute__((always_inline)) {
+            const B square = fma(a, a, b);
+            const quick_root<B> s(square);
+            const B h = (s.root - a) * B(0.5f), lacks = fnma(h, h, fnma(h, a, b * B(0.25f))), q = s.reciprocal;
+            return fma(h, q, fma(h, s.residual(square), lacks * q) * q);
+        };
+        const auto far = [](const B &a, const B &b) { return derivative<B>(-a, b); };
+        const B left = up_to(near_end(b, 0x1p9f), near, far, abs(x), b);
+        return select(x > B(0), B(1) - left, left);
     }
     // Left of 0 that is b / (2 (s^2 + a s)), and right of 0 one minus it. For it x is measured by the root of b.
     template <class B>
@@ -96,17 +133,17 @@ struct squareplus : ridge {
         const B quotient = half * reciprocal;
         const B sum_low = sum.low + (s.square.low + product.low);
         const B residual = fnma(quotient, sum_low, fnma(quotient, sum.high, half));
-        const B left = fma(residual, reciprocal, quotient) * unit;
+        const B left = or_limit(fma(residual, reciprocal, quotient) * unit, x, b, B(0.5f));
         return select(x > B(0), B(1) - left, left);
     }
     // b / (2 s^3)
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &x, const B &b) {
-        const root_of_sum<B> s(lesser(B(far<typename B::scalar>), abs(x)), b);
+        const B scale = lesser(B(1), scale_of(b)), scaled_b = b * scale * scale;
+        const root_of_sum<B> s(lesser(B(far<typename B::scalar>), abs(x) * scale), scaled_b);
         const B r = B(1) / s.root;
-        const pair<B> rest = {r, B(0)};
-        const pair<B> cube = product_of(product_of(rest, rest), product_of(b * B(0.5f), r));
-        return cube.high + fma(cube.high, B(3) * s.residual(r), cube.low);
+        const pair<B> cube = product_of(product_of(r, r * scale), product_of(scaled_b * B(0.5f), r));
+        return or_limit(cube.high + fma(cube.high, B(3) * s.residual(r), cube.low), x, b, B(0));
     }
     // 1 / (4 s)
     template <int Parameter, class B>
@@ -115,10 +152,18 @@ struct squareplus : ridge {
         const B scale = scale_of(b);
         const root_of_sum<B> s(lesser(B(0x1p32f), a * scale), b * scale * scale);
         const B r = B(1) / s.root;
-        return select(a >= edge(b), B(0.25f) / a, B(0.25f) * fma(r, s.residual(r), r) * scale);
+        return select(a >= edge(b), B(0.25f) / a, or_limit(B(0.25f) * fma(r, s.residual(r), r) * scale, x, b, B(0)));
     }
 
   private:
+    // What a result becomes where b is infinite.
+    template <class B>
+    RECTIFIED_INLINE static B or_limit(const B &result, const B &x, const B &b, const B &limit) {
+        const auto infinite = b == B(std::numeric_limits<typename B::scalar>::infinity());
+        if (any(infinite)) [[unlikely]]
+            return select(infinite, select(x == x, limit, x), result);
+        return result;
+    }
     // A power of two near 1 / sqrt(b): times its square b is between 1/2 and 2.
     template <class B>
     RECTIFIED_INLINE static B scale_of(const B &b) {
@@ -127,6 +172,20 @@ struct squareplus : ridge {
         constexpr typename I::scalar one = std::bit_cast<typename I::scalar>(typename B::scalar(1)) >> mantissa;
         const I half_exponent = I::bits_of(abs(b)) >> (mantissa + 1);
         return B::bits_of((I(one + one / 2) - half_exponent) << mantissa);
+    }
+
+    template <class B>
+    RECTIFIED_INLINE static typename B::integer is_positive_and_usual(const B &b) {
+        using I = typename B::integer;
+        return is_usual(b) & (I::bits_of(b) > I(0));
+    }
+    // So many roots of b, to six percent: half its bits, but for the exponent's bias. Nothing is near where b is unusual or
+    // negative.
+    template <class B>
+    RECTIFIED_INLINE static B near_end(const B &b, float roots) {
+        using I = typename B::integer;
+        const I bits = (I::bits_of(b) >> 1) + (I::bits_of(B(roots)) - (I::bits_of(B(1)) >> 1));
+        return select(is_positive_and_usual(b), B::bits_of(bits), B(0));
     }
 
     // s, what its square is, and what that lacks to a^2 + b.
@@ -254,6 +313,14 @@ struct sparse_plus : ridge {
         const pair<B> sum = sum_of(B(1), hardtanh::value(x, B(-1), B(1)));
         const B half = sum.high * B(0.5f);
         return select(x >= B(1), x, fma(half, half, half * sum.low));
+    }
+    // float32: x^2 / 4 + (x / 2 + 1 / 4), of which the sum has lost no more than half an ULP of the result. It is above x
+    // but at 1, where they touch.
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &x) {
+        using B = batch<float, N>;
+        const B inside = hardtanh::value(x, B(-1), B(1)), quarter = B(0.25f);
+        return greater(x, fma(inside * quarter, inside, fma(inside, B(0.5f), quarter)));
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {

@@ -5,6 +5,7 @@
 #include "../elementary.hpp"
 #include "../middle.hpp"
 #include "../root.hpp"
+#include "../usual.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
 
@@ -14,14 +15,15 @@ RECTIFIED_INLINE B distance(const B &r) {
 }
 
 // A distance times a power of two, so that what it is multiplied with loses no digits where a product is subnormal; and its
-// inverse, for the last step.
+// inverse, for the last step. Beside an epsilon that is large enough to keep the product from that it is left as it is.
 template <class B>
 struct raised {
     B distance, down = B(1);
 
-    RECTIFIED_INLINE explicit raised(const B &d) : distance(d) {
+    RECTIFIED_INLINE raised(const B &d, const B &epsilon) : distance(d) {
         if constexpr (!has_spare_digits<B>) {  // and range
-            const auto small = d < B(is_float ? T(0x1p-32) : T(0x1p-900));
+            const auto small =
+                (d < B(is_float ? T(0x1p-32) : T(0x1p-900))) & is_below(is_float ? T(1.5f) : T(0x1p300), epsilon);
             distance = select(small, d * B(up), d);
             down = select(small, B(1 / up), down);
         }
@@ -49,7 +51,8 @@ struct curved {
     }
     template <class B>
     RECTIFIED_INLINE static pair<B> operand(const B &x) {
-        return {lesser(B(std::numeric_limits<double>::max()), x), B(0)};  // 0 times it is 0
+        constexpr double most = has_spare_digits<B> ? 0x1p200 : std::numeric_limits<double>::max();
+        return {lesser(B(most), x), B(0)};  // times 0 it is 0
     }
     template <class B, class... P>
     RECTIFIED_INLINE static pair<B> times(const pair<B> &first, const P &...others) {
@@ -121,7 +124,7 @@ struct cubic : radial, curved {
     }
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {
-        const raised<B> d(r);
+        const raised<B> d(r, epsilon);
         return finished(times(scaled(d.distance, epsilon), product_of(B(6) * epsilon, epsilon))) * d.down;
     }
     template <int Parameter, class B>
@@ -142,20 +145,26 @@ struct quintic : radial, curved {
     static constexpr const char *name = "quintic";
     static constexpr bool is_short = true;
 
-    // float32, for epsilon = 1. Beyond the bounds the result is infinite.
+    // float32, for epsilon = 1. What rounding takes from the square counts twice in the square's square, and is given back,
+    // both times, to one of the two. The roundings of that factor and of the result are left: 1 ULP allows one beside the
+    // last.
     template <int N>
     RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &r) {
         using B = batch<float, N>;
-        const B z = distance(lesser(B(0x1p30f), r));
-        const pair<B> square = product_of(z, z), fourth = product_of(square, square);
-        return -fma(z, fourth.high, z * fourth.low);
+        const auto near = [](const B &z, const B &) __attribute__((always_inline)) {
+            const pair<B> square = product_of(z, z);
+            return fnma(z, square.high, z * B(-2) * square.low) * square.high;
+        };
+        return up_to(B(0x1p25f), near, through_float64([](const auto &...in) { return value(in...); }), r, B(1));
     }
     template <int N>
     RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r) {
         using B = batch<float, N>;
-        const B z = distance(lesser(B(0x1.6p31f), r));
-        const pair<B> square = product_of(z, z), most = product_of(B(5), square);
-        return -fma(most.high, square.high, fma(most.high, square.low, most.low * square.high));
+        const auto near = [](const B &z, const B &) __attribute__((always_inline)) {
+            const pair<B> square = product_of(z, z);
+            return fma(square.high, B(-5), square.low * B(-10)) * square.high;
+        };
+        return up_to(B(0x1p31f), near, through_float64([](const auto &...in) { return derivative(in...); }), r, B(1));
     }
 
     template <class B>
@@ -193,7 +202,7 @@ struct thin_plate_spline : radial, curved {
     template <int N>
     RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &r) {
         using B = batch<float, N>;
-        const raised<B> z(distance(lesser(B(0x1p62f), r)));
+        const raised<B> z(distance(lesser(B(0x1p62f), r)), B(1));
         const pair<B> log = logarithm_of(z.distance, -z.doublings()), square = product_of(z.distance, z.distance);
         const B product = fma(square.high, log.high, fma(square.high, log.low, square.low * log.high));
         return select(r == B(0), B(0), product * z.down * z.down);
@@ -202,7 +211,7 @@ struct thin_plate_spline : radial, curved {
     template <int N>
     RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r) {
         using B = batch<float, N>;
-        const raised<B> z(distance(lesser(B(std::numeric_limits<float>::max()), r)));
+        const raised<B> z(distance(lesser(B(std::numeric_limits<float>::max()), r)), B(1));
         const pair<B> log = logarithm_of(z.distance, -z.doublings()), twice = sum_of_any(log.high + log.high, B(1));
         const B elsewhere = fma(z.distance, twice.high, z.distance * fma(B(2), log.low, twice.low)) * z.down;
         // The root is e^-(1/2), and about it the n-th power has the factor 2 (-1)^n / (n (n - 1) root^(n - 1)).
@@ -215,7 +224,7 @@ struct thin_plate_spline : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
         const pair<B> z = scaled(r, epsilon);
-        return beyond_zero(z, times(logarithm(z, raised<B>(B(1))), z, z));
+        return beyond_zero(z, times(logarithm(z, raised<B>(B(1), B(1))), z, z));
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
@@ -229,7 +238,7 @@ struct thin_plate_spline : radial, curved {
   private:
     template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {
-        const raised<B> d(r);
+        const raised<B> d(r, epsilon);
         const pair<B> z = scaled(d.distance, epsilon), log = logarithm(z, d);
         const pair<B> twice = sum_of_any(log.high + log.high, B(1));
         const pair<B> sum = sum_of(twice.high, twice.low + (log.low + log.low));
@@ -320,7 +329,7 @@ struct gaussian : radial, curved {
 
     template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {
-        const raised<B> d(r);
+        const raised<B> d(r, epsilon);
         const pair<B> z = bounded(scaled(d.distance, epsilon));
         return -beside_zero(z, times(z, bell(z), operand(factor + factor))) * d.down;
     }
@@ -351,7 +360,7 @@ struct sum_of_squares {
     B root, down;  // what z is to be multiplied with, for it may be that of a raised distance
 
     RECTIFIED_INLINE sum_of_squares(const B &r, const B &epsilon) {
-        const raised<B> up(finite_beside_zero(r, epsilon));
+        const raised<B> up(finite_beside_zero(r, epsilon), epsilon);
         const B d = distance(up.distance);
         down = up.down;
         pair<B> product;
@@ -359,8 +368,8 @@ struct sum_of_squares {
             root = one_ = B(1);
             product = product_of(epsilon, d);
         } else {
-            const auto large = abs(epsilon * d) > B(0x1p300), far = d > abs(epsilon);
-            root = select(large, B(0x1p-540), B(1));
+            const auto large = abs(epsilon * d) > B(0x1p400), far = d > abs(epsilon);
+            root = select(large, B(0x1p-600), B(1));
             one_ = select(large, B(0), B(1));
             product = product_of(select(far, d, epsilon) * root, select(far, epsilon, d));
         }
@@ -386,6 +395,9 @@ struct sum_of_squares {
         const B q = B(1) / s.high;
         return with_rest(q, [&] { return q * fnma(q, s.low, fnma(q, s.high, B(1))); });
     }
+
+    // Back down from where z was taken: a power of z in the denominator, for each time that it stands there.
+    RECTIFIED_INLINE pair<B> lowered(const pair<B> &a) const { return {a.high * root, a.low * root}; }
 
     // a z^2 - b, which may be near 0.
     RECTIFIED_INLINE pair<B> less(double a, double b) const {
@@ -428,15 +440,25 @@ struct inverse_quadratic : radial, curved {
     static constexpr const char *name = "inverse_quadratic";
     static constexpr bool is_short = true;
 
-    // float32, for epsilon = 1: -2 z / s^2 with s = 1 + z^2, which is taken times 2^-40, so that its square is a number.
-    // Beyond the bound the result rounds to 0.
+    // For epsilon = 1.
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &r) {
+        using B = batch<float, N>;
+        const auto near = [](const B &z, const B &)
+                              __attribute__((always_inline)) { return quick_reciprocal(fma(z, z, B(1))); };
+        return up_to(B(0x1p63f), near, through_float64([](const auto &...in) { return value(in...); }), r, B(1));
+    }
+    // -z / (s^2 / 2) with s = 1 + z^2. Up to 2^24 the sum less one is exact, and so is what the sum has lost.
     template <int N>
     RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r) {
         using B = batch<float, N>;
-        const B z = distance(lesser(B(0x1p51f), r)), t = z * B(0x1p-20f), unit = B(0x1p-40f);
-        const B sum = fma(t, t, unit), part = sum - unit, low = fma(t, t, -part) + (unit - (sum - part));
-        const B divisor = fma(sum, sum, (sum + sum) * low);
-        return z * B(-2) / divisor * B(0x1p-80f);
+        const auto near = [](const B &z, const B &) __attribute__((always_inline)) {
+            const B sum = fma(z, z, B(1)), lost = fma(z, z, B(1) - sum);
+            const B divisor = fma(sum, sum * B(0.5f), sum * lost), reciprocal = quick_reciprocal(divisor);
+            const B quotient = z * reciprocal;
+            return fnma(fnma(quotient, divisor, z), reciprocal, -quotient);
+        };
+        return up_to(B(0x1p12f), near, through_float64([](const auto &...in) { return derivative(in...); }), r, B(1));
     }
 
     template <class B>
@@ -451,8 +473,8 @@ struct inverse_quadratic : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // epsilon^2 (6 z^2 - 2) q^3
         const sum_of_squares<B> sum(r, epsilon);
-        const pair<B> q = sum.reciprocal(), product = times(sum.less(6, 2), q, q, product_of(epsilon, epsilon), q);
-        return finished(product) * sum.root * sum.root * sum.root * sum.root;
+        const pair<B> q = sum.reciprocal(), factor = product_of(epsilon, sum.lowered(sum.lowered(q)));
+        return finished(times(sum.less(6, 2), q, factor, factor));
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
@@ -479,9 +501,8 @@ struct inverse_quadratic : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {  // -2 factor z q^2
         const sum_of_squares<B> sum(r, epsilon);
-        const B twice = sum.root + sum.root;  // the square of q may be too large for a number
-        const pair<B> q = sum.reciprocal(), first = {q.high * twice, q.low * twice};
-        return -(finished(times(first, sum.z, operand(factor), q)) * sum.root * sum.root * sum.down);
+        const pair<B> q = sum.lowered(sum.reciprocal());  // the square of q may be too large for a number
+        return finished(times(sum.z, q, operand(factor), q)) * sum.root * (B(-2) * sum.down);
     }
 };
 
@@ -490,7 +511,16 @@ struct inverse_multiquadric : radial, curved {
     static constexpr const char *name = "inverse_multiquadric";
     static constexpr bool is_short = true;
 
-    // For epsilon = 1.
+    // For epsilon = 1. 1 / sqrt(s) = q (1 + (1 - s q^2) / 2), where two roundings have left q a little off.
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &r) {
+        using B = batch<float, N>;
+        const auto near = [](const B &z, const B &) __attribute__((always_inline)) {
+            const B sum = fma(z, z, B(1)), q = quick_root(sum).reciprocal;
+            return fma(q * B(0.5f), fnma(sum * q, q, B(1)), q);
+        };
+        return up_to(B(0x1p62f), near, through_float64([](const auto &...in) { return value(in...); }), r, B(1));
+    }
     template <int N, road Road = beside_others>
     RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r, const Road &road = {}) {
         using B = batch<float, N>;
@@ -511,9 +541,8 @@ struct inverse_multiquadric : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // epsilon^2 (2 z^2 - 1) q^5
         const sum_of_squares<B> sum(r, epsilon);
-        const pair<B> q = sum.reciprocal_root();
-        const pair<B> product = times(sum.less(2, 1), q, q, q, q, q, product_of(epsilon, epsilon));
-        return finished(product) * sum.root * sum.root * sum.root;
+        const pair<B> q = sum.reciprocal_root(), low = sum.lowered(q), factor = product_of(epsilon, low);
+        return finished(times(sum.less(2, 1), q, q, factor, factor, low));
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
@@ -550,9 +579,8 @@ struct inverse_multiquadric : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B slope(const B &r, const B &epsilon, const B &factor) {  // -factor z q^3
         const sum_of_squares<B> sum(r, epsilon);
-        const pair<B> q = sum.reciprocal_root();
-        const B product = finished(times(q, sum.z, operand(factor), q, q)) * sum.root * sum.root * sum.down;
-        return -unless_infinite(r, product);
+        const pair<B> q = sum.reciprocal_root(), low = sum.lowered(q);
+        return -unless_infinite(r, finished(times(q, sum.z, operand(factor), low, low)) * sum.down);
     }
 };
 
@@ -560,6 +588,26 @@ struct inverse_multiquadric : radial, curved {
 struct multiquadric : radial, curved {
     static constexpr const char *name = "multiquadric";
     static constexpr bool is_short = true;
+
+    // For epsilon = 1.
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> value(const batch<float, N> &r) {
+        using B = batch<float, N>;
+        const auto near = [](const B &z, const B &)
+                              __attribute__((always_inline)) { return -quick_root(fma(z, z, B(1))).root; };
+        return up_to(B(0x1p62f), near, through_float64([](const auto &...in) { return value(in...); }), r, B(1));
+    }
+    // -z / sqrt(1 + z^2), with q as above.
+    template <int N>
+    RECTIFIED_INLINE static batch<float, N> derivative(const batch<float, N> &r) {
+        using B = batch<float, N>;
+        const auto near = [](const B &z, const B &) __attribute__((always_inline)) {
+            const B sum = fma(z, z, B(1)), q = quick_root(sum).reciprocal;
+            const B rest = fnma(sum * q, q, B(1)), half = z * B(-0.5f);
+            return fnma(z, q, half * (q * rest));
+        };
+        return up_to(B(0x1p62f), near, through_float64([](const auto &...in) { return derivative(in...); }), r, B(1));
+    }
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
@@ -573,8 +621,8 @@ struct multiquadric : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // -epsilon^2 q^3
         const sum_of_squares<B> sum(r, epsilon);
-        const pair<B> q = sum.reciprocal_root();
-        return -(rounded(times(q, q, q, product_of(epsilon, epsilon))) * sum.root * sum.root * sum.root);
+        const pair<B> q = sum.lowered(sum.reciprocal_root()), factor = product_of(epsilon, q);
+        return -finished(times(factor, factor, q));
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
