@@ -43,8 +43,8 @@ RECTIFIED_INLINE B brought_down(const B &x, typename B::scalar unit) {
     if constexpr (std::is_same_v<T, float>) {
         using I = typename B::integer;
         const B a = abs(x), least = B(std::numeric_limits<T>::min() / unit);
-        if (any_above(least, a)) [[unlikely]] {
-            const auto ends = a < least;
+        const auto ends = a < least;
+        if (any(ends)) [[unlikely]] {
             const B end = B::bits_of(I::bits_of(a + least) - I::bits_of(least));
             return select(ends, with_sign_of(end, x), select(ends, least, x) * B(unit));
         }
