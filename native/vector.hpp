@@ -542,10 +542,9 @@ RECTIFIED_INLINE batch<T, 1> load_first(const T *from, int count, const batch<T,
             return (register_t<T>)_mm256_blendv_pd((__m256d)others.part[0], found, (__m256d)meant);
         });
 #else
-    T lanes[B::lanes];
-    store(lanes, others);
-    for (int i = 0; i < count; ++i) lanes[i] = from[i];
-    return load<B>(lanes);
+    B result = others;
+    __builtin_memcpy(&result, from, count * sizeof(T));
+    return result;
 #endif
 }
 template <class T>
@@ -564,9 +563,7 @@ RECTIFIED_INLINE void store_first(T *to, int count, const batch<T, 1> &x) {
     else
         _mm256_maskstore_pd(to, meant, (__m256d)x.part[0]);
 #else
-    T lanes[batch<T, 1>::lanes];
-    store(lanes, x);
-    for (int i = 0; i < count; ++i) to[i] = lanes[i];
+    __builtin_memcpy(to, &x, count * sizeof(T));
 #endif
 }
 
