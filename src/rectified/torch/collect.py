@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from math import isfinite
 from threading import get_ident
+from types import FrameType
 from typing import Any
 
 import torch
@@ -87,7 +88,9 @@ class Collector:
         self._measures_gradients = True
 
         self._mode = FunctionMode(self)
-        self._mode_is_on = False
+        self._mode_is_on = self._wants_mode = False
+        self._compiled_in: FrameType | None = None
+        self._until_compiled_ends = ExitStack()
         self._is_everywhere = True
         self._outside: set[Any] = set()  # what needs it to stay so
         self.is_tracking = True
@@ -172,6 +175,8 @@ class Collector:
             self.note(text)
 
     def _switch(self, on: bool) -> None:
+        self._wants_mode = on
+        on = on and self._compiled_in is None
         if on is not self._mode_is_on and self._mode.switch(on):
             self._mode_is_on = on
 
@@ -726,11 +731,37 @@ class Collector:
 
     # ---- compiled code ---------------------------------------------------------------------------------------------------
 
+    def run_compiled(self, caller: FrameType, *, begins: bool) -> None:
+        """See nothing while compiled code runs, which would be compiled again whenever the mode or a hook came or went.
+
+        Parameters
+        ----------
+        caller : FrameType
+            What runs it, from its beginning to its end.
+        begins : bool
+            Whether it may begin.
+        """
+        if get_ident() != self._thread or self._compiled_in is not (None if begins else caller):
+            return
+        self._compiled_in = caller if begins else None
+        self._switch(self._wants_mode)
+        if begins:
+            self._until_compiled_ends.enter_context(self._hooks.aside())
+        else:
+            self._until_compiled_ends.close()
+
+    @contextmanager
+    def hears_threads(self) -> Iterator[None]:
+        """Hear of modules again while a compiler runs, for others than this thread."""
+        self._until_compiled_ends.close()
+        try:
+            yield
+        finally:
+            if self._compiled_in is not None:
+                self._until_compiled_ends.enter_context(self._hooks.aside())
+
     def network_compiled(self, local: Any) -> Network | None:
         """The network whose code is compiled, given the object whose method that is; None for code of no network."""
-        if self._mode_is_on:  # a mode that comes and goes would compile the code again each time
-            self._outside.add("compiled code")
-            self._is_everywhere = True
         outer = self._stack[0] if self._stack else local if self._hidden is None else unwrapped(self._hidden)
         return self._network(outer) if isinstance(outer, nn.Module) else None
 

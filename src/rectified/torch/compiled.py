@@ -212,10 +212,31 @@ def _patch(dynamo: ModuleType) -> None:
                 instrument(collector, self, module, inputs)
             except Exception as error:  # a private interface may do anything, and the network goes on
                 collector.note(f"{_UNSEEN} ({type(error).__name__}: {error})")
-        return compile_graph(self, module, inputs, *rest, **options)
+        with ExitStack() as stack:
+            for collector in _collectors:
+                stack.enter_context(collector.hears_threads())
+            return compile_graph(self, module, inputs, *rest, **options)
 
     graph_class.call_user_compiler = instrumented
     _patches.callback(setattr, graph_class, "call_user_compiler", compile_graph)
+
+
+def _patch_calls(eval_frame: ModuleType) -> None:
+    """Let collectors know when compiled code begins and ends."""
+    set_callback = getattr(eval_frame, "_maybe_set_eval_frame", None)
+    if set_callback is None:
+        return
+
+    @wraps(set_callback)
+    def set_apart(callback: Any) -> Any:
+        caller = sys._getframe(1)
+        if caller.f_code.co_name == "compile_wrapper":
+            for collector in _collectors:
+                collector.run_compiled(caller, begins=callable(callback))
+        return set_callback(callback)
+
+    eval_frame._maybe_set_eval_frame = set_apart  # type: ignore[attr-defined]
+    _patches.callback(setattr, eval_frame, "_maybe_set_eval_frame", set_callback)
 
 
 def _patch_export(trace: ModuleType) -> None:
@@ -316,6 +337,7 @@ def _is_copy(node: Any) -> bool:
 
 _PATCHES: dict[str, Callable[[ModuleType], None]] = {
     "torch._dynamo.output_graph": _patch,
+    "torch._dynamo.eval_frame": _patch_calls,
     "torch.export._trace": _patch_export,
     "torch._functorch.partitioners": _patch_partitioner,
     "torch._inductor.graph": _patch_inductor,
