@@ -323,30 +323,6 @@ def test_blocks_that_share_compiled_code_are_counted_apart(way: str) -> None:
     assert found[1].report().notes == []
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
-@pytest.mark.parametrize("way", ["as one", "in place", "blocks"])
-def test_nothing_is_compiled_more_often_than_without(way: str) -> None:
-    def compiled(is_watched: bool) -> Any:
-        torch._dynamo.reset()
-        torch._dynamo.utils.counters.clear()
-        network = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), Blocks())
-        for part in network[2].blocks if way == "blocks" else [network] if way == "in place" else []:
-            part.compile(backend="aot_eager")
-        run = torch.compile(network, backend="aot_eager") if way == "as one" else network
-        optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
-        with watch(network) if is_watched else nullcontext():
-            for number in range(40):
-                with torch.set_grad_enabled(number % 20 < 18):
-                    y = run(torch.randn(16, 4)).sum()
-                if y.requires_grad:
-                    y.backward()
-                    optimizer.step()
-        counters = torch._dynamo.utils.counters
-        return counters["frames"], counters["stats"]["unique_graphs"], counters["graph_break"]
-
-    assert compiled(True) == compiled(False)
-
-
 def test_a_compiled_network_is_not_kept() -> None:
     network = nn.Sequential(nn.Linear(3, 4), nn.PReLU(4))
     weight = weakref.ref(network[1].weight)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from math import isfinite
 from threading import get_ident
 from types import FrameType
 from typing import Any
@@ -24,12 +23,13 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from rectified.health.record import Run
-from rectified.torch.by_hand import JOINED, SUMS, UNKNOWN, activations_in, averaged, is_transformed, whole_of
+from rectified.torch.by_hand import JOINED, UNKNOWN, is_transformed, whole_of
 from rectified.torch.exported import decomposed_in, is_compiled, is_part, name_in_graph
 from rectified.torch.function_mode import FunctionMode
 from rectified.torch.functions import CLAMPS, activation_of, call_again, is_in_place, output_of, plain_name
 from rectified.torch.hooks import Hooks
 from rectified.torch.kinds import kind_of, unseen_in, unwrapped
+from rectified.torch.losses import in_average, is_bound, note_of, note_of_bound
 from rectified.torch.network import Network
 from rectified.torch.opaque import hides_activation, watch_opaque
 from rectified.torch.origins import Origins
@@ -44,6 +44,9 @@ _LOOK_AGAIN = 256  # forward passes later at the latest
 _SETTLED = 64  # forward passes without a step
 _MOST_LOOKS_EVERYWHERE = 16
 _WINDOW = 8  # steps, at first
+_UNCOMPILED = (
+    "PyTorch compiles nothing of {0}.compile(), and what ran there was not seen: torch.compile(module) compiles it"
+)
 _CHANGED = "some forward passes did what none before had done, and were counted in part"
 
 
@@ -481,8 +484,7 @@ class Collector:
         """Know which axes of an output count the units."""
         if origin.axes:
             site.see_axes(origin.axes, y.shape)
-        if site.is_outside:
-            site.sources = origin.sources
+        site.layers_behind = origin.sources
         self.origins.remember(y, origin.activated(site))
 
     def _see_call(self, site: Site, x: Tensor, y: Tensor, module: nn.Module | None) -> None:
@@ -545,21 +547,17 @@ class Collector:
                 self._see_call(site, x, y, module)
 
     def _see_average(self, name: str, x: Any) -> None:
-        """Do not count an activation in a loss: one of nothing that learns, of which the mean is taken at once.
+        """Do not count an activation in a loss, of which the mean is taken at once.
 
-        Its inputs are computed from what a network gave. An activation of just this may be the network's own.
+        What a network returned before that is its own.
         """
-        term = self.origins.terms.get(x)
-        if term is None or name not in SUMS:
-            return
-        counted = averaged(term)
-        for site in [counted, *(each for each in activations_in(term) if not each.axes)]:
-            if site is None or site.is_part or site.feeds_layer or not (site.is_outside and _is_bounded_on_one_side(site)):
+        for site in in_average(name, self.origins.terms.get(x)):
+            if not site.is_outside and (self._root is None or not self._root.holds(site)):
                 continue
-            if any(other.own(site.sources) for other in self._roots.values()) or not site.axes:
+            if not site.axes or any(other.own(site.layers_behind) for other in self._roots.values()):
                 site.is_part = True
                 self._outside.discard(site)
-                self.note(_loss(site))
+                self.note(note_of(site))
 
     def _is_computed(self, x: Tensor) -> bool:
         """Whether a tensor is no output of a network, but computed of such, as what two boxes have in common."""
@@ -568,15 +566,17 @@ class Collector:
         return term is not None and bool(term.args and self._roots and is_of_network)
 
     def _see_use(self, name: str, x: Any) -> None:
-        """Count an activation whose outputs another layer gets, whatever else becomes of them."""
-        term = self.origins.terms.get(x) if is_maker(name) else None
-        site = None if term is None else term.activation
-        if site is not None and not site.feeds_layer:
-            site.feeds_layer = True
-            if _loss(site) in self.run.notes:
-                self.run.notes.remove(_loss(site))
-                site.is_part = False
-                self._outside.add(site)
+        """Count activations whose outputs another layer gets, whatever else becomes of them."""
+        if not is_maker(name):
+            return
+        term, origin = self.origins.terms.get(x), self.origins.of(x)
+        for site in {term and term.activation, *(origin.passed if origin else ())} - {None}:
+            if not site.feeds_layer:
+                site.feeds_layer = True
+                if note_of(site) in self.run.notes:
+                    self.run.notes.remove(note_of(site))
+                    site.is_part = False
+                    self._outside |= {site} if site.is_outside else set()
 
     def _see(self, site: Site, x: Tensor, y: Tensor, training: bool) -> bool:
         """Count inputs and outputs. Whether that was possible."""
@@ -687,9 +687,12 @@ class Collector:
         site.is_overwritten = overwrites and not site.slopes.idempotent
         site.needs_mode = code is not None or site.is_overwritten or not args
         sites.append(site)
-        if name in CLAMPS and site.is_outside and self._is_computed(x):
+        term = self.origins.terms.get(x)
+        if isinstance(x, nn.Parameter) or (term is not None and term.is_learned):
+            self.sites.drop(site)
+        elif name in CLAMPS and (is_bound(term) or (site.is_outside and self._is_computed(x))):
             site.is_part = True
-            self.note(f"{site.name}: it bounds what is computed of a network's outputs, and is no layer")
+            self.note(note_of_bound(site))
         elif module is None:
             self._outside.add(site)
             self._is_everywhere = True
@@ -747,6 +750,9 @@ class Collector:
         self._switch(self._wants_mode)
         if begins:
             self._until_compiled_ends.enter_context(self._hooks.aside())
+            module = getattr(caller.f_locals.get("fn"), "__self__", None)
+            if isinstance(module, nn.Module) and type(module).__module__.startswith("torch.nn."):
+                self.note_unseen(_UNCOMPILED.format(type(module).__name__), module)
         else:
             self._until_compiled_ends.close()
 
@@ -776,15 +782,6 @@ class Collector:
 
 def _unknown(site: Site) -> str:
     return f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted"
-
-
-def _loss(site: Site) -> str:
-    return f"{site.name}: its mean is a loss, and no layer"
-
-
-def _is_bounded_on_one_side(site: Site) -> bool:
-    low, high = site.activation.range
-    return isfinite(low) is not isfinite(high)
 
 
 def _next_node() -> int:

@@ -1,0 +1,104 @@
+"""What is seen of code that torch.compile compiles, and that this does not change what is compiled."""
+
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor, nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402, N812
+
+from rectified.health.verdict import DEAD  # noqa: E402
+from rectified.torch import watch  # noqa: E402
+
+
+class Block(nn.Module):
+    """A part of a network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.act, self.second = nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.act(self.first(x)))
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+@pytest.mark.parametrize("way", ["as one", "in place", "blocks"])
+def test_nothing_is_compiled_more_often_than_without(way: str) -> None:
+    def compiled(is_watched: bool) -> Any:
+        torch._dynamo.reset()
+        torch._dynamo.utils.counters.clear()
+        network = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), Block(), Block(), Block())
+        for part in network[2:] if way == "blocks" else [network] if way == "in place" else []:
+            part.compile(backend="aot_eager")
+        run = torch.compile(network, backend="aot_eager") if way == "as one" else network
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+        with watch(network) if is_watched else nullcontext():
+            for number in range(40):
+                with torch.set_grad_enabled(number % 20 < 18):
+                    y = run(torch.randn(16, 4)).sum()
+                if y.requires_grad:
+                    y.backward()
+                    optimizer.step()
+        counters = torch._dynamo.utils.counters
+        return counters["frames"], counters["stats"]["unique_graphs"], counters["graph_break"]
+
+    assert compiled(True) == compiled(False)
+
+
+class Step:
+    """Trains a network that is an attribute of what is no module."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def loss(self, x: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(self.model(x), y)
+
+
+@pytest.mark.parametrize("only", [True, False])
+@pytest.mark.parametrize("way", ["a global", "an attribute", "an argument", "the network alone"])
+def test_a_network_in_a_step_that_is_compiled_has_its_names(way: str, only: bool) -> None:
+    torch._dynamo.reset()
+    model = nn.Sequential(nn.Linear(4, 8), nn.Sequential(nn.ReLU(), nn.Linear(8, 3)), nn.ReLU())
+    scope = {"model": model, "F": F}
+    exec("def loss(x, y):\n    return F.cross_entropy(model(x), y)", scope)
+    function = {"a global": scope["loss"], "an attribute": Step(model).loss, "an argument": Step.loss}.get(way, model)
+    compiled: Any = torch.compile(function, backend="aot_eager")
+    loss = {
+        "an argument": lambda x, y: compiled(SimpleNamespace(model=model), x, y),
+        "the network alone": lambda x, y: F.cross_entropy(compiled(x), y),
+    }.get(way, compiled)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with watch(model if only else None) as health:
+        for _ in range(5):
+            loss(torch.randn(8, 4), torch.randint(0, 3, (8,))).backward()
+            optimizer.step()
+    assert {name: layer.units for name, layer in health.layers.items()} == {"1.0": 8, "2": 3}
+    assert ("relu_on_output", "2") in [(found.kind, found.layer) for found in health.findings]
+
+
+def test_compiled_blocks_tell_an_activation_behind_them_where_its_units_are() -> None:
+    network = nn.Sequential(Block(), nn.ReLU())
+    with torch.no_grad():
+        network[0].second.bias[2] = -50.0
+    network[0].compile(backend="aot_eager")
+    with watch(network) as health:
+        for x in torch.randn(5, 8, 4):
+            network(x)
+    (verdict,) = health.report().layers
+    assert verdict.of(DEAD).tolist() == [2]
+    assert health.report().notes == []
+
+
+def test_what_the_compiler_leaves_as_it_is_is_said_to_be_unseen() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+    network.compile(backend="aot_eager")
+    with watch(network) as health:
+        network(torch.randn(5, 3))
+    assert list(health.layers) == []
+    assert health.report().notes[0].startswith("PyTorch compiles nothing of Sequential.compile()")
