@@ -90,7 +90,8 @@ def test_compiled_blocks_tell_an_activation_behind_them_where_its_units_are() ->
     with watch(network) as health:
         for x in torch.randn(5, 8, 4):
             network(x)
-    (verdict,) = health.report().layers
+    inner, verdict = health.report().layers
+    assert (inner.layer.name, verdict.layer.name) == ("0.act", "1")
     assert verdict.of(DEAD).tolist() == [2]
     assert health.report().notes == []
 

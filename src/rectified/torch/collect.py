@@ -27,6 +27,7 @@ from rectified.torch.by_hand import JOINED, UNKNOWN, is_transformed, whole_of
 from rectified.torch.exported import decomposed_in, is_compiled, is_part, name_in_graph
 from rectified.torch.function_mode import FunctionMode
 from rectified.torch.functions import CLAMPS, activation_of, call_again, is_in_place, output_of, plain_name
+from rectified.torch.graph import gradients_are_computed, next_node
 from rectified.torch.hooks import Hooks
 from rectified.torch.kinds import kind_of, unseen_in, unwrapped
 from rectified.torch.losses import in_average, is_bound, note_of, note_of_bound
@@ -339,7 +340,7 @@ class Collector:
         self._switch((is_look or self._needs_mode or self.is_tracking or is_alone) and self._hidden is None)
         if not self._mode_is_on and self._hidden is None:
             self._plan = plan
-            self._first_node = _next_node()
+            self._first_node = next_node()
             if plan is not None and not plan.hooked:
                 self._hooks.on_one(module)
         elif self.is_tracking and has_graph and root.wants_plan:
@@ -635,6 +636,7 @@ class Collector:
             site = sites[use]
             if root is not None:
                 site.ran_in = root.passes
+                root.needs_mode |= site.needs_mode and not site.is_part
                 if sources and site.sources.isdisjoint(sources):
                     if root.own(site.sources) and not root.tells_sources:
                         self.sites.tell_sources(root, sites, self.run.layers)
@@ -668,24 +670,36 @@ class Collector:
             if again is not None:
                 sites.append(again)
                 return again
-        path = self.path(module, outer=outer)
-        if code is not None:
-            exported = name_in_graph(module, code, line)
-            if exported is None:
-                path = f"{path}: {place_of(code, line)}" if path else place_of(code, line)
-            else:
-                path = f"{path}.{exported}".strip(".")
-        if root is not None and root.tells_sources:
-            path += root.behind(sources)
-        site = self.sites.claim(path, name, args, kwargs)
-        site.sources = sources
-        network = None if root is None else root.module()
-        site.is_outside = network is None or next(network.parameters(), None) is None
-        site.again = call_again(function, args, kwargs)
-        is_marked = bool(kwargs.get("inplace")) or kwargs.get("out") is not None or any(each is True for each in args)
-        overwrites = is_marked or is_in_place(function)
-        site.is_overwritten = overwrites and not site.slopes.idempotent
-        site.needs_mode = code is not None or site.is_overwritten or not args
+        network, is_alone = None if root is None else root.module(), module is None and bool(self._stack)
+        holder = caller_of_part(self._stack[0]) if is_alone else method_of(caller()) if network is None else network
+        place = id(self._stack[0]) if is_alone else id(module) if code is None else key[1:3]
+        is_outside = network is None or is_alone or next(network.parameters(), None) is None
+        known_there = self.sites.elsewhere(place, network, activation, frozenset() if behind is None else behind.sources)
+        if known_there is not None and known_there not in passed:
+            site = known_there
+        else:
+            path = self.path(module, outer=outer)
+            if is_alone and holder is not None:
+                path = self.path(self._stack[0], self._network(holder))
+            elif code is not None:
+                exported = name_in_graph(module, code, line)
+                if exported is None:
+                    path = f"{path}: {place_of(code, line)}" if path else place_of(code, line)
+                else:
+                    path = f"{path}.{exported}".strip(".")
+            if root is not None and root.tells_sources:
+                path += root.behind(sources)
+            site = self.sites.claim(path, name, args, kwargs)
+            site.sources = sources
+            site.is_outside = is_outside
+            site.again = call_again(function, args, kwargs)
+            is_marked = bool(kwargs.get("inplace")) or kwargs.get("out") is not None or any(each is True for each in args)
+            overwrites = is_marked or is_in_place(function)
+            site.is_overwritten = overwrites and not site.slopes.idempotent
+            site.needs_mode = code is not None or site.is_overwritten or not args
+            if holder is not None:
+                self.sites.know(place, network, holder, site)
+        site.is_outside &= is_outside
         sites.append(site)
         term = self.origins.terms.get(x)
         if isinstance(x, nn.Parameter) or (term is not None and term.is_learned):
@@ -782,15 +796,6 @@ class Collector:
 
 def _unknown(site: Site) -> str:
     return f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted"
-
-
-def _next_node() -> int:
-    return int(torch._C._autograd._get_sequence_nr())
-
-
-def gradients_are_computed(task: Callable[[], int] = torch._C._current_graph_task_id) -> bool:
-    """Whether this runs inside of a backward pass."""
-    return task() != -1
 
 
 def _needs_gradients(module: nn.Module) -> bool:
