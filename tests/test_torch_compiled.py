@@ -83,6 +83,7 @@ def test_a_network_in_a_step_that_is_compiled_has_its_names(way: str, only: bool
 
 
 def test_compiled_blocks_tell_an_activation_behind_them_where_its_units_are() -> None:
+    torch.manual_seed(0)
     network = nn.Sequential(Block(), nn.ReLU())
     with torch.no_grad():
         network[0].second.bias[2] = -50.0

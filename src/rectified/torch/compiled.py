@@ -40,7 +40,10 @@ if TYPE_CHECKING:
     from rectified.torch.network import Network
 
 _library: Any = torch.library.Library("rectified", "DEF")  # type: ignore[no-untyped-call]
-_library.define("count(Tensor(a!) sums, Tensor(b!) low, Tensor(c!) high, Tensor x, Tensor y, int[] axes, int place) -> ()")
+_library.define(
+    "count(Tensor(a!) sums, Tensor(b!) low, Tensor(c!) high, Tensor x, Tensor y, int[] axes, int place) -> ()",
+    tags=(torch.Tag.flexible_layout,),  # it asks for no order in memory, which would be that of the network, too
+)
 _places: dict[int, _Place] = {}  # while their collectors look
 _numbers = count()
 _collectors: list[Collector] = []
@@ -280,24 +283,37 @@ def _patch_inductor(inductor: ModuleType) -> None:
     """Let inductor make the loops of a network as if nothing of it were counted.
 
     Else values that are counted would be stored, since they have two readers, and loops that also write copies would be cut
-    into other pieces for the threads. Sums would be added up in another order.
+    into other pieces for the threads. Sums would be added up in another order. What is stored anyway needs no copy.
     """
-    graph_class = getattr(inductor, "GraphLowering", None)
-    run_node = getattr(graph_class, "run_node", None)
-    if graph_class is None or run_node is None:
+    graph_class, ir = getattr(inductor, "GraphLowering", None), getattr(inductor, "ir", None)
+    begin, run_node = getattr(graph_class, "__init__", None), getattr(graph_class, "run_node", None)
+    is_stored = getattr(getattr(ir, "IRNode", None), "is_realized_node", None)
+    if graph_class is None or begin is None or run_node is None or is_stored is None:
         return
+
+    @wraps(begin)
+    def begin_with_others(self: Any, module: Any, *args: Any, **kwargs: Any) -> None:
+        for node in [node for node in module.graph.nodes if _is_copy(node)]:
+            next(iter(node.users)).prepend(node)  # when all others have been made, it is known what they store
+        begin(self, module, *args, **kwargs)
 
     @wraps(run_node)
     def run_apart(self: Any, node: Any) -> Any:
-        with _unread([node], _is_copy):
-            result = run_node(self, node)
-        if _is_copy(node):
-            result.realize()
-            getattr(self, "no_fuse_buffer_names", set()).add(result.get_name())
+        if not _is_copy(node):
+            with _unread([node], _is_copy):
+                return run_node(self, node)
+        box, (source, factor) = self.env[node.args[0]], node.args
+        stored = getattr(box.data, "data", None) if type(box.data).__name__ == "StorageBox" else None
+        if source.op != "placeholder" and factor == 1 and is_stored(stored):
+            return box
+        result = run_node(self, node)
+        result.realize()
+        getattr(self, "no_fuse_buffer_names", set()).add(result.get_name())
         return result
 
-    graph_class.run_node = run_apart
-    _patches.callback(setattr, graph_class, "run_node", run_node)
+    for name, method, patched in (("__init__", begin, begin_with_others), ("run_node", run_node, run_apart)):
+        setattr(graph_class, name, patched)
+        _patches.callback(setattr, graph_class, name, method)
 
 
 def _patch_partitioner(partitioners: ModuleType) -> None:
