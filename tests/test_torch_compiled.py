@@ -4,6 +4,7 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -104,3 +105,43 @@ def test_what_the_compiler_leaves_as_it_is_is_said_to_be_unseen() -> None:
         network(torch.randn(5, 3))
     assert list(health.layers) == []
     assert health.report().notes[0].startswith("PyTorch compiles nothing of Sequential.compile()")
+
+
+class Twice(nn.Module):
+    """What one activation gives is what another gets: both count it, when others have read it. The images change their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm, self.act = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()
+        self.second, self.out = nn.Conv2d(8, 8, 3, padding=1), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.norm(self.convolution(x)))
+        y = F.gelu(self.second(F.max_pool2d(x, 1)))
+        return self.out((torch.tanh(y) * torch.sigmoid(x) + F.silu(y)).mean((2, 3)))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_inductor_stores_is_counted_where_it_lies() -> None:
+    found = []
+    for way in ("without", "with", "eager"):
+        torch._dynamo.reset()
+        torch.manual_seed(0)
+        network = Twice()
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+        run = network if way == "eager" else torch.compile(network)
+        with watch(network) if way != "without" else nullcontext() as health:
+            for x in torch.randn(5, 4, 3, 8, 8):
+                optimizer.zero_grad()
+                F.cross_entropy(run(x), torch.tensor([0, 1, 2, 0])).backward()
+                optimizer.step()
+        found.append((health, list(network.state_dict().values())))
+    assert all(torch.equal(a, b) for a, b in zip(found[0][1], found[1][1], strict=True))  # bit by bit
+    seen, truth = (
+        {name: layer.histories["train"].total for name, layer in health.layers.items()} for health, _ in found[1:]
+    )
+    assert list(seen) == list(truth)
+    for name, total in truth.items():
+        np.testing.assert_allclose(seen[name].fired, total.fired, atol=2)  # of 720: compiled, it computes otherwise
+        np.testing.assert_allclose(seen[name].sum_output, total.sum_output, rtol=1e-3)
+        np.testing.assert_allclose(seen[name].max_slope, total.max_slope, rtol=1e-3)

@@ -293,8 +293,9 @@ def _patch_inductor(inductor: ModuleType) -> None:
 
     @wraps(begin)
     def begin_with_others(self: Any, module: Any, *args: Any, **kwargs: Any) -> None:
-        for node in [node for node in module.graph.nodes if _is_copy(node)]:
-            next(iter(node.users)).prepend(node)  # when all others have been made, it is known what they store
+        order = {node: place for place, node in enumerate(module.graph.nodes)}
+        for node in filter(_is_copy, order):
+            min(node.users, key=order.__getitem__).prepend(node)  # when all else is made, it is known what that stores
         begin(self, module, *args, **kwargs)
 
     @wraps(run_node)
