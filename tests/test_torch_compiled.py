@@ -108,7 +108,7 @@ def test_what_the_compiler_leaves_as_it_is_is_said_to_be_unseen() -> None:
 
 
 class Twice(nn.Module):
-    """What one activation gives is what another gets: both count it, when others have read it. The images change their order."""
+    """What one activation gives is what others get: all of them count it, and the channels lie last in memory."""
 
     def __init__(self) -> None:
         super().__init__()
