@@ -674,7 +674,8 @@ class Collector:
         holder = caller_of_part(self._stack[0]) if is_alone else method_of(caller()) if network is None else network
         place = id(self._stack[0]) if is_alone else id(module) if code is None else key[1:3]
         is_outside = network is None or is_alone or next(network.parameters(), None) is None
-        known_there = self.sites.elsewhere(place, network, activation, frozenset() if behind is None else behind.sources)
+        layers = frozenset() if behind is None or holder is None else behind.sources
+        known_there = self.sites.elsewhere(place, network, activation, layers)
         if known_there is not None and known_there not in passed:
             site = known_there
         else:
