@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import multiprocessing
 import random
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from time import perf_counter, process_time
 
 import numpy as np
@@ -127,6 +129,52 @@ def compare(
                 collector.stop()
             del placed
         order.reverse()
+    return quartiles(times)
+
+
+def compiled_steps(way: str, threads: int, x: Tensor, before: int, connection: Connection) -> None:
+    """Time steps of the compiled network whenever asked, in a process of its own: code is compiled for one way."""
+    keep_memory()
+    torch.manual_seed(0)
+    torch.set_num_threads(threads)
+    model = convolutions()
+    collector = {"with": Collector(model), "every 10": Collector(model, every=10)}.get(way)
+    if collector is not None:
+        collector.start()
+    step = stepping(torch.compile(model), x)
+    for _ in range(before):
+        step()
+    while connection.recv():
+        for _ in range(8):
+            step()
+        begin = np.array([clock() for clock in _CLOCKS.values()])
+        for _ in range(_STEPS):
+            step()
+        connection.send((np.array([clock() for clock in _CLOCKS.values()]) - begin) / _STEPS)
+
+
+def compare_compiled(
+    threads: int, x: Tensor, rounds: int, before: int
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+    """The same for a network that is compiled."""
+    spawn, ends = multiprocessing.get_context("spawn"), {}
+    for way in ("without", "without again", "with", "every 10"):
+        ends[way], other = spawn.Pipe()
+        spawn.Process(target=compiled_steps, args=(way, threads, x, before, other), daemon=True).start()
+    order = list(ends)
+    times: dict[str, list[NDArray[np.float64]]] = {way: [] for way in ends}
+    for _ in range(rounds):
+        for way in order:
+            ends[way].send(True)
+            times[way].append(ends[way].recv())
+        order.reverse()
+    for end in ends.values():
+        end.send(False)
+    return quartiles(times)
+
+
+def quartiles(times: dict[str, list[NDArray[np.float64]]]) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+    """The median seconds without, and the quartiles of the ratios to these in the same round."""
     found = {way: np.array(each) for way, each in times.items()}
     without = found.pop("without")
     return np.median(without, axis=0), {
@@ -150,9 +198,10 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     images, numbers = torch.randn(given.batch, 3, 32, 32), torch.randn(64, 32)
     tiny = [layer for _ in range(25) for layer in (nn.Linear(32, 32), nn.ReLU())]
-    networks = {
+    networks: dict[str, tuple[nn.Module | None, Tensor]] = {
         "CNN, modules": (convolutions(), images),
         "CNN, functions": (ConvolutionCalls(), images),
+        "CNN, compiled": (None, images),
         "25 tiny layers, modules": (nn.Sequential(*tiny), numbers),
         "25 tiny layers, functions": (Calls(25, 32), numbers),
     }
@@ -160,7 +209,8 @@ def main() -> None:
     print(f"{'median and quartiles':26}{'clock':12}{'step':>10}{''.join(f'{way:>22}' for way in ways)}")
     for name, (model, x) in networks.items():
         if given.only in name:
-            seconds, ratios = compare(model, x, given.rounds, given.before)
+            options = x, given.rounds, given.before
+            seconds, ratios = compare_compiled(given.threads, *options) if model is None else compare(model, *options)
             for place, clock in enumerate(_CLOCKS):
                 columns = "".join("   ×{1:.3f} ({0:.3f}–{2:.3f})".format(*ratios[way][:, place]) for way in ways)
                 print(f"{name:26}{clock:12}{seconds[place] * 1e3:7.2f} ms{columns}", flush=True)

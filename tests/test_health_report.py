@@ -259,6 +259,7 @@ def test_markdown_is_a_table(report: Report) -> None:
         "| dead from the start: 3, 7-9<br>dead since step 120: 12-13<br>linear from the start: 30<br>"
         "died and came back: 20 |"
     )
+    assert lines[-1].startswith("| total in train mode |")
 
 
 # ---- commands --------------------------------------------------------------------------------------------------------

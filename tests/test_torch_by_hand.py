@@ -312,6 +312,76 @@ def test_a_rectifier_in_a_loss_is_no_layer(loss: Any, is_loss: bool) -> None:
     assert all("its mean is a loss" in note or "it bounds what is computed" in note for note in notes)
 
 
+class Learned(nn.Module):
+    """What a loss that learns has: a temperature, a shift, a proxy or a weight for each class, weights of the terms."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale, self.shift = nn.Parameter(torch.tensor(1.0)), nn.Parameter(torch.tensor([-1.0]))
+        self.proxies, self.weights = nn.Parameter(torch.randn(5, 4)), nn.Parameter(torch.zeros(4))
+
+
+def angular(net: Any, score: Tensor, y: Tensor) -> Tensor:
+    cosine = F.linear(F.normalize(score), F.normalize(net.proxies))
+    sine = torch.sqrt((1 - cosine**2).clamp(0, 1))
+    return F.cross_entropy(cosine * 0.9 - sine * 0.4, torch.arange(16) % 5)
+
+
+def of_proxies(net: Any, score: Tensor, y: Tensor) -> Tensor:
+    distance = (score**2).sum(1, keepdim=True) + (net.proxies**2).sum(1) - 2 * score @ net.proxies.t()
+    return F.relu(distance[:, :1] - distance + 0.2).sum(1).mean()
+
+
+LOSSES_THAT_LEARN: dict[str, tuple[Any, bool]] = {
+    "a hinge": (lambda net, score, y: F.relu(1 - net.scale * y * score).mean(), True),
+    "a hinge by clamp": (lambda net, score, y: (net.shift - y * score).clamp(min=0).mean(), True),
+    "a logistic loss": (lambda net, score, y: F.softplus(net.shift - net.scale.exp() * y * score).sum(), True),
+    "of distances": (lambda net, score, y: (F.relu(2 - net.scale * score.norm(dim=1)) ** 2).mean(), True),
+    "of pairs": (lambda net, score, y: -F.logsigmoid(score @ score.t() * net.scale + net.shift).mean(), True),
+    "of angles": (angular, True),
+    "of proxies": (of_proxies, True),
+    "weights of scores": (lambda net, score, y: (torch.sigmoid(net.weights) * score - y).square().mean(), True),
+    "a layer with a weight for each unit": (lambda net, score, y: (F.relu(score + y) * net.weights).sum(), False),
+    "a layer whose mean is small": (
+        lambda net, score, y: F.relu(score + y).mean() + F.layer_norm(F.relu(score + y), (4,)).matmul(net.weights).sum(),
+        False,
+    ),
+    "an average that is returned": (lambda net, score, y: F.relu(score).mean(), False),
+}
+
+
+@pytest.mark.parametrize("way", ["apart", "within", "compiled"])
+@pytest.mark.parametrize(("function", "is_loss"), LOSSES_THAT_LEARN.values(), ids=LOSSES_THAT_LEARN)
+def test_an_activation_in_a_loss_that_learns_is_no_layer(function: Any, is_loss: bool, way: str) -> None:
+    class Loss(Learned):
+        def forward(self, score: Tensor, y: Tensor) -> Tensor:
+            return function(self, score, y)
+
+    class Whole(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network, self.loss = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 4)), Loss()
+
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            return self.loss(self.network(x), y)
+
+    torch.manual_seed(0)
+    whole = Whole()
+    run: Any = (lambda x, y: whole.loss(whole.network(x), y)) if way == "apart" else whole
+    if way == "compiled":
+        torch._dynamo.reset()
+        run = torch.compile(whole, backend="aot_eager")
+    optimizer = torch.optim.SGD(whole.parameters(), lr=0.01)
+    with watch(None if way == "apart" else whole) as health:
+        for _ in range(12):
+            optimizer.zero_grad()
+            run(torch.randn(16, 4), torch.randn(16, 1).sign()).backward()
+            optimizer.step()
+    names = list(health.layers)
+    assert names[0] == ("1" if way == "apart" else "network.1")
+    assert bool(names[1:]) is not is_loss
+
+
 def test_what_bounds_a_function_of_outputs_is_no_layer() -> None:
     network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 4))
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)

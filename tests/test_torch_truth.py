@@ -1029,6 +1029,60 @@ def test_parts_that_a_method_calls_are_parts_of_one_network(only: bool) -> None:
     assert {layer.histories["train"].total.samples for layer in health.layers.values()} == {24}
 
 
+class Encodes(nn.Module):
+    """Its methods run in its forward pass and by themselves, and so does a part of it."""
+
+    class Part(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(self.linear(x))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.part, self.linear, self.act, self.out = Encodes.Part(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)
+
+    def by_module(self, x: Tensor) -> Tensor:
+        return self.act(self.linear(x))
+
+    def by_function(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.linear(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.part(x)
+        return self.out(self.by_module(x) + self.by_function(x))
+
+
+@pytest.mark.parametrize("only", [True, False])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_method_that_runs_by_itself_and_in_a_network_has_one_layer(is_first: bool, only: bool) -> None:
+    network = Encodes()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+
+    def evaluate(passes: int) -> None:
+        network.eval()
+        with torch.no_grad():
+            for _ in range(passes):
+                x = network.part(torch.randn(5, 4))
+                network.by_module(x), network.by_function(x)
+        network.train()
+
+    with watch(network if only else None) as health:
+        evaluate(is_first)
+        for step in range(40):
+            network(torch.randn(3, 4)).sum().backward()
+            optimizer.step()
+            evaluate(step == 1)
+        evaluate(80)
+    assert [layer.function for layer in health.layers.values()] == ["relu", "relu", "tanh"]
+    assert "act" in {name.rpartition(".")[2] for name in health.layers}
+    counted = [{mode: found.total.samples for mode, found in layer.histories.items()} for layer in health.layers.values()]
+    assert counted == [{"train": 120, "eval": 5 * (81 + is_first)}] * 3
+    assert health.report().notes == []
+
+
 def test_two_networks_and_a_function_outside_of_both() -> None:
     networks = [nn.Sequential(nn.Linear(3, 4), nn.ReLU()) for _ in range(2)]
     weight = torch.randn(4, 5, requires_grad=True)

@@ -61,9 +61,8 @@ def as_text(report: Report, width: int | None = None) -> str:
 def as_markdown(report: Report) -> str:
     """The report in GitHub's Markdown."""
     rows = [_HEADINGS, tuple("---" if column in _TEXTS else "--:" for column in range(len(_HEADINGS)))]
-    rows += [
-        tuple("<br>".join(map(_escaped, cell.split("\n"))) for cell in row) for row in (*_rows(report), _total(report))
-    ]
+    total = f"total in {report.mode} mode", *_total(report)[1:]
+    rows += [tuple("<br>".join(map(_escaped, cell.split("\n"))) for cell in row) for row in (*_rows(report), total)]
     lines = [f"| {' | '.join(row)} |" for row in rows]
     for title, items in _sections(report):
         lines += ["", f"**{title}**", "", *(f"- {_escaped(item)}" for item in items)]

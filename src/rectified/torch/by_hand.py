@@ -49,10 +49,8 @@ _EXPONENTIALS = frozenset({"exp", "expm1"})
 _NEGATIONS = frozenset({"neg", "negative"})
 _ENDS_OF_CHAINS = frozenset(f"{_LINES} reciprocal rdiv rtruediv log log1p".split())
 _POWERS = frozenset({"pow", "square"})
-_OF_LOSSES = frozenset({"softplus", "logsigmoid"})  # with logits, where their mean is taken
 _OF_RELU = "squared_relu"  # told by ReLU's outputs as well as by its inputs
 SUMS = frozenset({"mean", "sum"})
-_WEIGHTINGS = frozenset({"mul", "multiply", "div", "divide", "true_divide", "truediv"})
 
 
 class Term:
@@ -63,7 +61,9 @@ class Term:
     stands_for : callable
         Gives the tensor; None once it is gone, or is another.
     is_learned : bool
-        Whether its numbers are parameters.
+        Whether its numbers are parameters, or made of such alone.
+    is_many : bool
+        Whether there may be more of these than one.
     summed : Term, optional
         What was added up to make it. It is no function of that, number by number.
 
@@ -90,13 +90,14 @@ class Term:
         constant: float | None = None,
         activation: Any = None,
         is_learned: bool = False,
+        is_many: bool = True,
         summed: Term | None = None,
     ) -> None:
         self.stands_for = stands_for
         self.summed = summed
         self.activation = activation
         self.base: Term | None = None
-        self.name, self.constant, self.is_learned = name, constant, is_learned
+        self.name, self.constant, self.is_learned, self.is_many = name, constant, is_learned, is_many
         self._function, self.args, self._kwargs = function, args, dict(kwargs or {})
         self._overwrites = function is not None and overwrites(function, args, self._kwargs)
         behind = frozenset().union(*(each.behind for each in self.terms))
@@ -115,12 +116,6 @@ class Term:
     def varying(self) -> list[Term]:
         """Those of them that are no constants and not learned."""
         return [each for each in self.terms if each.constant is None and not each.is_learned]
-
-    @property
-    def is_computed(self) -> bool:
-        """Whether the inputs of this activation are not as a layer gave them, or it is one that only losses get so."""
-        inputs = self.varying if self.base is None else [self.base]
-        return any(each.args for each in inputs) or getattr(self.activation, "function", "") in _OF_LOSSES
 
     def value(self, base: Term, x: Tensor, known: dict[Term, Any] | None = None) -> Any:
         """What it is where another is `x`.
@@ -318,6 +313,8 @@ class Terms:
             return Term(stands_for, summed=args[0]) if args and isinstance(args[0], Term) else None
         term = Term(stands_for, function=function, name=name, args=args, kwargs=kwargs, activation=activation)
         size = self._size(result)
+        if term.terms and not term.varying and any(each.is_learned for each in term.terms):
+            return Term(stands_for, is_learned=True, is_many=size > 1)
         is_reduced = any((other := each.stands_for()) is not None and self._size(other) > size for each in term.terms)
         return None if is_reduced or not term.varying or kwargs.get("out") is not None else term
 
@@ -380,33 +377,6 @@ def _may_end_chain(term: Term, before: Term) -> bool:
     if term.name in _POWERS:
         return before.activation is not None
     return (term.name in _BOUNDS and len(term.terms) > 1) or (before.is_exponential and term.name in _ENDS_OF_CHAINS)
-
-
-def averaged(term: Term) -> Any:
-    """The activation whose outputs, or a function of them alone, are added up; None where it is none.
-
-    They may be weighted, and added up before. Nor is it one whose inputs are as a layer gave them.
-    """
-    while term.activation is None:
-        if any(each.is_learned for each in term.behind):
-            return None
-        varying = [term.summed] if term.summed is not None else term.varying
-        if plain(term.name) in _WEIGHTINGS and len(varying) > 1:
-            varying = [each for each in varying if any(other.activation is not None for other in each.behind)]
-        if len(varying) != 1:
-            return None
-        (term,) = varying
-    return term.activation if term.is_computed and not any(each.is_learned for each in term.behind) else None
-
-
-def activations_in(term: Term) -> list[Any]:
-    """The activations of which a term is a function, number by number or by sums: those whose inputs are computed."""
-    waiting = [term]
-    for term in waiting:  # which grow meanwhile
-        behind = {each.summed for each in term.behind if each.summed is not None}
-        waiting += [each for each in behind if each not in waiting]
-    found = [each for term in waiting for each in term.behind if each.activation is not None]
-    return [each.activation for each in found if each.is_computed]
 
 
 def _gate(term: Term) -> Term | None:

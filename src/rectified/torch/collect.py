@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from math import isfinite
+from contextlib import ExitStack, contextmanager
 from threading import get_ident
+from types import FrameType
 from typing import Any
 
 import torch
@@ -23,12 +23,14 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from rectified.health.record import Run
-from rectified.torch.by_hand import JOINED, SUMS, UNKNOWN, activations_in, averaged, is_transformed, whole_of
+from rectified.torch.by_hand import JOINED, UNKNOWN, is_transformed, whole_of
 from rectified.torch.exported import decomposed_in, is_compiled, is_part, name_in_graph
 from rectified.torch.function_mode import FunctionMode
 from rectified.torch.functions import CLAMPS, activation_of, call_again, is_in_place, output_of, plain_name
+from rectified.torch.graph import gradients_are_computed, next_node
 from rectified.torch.hooks import Hooks
 from rectified.torch.kinds import kind_of, unseen_in, unwrapped
+from rectified.torch.losses import in_average, is_bound, note_of, note_of_bound
 from rectified.torch.network import Network
 from rectified.torch.opaque import hides_activation, watch_opaque
 from rectified.torch.origins import Origins
@@ -43,6 +45,9 @@ _LOOK_AGAIN = 256  # forward passes later at the latest
 _SETTLED = 64  # forward passes without a step
 _MOST_LOOKS_EVERYWHERE = 16
 _WINDOW = 8  # steps, at first
+_UNCOMPILED = (
+    "PyTorch compiles nothing of {0}.compile(), and what ran there was not seen: torch.compile(module) compiles it"
+)
 _CHANGED = "some forward passes did what none before had done, and were counted in part"
 
 
@@ -87,7 +92,9 @@ class Collector:
         self._measures_gradients = True
 
         self._mode = FunctionMode(self)
-        self._mode_is_on = False
+        self._mode_is_on = self._wants_mode = False
+        self._compiled_in: FrameType | None = None
+        self._until_compiled_ends = ExitStack()
         self._is_everywhere = True
         self._outside: set[Any] = set()  # what needs it to stay so
         self.is_tracking = True
@@ -172,6 +179,8 @@ class Collector:
             self.note(text)
 
     def _switch(self, on: bool) -> None:
+        self._wants_mode = on
+        on = on and self._compiled_in is None
         if on is not self._mode_is_on and self._mode.switch(on):
             self._mode_is_on = on
 
@@ -331,7 +340,7 @@ class Collector:
         self._switch((is_look or self._needs_mode or self.is_tracking or is_alone) and self._hidden is None)
         if not self._mode_is_on and self._hidden is None:
             self._plan = plan
-            self._first_node = _next_node()
+            self._first_node = next_node()
             if plan is not None and not plan.hooked:
                 self._hooks.on_one(module)
         elif self.is_tracking and has_graph and root.wants_plan:
@@ -476,8 +485,7 @@ class Collector:
         """Know which axes of an output count the units."""
         if origin.axes:
             site.see_axes(origin.axes, y.shape)
-        if site.is_outside:
-            site.sources = origin.sources
+        site.layers_behind = origin.sources
         self.origins.remember(y, origin.activated(site))
 
     def _see_call(self, site: Site, x: Tensor, y: Tensor, module: nn.Module | None) -> None:
@@ -540,21 +548,17 @@ class Collector:
                 self._see_call(site, x, y, module)
 
     def _see_average(self, name: str, x: Any) -> None:
-        """Do not count an activation in a loss: one of nothing that learns, of which the mean is taken at once.
+        """Do not count an activation in a loss, of which the mean is taken at once.
 
-        Its inputs are computed from what a network gave. An activation of just this may be the network's own.
+        What a network returned before that is its own.
         """
-        term = self.origins.terms.get(x)
-        if term is None or name not in SUMS:
-            return
-        counted = averaged(term)
-        for site in [counted, *(each for each in activations_in(term) if not each.axes)]:
-            if site is None or site.is_part or site.feeds_layer or not (site.is_outside and _is_bounded_on_one_side(site)):
+        for site in in_average(name, self.origins.terms.get(x)):
+            if not site.is_outside and (self._root is None or not self._root.holds(site)):
                 continue
-            if any(other.own(site.sources) for other in self._roots.values()) or not site.axes:
+            if not site.axes or any(other.own(site.layers_behind) for other in self._roots.values()):
                 site.is_part = True
                 self._outside.discard(site)
-                self.note(_loss(site))
+                self.note(note_of(site))
 
     def _is_computed(self, x: Tensor) -> bool:
         """Whether a tensor is no output of a network, but computed of such, as what two boxes have in common."""
@@ -563,15 +567,17 @@ class Collector:
         return term is not None and bool(term.args and self._roots and is_of_network)
 
     def _see_use(self, name: str, x: Any) -> None:
-        """Count an activation whose outputs another layer gets, whatever else becomes of them."""
-        term = self.origins.terms.get(x) if is_maker(name) else None
-        site = None if term is None else term.activation
-        if site is not None and not site.feeds_layer:
-            site.feeds_layer = True
-            if _loss(site) in self.run.notes:
-                self.run.notes.remove(_loss(site))
-                site.is_part = False
-                self._outside.add(site)
+        """Count activations whose outputs another layer gets, whatever else becomes of them."""
+        if not is_maker(name):
+            return
+        term, origin = self.origins.terms.get(x), self.origins.of(x)
+        for site in {term and term.activation, *(origin.passed if origin else ())} - {None}:
+            if not site.feeds_layer:
+                site.feeds_layer = True
+                if note_of(site) in self.run.notes:
+                    self.run.notes.remove(note_of(site))
+                    site.is_part = False
+                    self._outside |= {site} if site.is_outside else set()
 
     def _see(self, site: Site, x: Tensor, y: Tensor, training: bool) -> bool:
         """Count inputs and outputs. Whether that was possible."""
@@ -630,6 +636,7 @@ class Collector:
             site = sites[use]
             if root is not None:
                 site.ran_in = root.passes
+                root.needs_mode |= site.needs_mode and not site.is_part
                 if sources and site.sources.isdisjoint(sources):
                     if root.own(site.sources) and not root.tells_sources:
                         self.sites.tell_sources(root, sites, self.run.layers)
@@ -663,28 +670,44 @@ class Collector:
             if again is not None:
                 sites.append(again)
                 return again
-        path = self.path(module, outer=outer)
-        if code is not None:
-            exported = name_in_graph(module, code, line)
-            if exported is None:
-                path = f"{path}: {place_of(code, line)}" if path else place_of(code, line)
-            else:
-                path = f"{path}.{exported}".strip(".")
-        if root is not None and root.tells_sources:
-            path += root.behind(sources)
-        site = self.sites.claim(path, name, args, kwargs)
-        site.sources = sources
-        network = None if root is None else root.module()
-        site.is_outside = network is None or next(network.parameters(), None) is None
-        site.again = call_again(function, args, kwargs)
-        is_marked = bool(kwargs.get("inplace")) or kwargs.get("out") is not None or any(each is True for each in args)
-        overwrites = is_marked or is_in_place(function)
-        site.is_overwritten = overwrites and not site.slopes.idempotent
-        site.needs_mode = code is not None or site.is_overwritten or not args
+        network, is_alone = None if root is None else root.module(), module is None and bool(self._stack)
+        holder = caller_of_part(self._stack[0]) if is_alone else method_of(caller()) if network is None else network
+        place = id(self._stack[0]) if is_alone else id(module) if code is None else key[1:3]
+        is_outside = network is None or is_alone or next(network.parameters(), None) is None
+        layers = frozenset() if behind is None or holder is None else behind.sources
+        known_there = self.sites.elsewhere(place, network, activation, layers)
+        if known_there is not None and known_there not in passed:
+            site = known_there
+        else:
+            path = self.path(module, outer=outer)
+            if is_alone and holder is not None:
+                path = self.path(self._stack[0], self._network(holder))
+            elif code is not None:
+                exported = name_in_graph(module, code, line)
+                if exported is None:
+                    path = f"{path}: {place_of(code, line)}" if path else place_of(code, line)
+                else:
+                    path = f"{path}.{exported}".strip(".")
+            if root is not None and root.tells_sources:
+                path += root.behind(sources)
+            site = self.sites.claim(path, name, args, kwargs)
+            site.sources = sources
+            site.is_outside = is_outside
+            site.again = call_again(function, args, kwargs)
+            is_marked = bool(kwargs.get("inplace")) or kwargs.get("out") is not None or any(each is True for each in args)
+            overwrites = is_marked or is_in_place(function)
+            site.is_overwritten = overwrites and not site.slopes.idempotent
+            site.needs_mode = code is not None or site.is_overwritten or not args
+            if holder is not None:
+                self.sites.know(place, network, holder, site)
+        site.is_outside &= is_outside
         sites.append(site)
-        if name in CLAMPS and site.is_outside and self._is_computed(x):
+        term = self.origins.terms.get(x)
+        if isinstance(x, nn.Parameter) or (term is not None and term.is_learned):
+            self.sites.drop(site)
+        elif name in CLAMPS and (is_bound(term) or (site.is_outside and self._is_computed(x))):
             site.is_part = True
-            self.note(f"{site.name}: it bounds what is computed of a network's outputs, and is no layer")
+            self.note(note_of_bound(site))
         elif module is None:
             self._outside.add(site)
             self._is_everywhere = True
@@ -726,11 +749,40 @@ class Collector:
 
     # ---- compiled code ---------------------------------------------------------------------------------------------------
 
+    def run_compiled(self, caller: FrameType, *, begins: bool) -> None:
+        """See nothing while compiled code runs, which would be compiled again whenever the mode or a hook came or went.
+
+        Parameters
+        ----------
+        caller : FrameType
+            What runs it, from its beginning to its end.
+        begins : bool
+            Whether it may begin.
+        """
+        if get_ident() != self._thread or self._compiled_in is not (None if begins else caller):
+            return
+        self._compiled_in = caller if begins else None
+        self._switch(self._wants_mode)
+        if begins:
+            self._until_compiled_ends.enter_context(self._hooks.aside())
+            module = getattr(caller.f_locals.get("fn"), "__self__", None)
+            if isinstance(module, nn.Module) and type(module).__module__.startswith("torch.nn."):
+                self.note_unseen(_UNCOMPILED.format(type(module).__name__), module)
+        else:
+            self._until_compiled_ends.close()
+
+    @contextmanager
+    def hears_threads(self) -> Iterator[None]:
+        """Hear of modules again while a compiler runs, for others than this thread."""
+        self._until_compiled_ends.close()
+        try:
+            yield
+        finally:
+            if self._compiled_in is not None:
+                self._until_compiled_ends.enter_context(self._hooks.aside())
+
     def network_compiled(self, local: Any) -> Network | None:
         """The network whose code is compiled, given the object whose method that is; None for code of no network."""
-        if self._mode_is_on:  # a mode that comes and goes would compile the code again each time
-            self._outside.add("compiled code")
-            self._is_everywhere = True
         outer = self._stack[0] if self._stack else local if self._hidden is None else unwrapped(self._hidden)
         return self._network(outer) if isinstance(outer, nn.Module) else None
 
@@ -745,24 +797,6 @@ class Collector:
 
 def _unknown(site: Site) -> str:
     return f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted"
-
-
-def _loss(site: Site) -> str:
-    return f"{site.name}: its mean is a loss, and no layer"
-
-
-def _is_bounded_on_one_side(site: Site) -> bool:
-    low, high = site.activation.range
-    return isfinite(low) is not isfinite(high)
-
-
-def _next_node() -> int:
-    return int(torch._C._autograd._get_sequence_nr())
-
-
-def gradients_are_computed(task: Callable[[], int] = torch._C._current_graph_task_id) -> bool:
-    """Whether this runs inside of a backward pass."""
-    return task() != -1
 
 
 def _needs_gradients(module: nn.Module) -> bool:

@@ -14,7 +14,7 @@ import operator
 import re
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import wraps
@@ -27,19 +27,23 @@ import torch
 from torch import Tensor, nn
 
 from rectified.torch.by_hand import JOINED, UNKNOWN, Term, Terms, number_in, overwrites, whole_of
-from rectified.torch.functions import CLAMPS, FUNCTIONS, GATED, activation_of, plain_name
+from rectified.torch.functions import CLAMPS, FUNCTIONS, GATED, LOSSES, activation_of, plain_name
 from rectified.torch.imports import after_import
+from rectified.torch.losses import in_average, is_bound, note_of, note_of_bound
 from rectified.torch.site import Site, is_activation, traced_caller
 from rectified.torch.slopes import Slopes
 from rectified.torch.tally import Measure, Measures, Tally
-from rectified.torch.units import Axes, Call, Origin, Weight, origin_of, weight_of
+from rectified.torch.units import Axes, Call, Origin, Weight, is_maker, origin_of, weight_of
 
 if TYPE_CHECKING:
     from rectified.torch.collect import Collector
     from rectified.torch.network import Network
 
 _library: Any = torch.library.Library("rectified", "DEF")  # type: ignore[no-untyped-call]
-_library.define("count(Tensor(a!) sums, Tensor(b!) low, Tensor(c!) high, Tensor x, Tensor y, int[] axes, int place) -> ()")
+_library.define(
+    "count(Tensor(a!) sums, Tensor(b!) low, Tensor(c!) high, Tensor x, Tensor y, int[] axes, int place) -> ()",
+    tags=(torch.Tag.flexible_layout,),  # it asks for no order in memory, which would be that of the network, too
+)
 _places: dict[int, _Place] = {}  # while their collectors look
 _numbers = count()
 _collectors: list[Collector] = []
@@ -51,17 +55,18 @@ _UNSEEN = "what torch.compile compiled was not seen, since this version of PyTor
 class _Code:
     """What was compiled: for which module first, and how to find out which one runs, for modules of a class share it.
 
-    It lasts as long as the collector looks, so it keeps no modules.
+    It lasts as long as the collector looks, so it keeps no modules. The source is the compiler's name of the module.
     """
 
-    def __init__(self, collector: Collector, translated: Any, network: Network | None, first: Any) -> None:
+    def __init__(self, collector: Collector, translated: Any, source: str) -> None:
+        first = _module_at(source, translated.f_locals, translated.f_globals)
         self.collector = collector
-        self.network = network
+        self.network = network = collector.network_compiled(first)
         self.is_wanted = collector.wants(network)
         is_training = first.training if isinstance(first, nn.Module) else torch.is_grad_enabled()
         self.mode: Any = "train" if is_training else "eval"
         self._frame = translated.f_code.co_name, translated.f_code.co_filename
-        self._variable = next((name for name, value in translated.f_locals.items() if value is first), "")
+        self._source = source
         self._first = weakref.ref(first) if isinstance(first, nn.Module) else lambda: None
 
     def another(self) -> nn.Module | None:
@@ -69,8 +74,8 @@ class _Code:
         frame: Any = sys._getframe(1)
         while frame is not None and (frame.f_code.co_name, frame.f_code.co_filename) != self._frame:
             frame = frame.f_back
-        module = None if frame is None else frame.f_locals.get(self._variable)
-        return module if isinstance(module, nn.Module) and module is not self._first() else None
+        module = None if frame is None else _module_at(self._source, frame.f_locals, frame.f_globals)
+        return module if module is not self._first() else None
 
     def network_of(self, module: nn.Module) -> Network | None:
         """The network of another module; None where it is not looked at."""
@@ -207,15 +212,51 @@ def _patch(dynamo: ModuleType) -> None:
     @wraps(compile_graph)
     def instrumented(self: Any, module: Any, inputs: Any, *rest: Any, **options: Any) -> Any:
         __tracebackhide__ = True
+        known = []
         for collector in _collectors:
             try:
-                instrument(collector, self, module, inputs)
+                known.append((collector, instrument(collector, self, module, inputs)))
             except Exception as error:  # a private interface may do anything, and the network goes on
                 collector.note(f"{_UNSEEN} ({type(error).__name__}: {error})")
-        return compile_graph(self, module, inputs, *rest, **options)
+        with ExitStack() as stack:
+            for collector in _collectors:
+                stack.enter_context(collector.hears_threads())
+            return _remembered(compile_graph(self, module, inputs, *rest, **options), known)
 
     graph_class.call_user_compiler = instrumented
     _patches.callback(setattr, graph_class, "call_user_compiler", compile_graph)
+
+
+def _remembered(compiled: Callable[..., Any], known: list[tuple[Collector, dict[int, Origin]]]) -> Callable[..., Any]:
+    """Let what runs after compiled code know where that has its outputs from: a loss, or an activation."""
+
+    def run(*args: Any) -> Any:
+        outputs = compiled(*args)
+        for collector, origins in known:
+            if collector.is_tracking:
+                for place, origin in origins.items():
+                    collector.origins.remember(outputs[place], origin)
+        return outputs
+
+    return run if any(origins for _, origins in known) else compiled
+
+
+def _patch_calls(eval_frame: ModuleType) -> None:
+    """Let collectors know when compiled code begins and ends."""
+    set_callback = getattr(eval_frame, "_maybe_set_eval_frame", None)
+    if set_callback is None:
+        return
+
+    @wraps(set_callback)
+    def set_apart(callback: Any) -> Any:
+        caller = sys._getframe(1)
+        if caller.f_code.co_name == "compile_wrapper":
+            for collector in _collectors:
+                collector.run_compiled(caller, begins=callable(callback))
+        return set_callback(callback)
+
+    eval_frame._maybe_set_eval_frame = set_apart  # type: ignore[attr-defined]
+    _patches.callback(setattr, eval_frame, "_maybe_set_eval_frame", set_callback)
 
 
 def _patch_export(trace: ModuleType) -> None:
@@ -242,24 +283,38 @@ def _patch_inductor(inductor: ModuleType) -> None:
     """Let inductor make the loops of a network as if nothing of it were counted.
 
     Else values that are counted would be stored, since they have two readers, and loops that also write copies would be cut
-    into other pieces for the threads. Sums would be added up in another order.
+    into other pieces for the threads. Sums would be added up in another order. What is stored anyway needs no copy.
     """
-    graph_class = getattr(inductor, "GraphLowering", None)
-    run_node = getattr(graph_class, "run_node", None)
-    if graph_class is None or run_node is None:
+    graph_class, ir = getattr(inductor, "GraphLowering", None), getattr(inductor, "ir", None)
+    begin, run_node = getattr(graph_class, "__init__", None), getattr(graph_class, "run_node", None)
+    is_stored = getattr(getattr(ir, "IRNode", None), "is_realized_node", None)
+    if graph_class is None or begin is None or run_node is None or is_stored is None:
         return
+
+    @wraps(begin)
+    def begin_with_others(self: Any, module: Any, *args: Any, **kwargs: Any) -> None:
+        order = {node: place for place, node in enumerate(module.graph.nodes)}
+        for node in filter(_is_copy, order):
+            min(node.users, key=order.__getitem__).prepend(node)  # when all else is made, it is known what that stores
+        begin(self, module, *args, **kwargs)
 
     @wraps(run_node)
     def run_apart(self: Any, node: Any) -> Any:
-        with _unread([node], _is_copy):
-            result = run_node(self, node)
-        if _is_copy(node):
-            result.realize()
-            getattr(self, "no_fuse_buffer_names", set()).add(result.get_name())
+        if not _is_copy(node):
+            with _unread([node], _is_copy):
+                return run_node(self, node)
+        box, (source, factor) = self.env[node.args[0]], node.args
+        stored = getattr(box.data, "data", None) if type(box.data).__name__ == "StorageBox" else None
+        if source.op != "placeholder" and factor == 1 and is_stored(stored):
+            return box
+        result = run_node(self, node)
+        result.realize()
+        getattr(self, "no_fuse_buffer_names", set()).add(result.get_name())
         return result
 
-    graph_class.run_node = run_apart
-    _patches.callback(setattr, graph_class, "run_node", run_node)
+    for name, method, patched in (("__init__", begin, begin_with_others), ("run_node", run_node, run_apart)):
+        setattr(graph_class, name, patched)
+        _patches.callback(setattr, graph_class, name, method)
 
 
 def _patch_partitioner(partitioners: ModuleType) -> None:
@@ -316,13 +371,14 @@ def _is_copy(node: Any) -> bool:
 
 _PATCHES: dict[str, Callable[[ModuleType], None]] = {
     "torch._dynamo.output_graph": _patch,
+    "torch._dynamo.eval_frame": _patch_calls,
     "torch.export._trace": _patch_export,
     "torch._functorch.partitioners": _patch_partitioner,
     "torch._inductor.graph": _patch_inductor,
 }
 
 
-def instrument(collector: Collector, output: Any, module: Any, inputs: Any) -> None:
+def instrument(collector: Collector, output: Any, module: Any, inputs: Any) -> dict[int, Origin]:
     """Make counting a part of a graph.
 
     Parameters
@@ -335,12 +391,18 @@ def instrument(collector: Collector, output: Any, module: Any, inputs: Any) -> N
         The graph.
     inputs : sequence
         What the graph gets, parameters included.
+
+    Returns
+    -------
+    dict
+        The origins of some of its outputs, by their places.
     """
     graph = _Graph(collector, output, module, inputs)
     for node in list(module.graph.nodes):
         graph.see(node)
     graph.count()
     module.recompile()
+    return graph.outputs()
 
 
 class _Graph:
@@ -349,12 +411,14 @@ class _Graph:
     def __init__(self, collector: Collector, output: Any, module: Any, inputs: Any) -> None:
         self._collector = collector
         self._sources = output.param_name_to_source
-        self._local = local = dict(output.root_tx.f_locals)
+        self._frame = output.root_tx
         self._module = module
         placeholders = [node for node in module.graph.nodes if node.op == "placeholder"]
         self._inputs = dict(zip(placeholders, inputs, strict=False))
-        self._self = local.get("self", next((value for value in local.values() if isinstance(value, nn.Module)), None))
-        self._code = _Code(collector, output.root_tx, collector.network_compiled(self._self), self._self)
+        local = self._frame.f_locals
+        known = [name for name in ("self", *local) if isinstance(local.get(name), nn.Module)]
+        self._source = f"L['{known[0]}']" if known else ""  # of the module whose code this is, or that it gets
+        self._codes: dict[str, _Code] = {}
         self._origins: dict[Any, Origin] = {}
         parameters = ((node, value) for node, value in self._inputs.items() if isinstance(value, nn.Parameter))
         self._weights = {node: Weight((node, 0), tuple(value.shape)) for node, value in parameters}
@@ -363,6 +427,7 @@ class _Graph:
         self._alike: dict[Any, list[tuple[Site, Callable[[nn.Module], Site | None]]]] = {}
         self._changes: dict[Any, int] = {}
         self._terms = Terms(self._leaf, self._standing_for, lambda node: prod(self._shape(node) or ()))
+        self._averages: list[tuple[str, Term | None]] = []
         self._found: list[tuple[Any, Any, Site, Axes, Callable[[nn.Module], Site | None]]] = []
 
     def see(self, node: Any) -> None:
@@ -392,8 +457,11 @@ class _Graph:
         is_floating = isinstance(out, Tensor) and out.is_floating_point()
         if is_activation_call and name == GATED:
             self._collector.note("gated linear units in compiled code were not seen")
-        elif is_activation_call and is_floating:
+        elif is_activation_call and is_floating and not getattr(self._terms.of(source), "is_learned", False):
             site, among = self._site(node, name, source, node.args, kwargs)
+            if site is not None and name in CLAMPS and is_bound(self._terms.get(source)):
+                site.is_part = True
+                self._collector.note(note_of_bound(site))
         term = self._terms.see(function, name, given, node, site)
         found = whole_of(term) if term is not None and site is None and is_floating else None
         if found is not None:
@@ -411,9 +479,10 @@ class _Graph:
                 part.is_part = True
                 self._collector.note(f"{part.name}: {JOINED}")
             if source is None and is_of_layer and not found.parts:
-                self._collector.note(f"{_place(node, self._self)}: {UNKNOWN}")
+                self._collector.note(f"{_place(node, self._owner(node))}: {UNKNOWN}")
         if site is not None:
             origin = origin or Origin()
+            site.layers_behind = origin.sources
             if origin.axes:
                 site.see_axes(origin.axes, shape)
             axes = site.axes_of(len(shape))
@@ -422,19 +491,45 @@ class _Graph:
             origin = origin._replace(axes=axes).activated(site)
         if origin is not None:
             self._origins[node] = origin
+        self._see_use(name, source, is_sum=is_tensor and not shape)
+
+    def _see_use(self, name: str, source: Any, *, is_sum: bool) -> None:
+        """Know what becomes of the outputs of activations: another layer or a loss gets them, or they are added up."""
+        origin = self._origins.get(source) if isinstance(source, torch.fx.Node) else None
+        if is_sum:
+            self._averages.append((name, self._terms.get(source)))
+        if origin is not None and is_maker(name):
+            for site in origin.passed:
+                site.feeds_layer = True
+        if origin is not None and origin.activation is not None and name in LOSSES:
+            origin.activation.feeds_loss = name
 
     def count(self) -> None:
-        """Make the counting of what was seen a part of the graph."""
+        """Make the counting of what was seen a part of the graph, but for what belongs to a loss."""
+        for node, _, site, *_ in self._found:
+            site.feeds_layer |= any(user.op == "output" for user in node.users)  # in another graph, maybe
+        for name, term in self._averages:
+            for site in in_average(name, term):
+                if not site.axes or site.layers_behind:
+                    site.is_part = True
+                    self._collector.note(note_of(site))
         for node, source, site, axes, among in self._found:
             if not site.is_part:
                 self._insert(node, source, site, axes, among)
+
+    def outputs(self) -> dict[int, Origin]:
+        """Where the outputs come from that are of a layer; its weights have other names outside."""
+        (nodes,) = next(node for node in self._module.graph.nodes if node.op == "output").args
+        known = {place: self._origins[node] for place, node in enumerate(nodes) if node in self._origins}
+        return {place: Origin(origin.axes, origin.activation) for place, origin in known.items() if origin.axes}
 
     def _leaf(self, value: Any) -> Term | None:
         if not isinstance(value, torch.fx.Node):
             return None
         given = self._inputs.get(value)
         constant = number_in(given) if value not in self._origins else None
-        return Term(self._standing_for(value), constant=constant, is_learned=isinstance(given, nn.Parameter))
+        is_learned, is_many = isinstance(given, nn.Parameter), prod(self._shape(value) or ()) > 1
+        return Term(self._standing_for(value), constant=constant, is_learned=is_learned, is_many=is_many)
 
     def _standing_for(self, node: Any) -> Callable[[], Any]:
         changes = self._changes.get(node, 0)
@@ -447,11 +542,11 @@ class _Graph:
         origin = self._origins.get(source)
         args = tuple(self._inputs.get(each) if isinstance(each, torch.fx.Node) else each for each in args)
         kwargs = {key: self._inputs.get(each) if isinstance(each, torch.fx.Node) else each for key, each in kwargs.items()}
-        owner, code, collector = self._owner(node), self._code, self._collector
+        owner, code, collector = self._owner(node), self._code(node), self._collector
         activation = activation_of(name, args, kwargs)
         if activation is None or (name in CLAMPS and activation.name != "relu" and owner is None):
             return None, lambda module: None
-        where = _place(node, owner or self._self) if owner is None or not is_activation(owner) else ""
+        where = _place(node, owner) if owner is None or not is_activation(owner) else ""
         outer = self._owner(node, 2)
         path = collector.path(owner, code.network, outer) if owner is not None and code.is_wanted else ""
         alike = (path, where, activation.name, origin.sources) if origin is not None and origin.sources else node
@@ -465,8 +560,8 @@ class _Graph:
             found = f"{path}: {where}" if path and where else path or where
             return known(found if use == 1 else f"{found} (use {use})", name, (None, *given), named)
 
-        parts = self._self.named_modules() if isinstance(self._self, nn.Module) else ()
-        paths = {part: path for path, part in parts}
+        first = self._at(self._sources_of(node)[:1])
+        paths = {} if first is None else {part: path for path, part in first.named_modules()}
 
         def among(module: nn.Module) -> Site | None:
             network = code.network_of(module)
@@ -489,9 +584,9 @@ class _Graph:
         like = _value(node)
         units = prod(_sizes(like)[axis] for axis in axes)
         tally = Tally.new(units, site.slopes, like.dtype, like.device)
-        number = next(_numbers)
-        _places[number] = place = _Place(self._code, site.slopes, among)
-        site.taking += [(self._code.mode, tally.take), (self._code.mode, place.measures.take)]
+        number, code = next(_numbers), self._code(node)
+        _places[number] = place = _Place(code, site.slopes, among)
+        site.taking += [(code.mode, tally.take), (code.mode, place.measures.take)]
         names = [f"rectified_{number}_{field}" for field in Tally._fields]
         # A compiler should take the same parts of the network together as without. So what is counted are copies, products
         # with 1, which can be fused like all else; and what can not be comes after all that reads the originals. No network
@@ -519,17 +614,41 @@ class _Graph:
         found = _value(value)
         return _sizes(found) if isinstance(found, Tensor) else None
 
+    def _sources_of(self, node: Any) -> list[str]:
+        """The names of the modules in whose forward passes a node is, from the outermost."""
+        sources = [source for source, _ in (node.meta.get("nn_module_stack") or {}).values()]
+        is_method = bool(self._source) and (not sources or sources[0].startswith(f"{self._source}."))
+        return [self._source, *sources] if is_method else sources
+
+    def _code(self, node: Any) -> _Code:
+        source = next(iter(self._sources_of(node)), "")
+        if source not in self._codes:
+            self._codes[source] = _Code(self._collector, self._frame, source)
+        return self._codes[source]
+
     def _owner(self, node: Any, depth: int = 1) -> nn.Module | None:
         """The module in whose forward pass a node is; of depth 2 the one that called it."""
-        stack = list((node.meta.get("nn_module_stack") or {}).values())
-        if len(stack) < depth:
-            return self._self if isinstance(self._self, nn.Module) and len(stack) == depth - 1 else None
-        first, *names = re.findall(r"\w+", stack[-depth][0].removeprefix("L"))
-        found: Any = self._local.get(first)
-        for name in names:
-            if name not in ("_modules", "modules"):
-                found = getattr(found, name, None) if not name.isdigit() else getattr(found, "_modules", {}).get(name)
-        return found if isinstance(found, nn.Module) else None
+        sources = self._sources_of(node)
+        return self._at(sources[-depth:]) if len(sources) >= depth else None
+
+    def _at(self, sources: list[str]) -> nn.Module | None:
+        return _module_at(sources[0], self._frame.f_locals, self._frame.f_globals) if sources else None
+
+
+def _module_at(source: str, local: Mapping[str, Any], everywhere: Mapping[str, Any]) -> nn.Module | None:
+    """The module to which the compiler gives a name such as ``L['self'].model``; None where there is none."""
+    scope, *names = re.findall(r"\w+", source) or [""]
+    found: Any = local if scope == "L" else everywhere
+    for name in names:
+        if name in ("_modules", "modules"):
+            continue
+        if isinstance(found, Mapping):
+            found = found.get(name)
+        elif name.isdigit():
+            found = found[int(name)] if isinstance(found, list | tuple) else getattr(found, "_modules", {}).get(name)
+        else:
+            found = getattr(found, name, None)
+    return found if isinstance(found, nn.Module) else None
 
 
 def _place(node: Any, owner: Any) -> str:

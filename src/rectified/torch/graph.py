@@ -6,11 +6,12 @@ returned, costs less than to look at all that the network does.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from rectified._native import follow
@@ -266,6 +267,16 @@ class Way:
 def is_learned(edge: tuple[Node, int]) -> bool:
     """Whether an edge leads to a learned parameter, and not to an input for which there are gradients, too."""
     return isinstance(getattr(edge[0], "variable", None), nn.Parameter)
+
+
+def next_node() -> int:
+    """The number of the next node."""
+    return int(torch._C._autograd._get_sequence_nr())
+
+
+def gradients_are_computed(task: Callable[[], int] = torch._C._current_graph_task_id) -> bool:
+    """Whether this runs inside of a backward pass."""
+    return task() != -1
 
 
 def _roots(returned: Any) -> Iterator[Node]:

@@ -130,6 +130,10 @@ class Network:
         self._places.setdefault(place, []).append(site)
         site.ran_in = self.passes
 
+    def holds(self, site: Site) -> bool:
+        """Whether an activation is one of the network's."""
+        return any(site in sites for sites in self._places.values())
+
     def ran_before(self, place: tuple[Any, ...], sources: frozenset[Any]) -> Site | None:
         """What ran at a place in another pass, with the same weights behind it."""
         for site in self._places.get(place, []):

@@ -90,7 +90,9 @@ class Origins:
         if _shape(value) is None or type(value) not in (Tensor, nn.Parameter):
             return Term()
         constant = number_in(value) if self.of(value) is None else None
-        return Term(_standing_for(value), constant=constant, is_learned=isinstance(value, nn.Parameter))
+        owner = value if value._base is None else value._base
+        is_learned, is_many = isinstance(owner, nn.Parameter), value.numel() > 1
+        return Term(_standing_for(value), constant=constant, is_learned=is_learned, is_many=is_many)
 
     def _weight(self, value: Any) -> Weight | None:
         if _shape(value) is None:

@@ -63,7 +63,9 @@ class Site:
     layers : tuple of int
         How many layers are stacked; empty where one is.
     sources : frozenset
-        The learned tensors behind the input, where they are known.
+        The parameters of the network behind the input, where they are known.
+    layers_behind : frozenset
+        The same, of any network.
     is_mixed : bool
         Whether inputs came from different layers.
     is_part : bool
@@ -104,6 +106,7 @@ class Site:
         self._stacked = 1
         self.feeds_loss = ""
         self.sources: frozenset[Any] = frozenset()
+        self.layers_behind: frozenset[Any] = frozenset()
         self._learned: set[int] = set()
         self.is_mixed = False
         self.is_part = False

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
+from torch import nn
+
+from rectified.activation import Ridge
 from rectified.torch.functions import activation_of
 from rectified.torch.network import Network
 from rectified.torch.site import Site
@@ -28,6 +32,7 @@ class Sites:
         self._uses: dict[Any, int] = {}
         self._named: dict[str, Site] = {}
         self._claimed: set[str] = set()
+        self._places: dict[Any, list[tuple[int, weakref.ref[nn.Module], Site]]] = {}
 
     def __iter__(self) -> Iterator[Site]:
         """Those that have a name."""
@@ -55,6 +60,18 @@ class Sites:
         if self._named.get(part.name) is part:
             del self._named[part.name]
             self._claimed.discard(part.name)
+
+    def know(self, place: Any, network: nn.Module | None, holder: nn.Module, site: Site) -> None:
+        """Know an activation at a place of a program: in a network, or in a method of a module that is called by itself."""
+        self._places.setdefault(place, []).append((id(network), weakref.ref(holder), site))
+
+    def elsewhere(self, place: Any, network: nn.Module | None, function: Ridge, layers: frozenset[Any]) -> Site | None:
+        """The same activation as one that ran in another network, or outside of any, behind the same layers."""
+        for other, holder, site in self._places.get(place, []):
+            is_another = other != id(network) and holder() is not None
+            if is_another and layers and site.layers_behind == layers and site.function == function.name:
+                return site
+        return None
 
     def claim(self, path: str, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Site:
         """A site with a name that no other call has. One of the same function that compiled code has is taken over."""

@@ -73,6 +73,11 @@ class Measure(NamedTuple):
         """
         (x, axis), (y, axis) = _on_one_axis(_wide(x), axes), _on_one_axis(_wide(y), axes)
         others = [other for other in range(1, x.ndim) if other != axis]
+        values, examples = prod(x.shape[other] for other in others), x.shape[others[0]] if others else 1
+        order = _order_in_memory(y) if x.stride() == y.stride() else None
+        if order is not None:
+            x, y, axis = x.permute(order), y.permute(order), order.index(axis)
+            others = [other for other in range(1, x.ndim) if other != axis]
         firing = slopes.firing_in_double if x.dtype == torch.float64 else slopes.firing
         fired: Tensor | None
         if _is_rectifier(slopes, firing):  # the input is the output
@@ -92,7 +97,6 @@ class Measure(NamedTuple):
                 high.append(_extreme(threshold(opposite, below, inf), others, torch.amin).neg())
             low.append(_extreme(x, others, torch.amin))
             high.append(_extreme(x, others, torch.amax))
-        values, examples = prod(x.shape[other] for other in others), x.shape[others[0]] if others else 1
         return cls(values, examples, total, magnitude, fired, low, high)
 
     @classmethod
@@ -336,6 +340,14 @@ def _on_one_axis(values: Tensor, axes: Axes) -> tuple[Tensor, int]:
         return values, axes[0]
     axis = values.ndim - len(axes)
     return values.movedim(axes, tuple(range(axis, values.ndim))).flatten(axis), axis
+
+
+def _order_in_memory(values: Tensor) -> list[int] | None:
+    """The axes in the order in which they lie in memory, behind the first, where that is not their own: channels last."""
+    if values.is_contiguous():
+        return None
+    order = [0, *sorted(range(1, values.ndim), key=values.stride, reverse=True)]
+    return order if values.permute(order).is_contiguous() else None
 
 
 def norms(values: Tensor, axes: Axes, layers: int) -> Tensor:

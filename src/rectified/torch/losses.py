@@ -1,0 +1,85 @@
+"""Which activations belong to a loss, and are no layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isfinite
+from typing import Any
+
+from rectified.torch.by_hand import SUMS, Term, plain
+
+_NAMES = frozenset({"softplus", "logsigmoid"})  # with logits, where their mean is taken
+_WEIGHTINGS = frozenset({"mul", "multiply", "div", "divide", "true_divide", "truediv"})
+_STEPS = frozenset({"pow", "square", "sqrt", "abs", "absolute", "exp", "log"})  # that no layer takes by itself
+
+
+def in_average(name: str, term: Term | None) -> Iterator[Any]:
+    """The activations that belong to a loss, if what they get is of layers, where a term is added up to one number.
+
+    Their inputs are computed of what layers gave. An activation of just that may be a layer, too.
+    """
+    if term is None or name not in SUMS:
+        return
+    for site in (_averaged(term), *(site for site in _computed_in(term) if not site.axes)):
+        if site is not None and not site.is_part and not site.feeds_layer and _is_bounded_on_one_side(site):
+            yield site
+
+
+def note_of(site: Any) -> str:
+    """What to say of an activation in a loss."""
+    return f"{site.name}: its mean is a loss, and no layer"
+
+
+def note_of_bound(site: Any) -> str:
+    """The same of a clamp."""
+    return f"{site.name}: it bounds what is computed of a network's outputs, and is no layer"
+
+
+def is_bound(term: Term | None) -> bool:
+    """Whether a clamp of this is there for safety: of a square, for instance, or of 1 less a square."""
+    while term is not None and term.name not in _STEPS:
+        term = term.varying[0] if len(term.varying) == 1 else None
+    return term is not None
+
+
+def _averaged(term: Term) -> Any:
+    """The activation whose outputs, or a function of them alone, are added up; None where it is none.
+
+    They may be weighted, and added up before. Where more than single numbers is learned, it may be a layer's.
+    """
+    while term.activation is None:
+        if _is_of_weights(term):
+            return None
+        varying = [term.summed] if term.summed is not None else term.varying
+        if plain(term.name) in _WEIGHTINGS and len(varying) > 1:
+            varying = [each for each in varying if any(other.activation is not None for other in each.behind)]
+        if len(varying) != 1:
+            return None
+        (term,) = varying
+    return term.activation if _is_computed(term) and not _is_of_weights(term) else None
+
+
+def _computed_in(term: Term) -> list[Any]:
+    """The activations of which a term is a function, number by number or by sums: those whose inputs are computed."""
+    waiting = [term]
+    for term in waiting:  # which grow meanwhile
+        behind = {each.summed for each in term.behind if each.summed is not None}
+        waiting += [each for each in behind if each not in waiting]
+    found = [each for term in waiting for each in term.behind if each.activation is not None]
+    return [each.activation for each in found if _is_computed(each)]
+
+
+def _is_computed(term: Term) -> bool:
+    """Whether the inputs of this activation are not as a layer gave them, or it is one that only losses get so."""
+    inputs = term.varying if term.base is None else [term.base]
+    return any(each.args for each in inputs) or (term.activation.is_outside and term.activation.function in _NAMES)
+
+
+def _is_of_weights(term: Term) -> bool:
+    """Whether more than single numbers that are learned, such as a temperature, are behind a term."""
+    return any(each.is_learned and each.is_many for each in term.behind)
+
+
+def _is_bounded_on_one_side(site: Any) -> bool:
+    low, high = site.activation.range
+    return isfinite(low) is not isfinite(high)
