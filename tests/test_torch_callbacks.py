@@ -115,7 +115,7 @@ def test_a_step_that_calls_parts_of_the_network(tmp_path: Path) -> None:
     callback = lightning_callback(tmp_path / "data")
     LightningTrainer([callback]).fit(Parts(), BATCHES)
     units = {name.rpartition(".")[2]: layer.units for name, layer in callback.health.layers.items()}
-    assert units == {"training_step": 4, "training_step (use 2)": 4, "1": 5}
+    assert units == {"training_step": 4, "act": 4, "1": 5}
     assert "encoder.1" in callback.health.layers
     assert {layer.histories["train"].total.samples for layer in callback.health.layers.values()} == {20}
 
