@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 import rectified as rf
 from rectified.health import Evidence, Layer
+from rectified.health.report import Report
 
 LEAKY = rf.leaky_relu.bind(slope=0.2)
 
@@ -361,3 +362,11 @@ def compare(layers: Iterator[Layer] | Any, truth: list[Evidence], mode: Any = "t
             found.sum_abs_output / scale, expected.sum_abs_output / scale, atol=1e-5 if exact else 1e-2
         )
         assert math.isfinite(found.gradient_squares)
+
+
+def told(report: Report, state: int) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(verdict.of(state).tolist()) for verdict in report.layers)
+
+
+def planted(network: Network, kind: str, layers: int) -> tuple[tuple[int, ...], ...]:
+    return getattr(network, kind) or ((),) * layers
