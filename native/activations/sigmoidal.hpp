@@ -56,7 +56,7 @@ struct logistic {
     // s (1 - q (1 - s)), where s is at most 1/2: the slope of x s(z) left of 0, with q = x z'.
     template <class Q>
     RECTIFIED_INLINE B gated_slope(const Q &q) const {
-        const B s = greater(high, B(1)) * B(unit), shut = B(1) - s;
+        const B s = greater(B(1), high) * B(unit), shut = B(1) - s;  // of less, which may be subnormal, 1 - s shows nothing
         const pair<B> product = product_of(q, pair<B>{shut, fnma(s, residual, (B(1) - shut) - s)});
         const pair<B> factor = -product + T(1);
         return brought_down(fma(high, factor.high, high * fma(factor.high, residual, factor.low)), unit);
