@@ -192,8 +192,8 @@ inline PyObject *count_positive(PyObject *, PyObject *const *arguments, Py_ssize
 constexpr npy_intp alone = 1 << 15;  // numbers, for which PyTorch takes one thread, too
 
 // count_positive_each(library, batches, axis, total, fired): the same for the tensors in a list, each a batch, of a class
-// whose units are on an axis. Whether they could be read as they are: contiguous float32 on the CPU, all of one shape, with
-// these units.
+// whose units are on an axis. Whether they could be read as they are: float32 on the CPU, side by side, all of one shape,
+// with these units.
 inline PyObject *count_positive_each(PyObject *, PyObject *const *arguments, Py_ssize_t count) {
     if (count != 5 || !PyType_Check(arguments[0]) || !PyList_Check(arguments[1]) || !PyLong_Check(arguments[2]) ||
         !is_of_floats(arguments[3], 2, NPY_ARRAY_CARRAY) || !is_of_floats(arguments[4], 2, NPY_ARRAY_CARRAY))
@@ -209,6 +209,7 @@ inline PyObject *count_positive_each(PyObject *, PyObject *const *arguments, Py_
     if (PyArray_DIM(total, 0) != batches || PyArray_DIM(fired, 0) != batches || PyArray_DIM(fired, 1) != units)
         return PyErr_Format(PyExc_ValueError, "count_positive_each puts out one number for each unit of each batch");
     std::vector<tensor> found(batches);
+    std::int64_t before = 1, after = 1;
     for (npy_intp k = 0; k < batches; ++k) {
         PyObject *const object = PyList_GET_ITEM(arguments[1], k);
         if (!PyObject_TypeCheck(object, reinterpret_cast<PyTypeObject *>(arguments[0])))
@@ -218,14 +219,13 @@ inline PyObject *count_positive_each(PyObject *, PyObject *const *arguments, Py_
             Py_RETURN_FALSE;
         }
         const tensor &one = found[k];
-        if (!one.is_of_floats_on_cpu() || !one.is_contiguous() || !one.has_shape_of(found[0]) || axis < 0 ||
-            axis >= one.axes || one.shape[axis] != units)
+        const std::int64_t before_first = before, after_first = after;
+        if (!one.is_of_floats_on_cpu() || !one.has_shape_of(found[0]) || !one.is_dense_around(axis, before, after) ||
+            one.shape[axis] != units || (k && (before != before_first || after != after_first)))
             Py_RETURN_FALSE;
     }
     if (!batches) Py_RETURN_TRUE;
-    npy_intp shape[] = {1, units, 1};
-    for (long k = 0; k < found[0].axes; ++k)
-        if (k != axis) shape[k < axis ? 0 : 2] *= found[0].shape[k];
+    const npy_intp shape[] = {before, units, after};
     const bool is_large = shape[0] * shape[1] * shape[2] > alone;
     const openmp *const shared = is_large ? threads_of(exchange) : nullptr;
     const auto data = [](PyArrayObject *array) { return static_cast<float *>(PyArray_DATA(array)); };

@@ -10,6 +10,8 @@
 namespace rectified {
 
 struct tensor {
+    static constexpr std::int32_t most_axes = 16;
+
     void *data;
     std::int32_t device, device_number, axes;
     std::uint8_t kind, bits;
@@ -19,10 +21,25 @@ struct tensor {
 
     bool is_of_floats_on_cpu() const { return device == 1 && kind == 2 && bits == 32 && lanes == 1; }
 
-    bool is_contiguous() const {
+    // Whether the numbers lie side by side, in whatever order of the axes; and how many in a row each of an axis has, and how
+    // many such rows there are of all of it.
+    bool is_dense_around(std::int64_t axis, std::int64_t &before, std::int64_t &after) const {
+        std::int32_t order[most_axes], many = 0;
+        if (axes > most_axes || axis < 0 || axis >= axes) return false;
+        for (std::int32_t other = 0; other < axes; ++other)
+            if (shape[other] != 1 || other == axis) order[many++] = other;
+        const bool is_one = shape[axis] == 1;  // whose place in memory says nothing
+        if (strides && !is_one)
+            std::sort(order, order + many, [&](auto one, auto other) { return strides[one] > strides[other]; });
         std::int64_t step = 1;
-        for (std::int32_t axis = axes; axis-- > 0; step *= shape[axis])
-            if (strides && shape[axis] != 1 && strides[axis] != step) return false;
+        before = after = 1;
+        for (bool is_behind = true; many-- > 0; step *= shape[order[many]]) {
+            if (strides && shape[order[many]] != 1 && strides[order[many]] != step) return false;
+            if (order[many] == axis)
+                is_behind = false;
+            else
+                (is_behind ? after : before) *= shape[order[many]];
+        }
         return true;
     }
 

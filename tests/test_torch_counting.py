@@ -86,7 +86,12 @@ def test_tensors_are_counted_where_they_are(axis: int) -> None:
     np.testing.assert_allclose(total, y.sum(others, np.float64), rtol=1e-6)
     np.testing.assert_array_equal(fired, (y > 0).sum(others))
     one = batches[0]
-    for other in (one[:6], one.double(), one.transpose(0, 2).contiguous().transpose(0, 2), one[None], one.to("meta")):
+    turned = one.transpose(0, 2).contiguous().transpose(0, 2)
+    assert count_positive_each(Tensor, [turned] * 3, axis, total, fired)
+    np.testing.assert_allclose(total, y[[0] * 3].sum(others, np.float64), rtol=1e-6)
+    np.testing.assert_array_equal(fired, (y[[0] * 3] > 0).sum(others))
+    gaps, repeated = torch.zeros(7, 33, 6)[..., :5], torch.zeros(7, 33, 1).expand(7, 33, 5)
+    for other in (one[:6], one.double(), one[None], one.to("meta"), gaps, repeated, *([] if axis == 1 else [turned])):
         assert not count_positive_each(Tensor, [one, one, other], axis, total, fired)
     assert not count_positive_each(Tensor, batches, 3, total, fired)
 
@@ -129,7 +134,7 @@ def test_layers_are_counted_alike_without_reading_their_memory(monkeypatch: pyte
     seen = []
     for can_count in (None, lambda *_: False):
         if can_count is not None:
-            monkeypatch.setattr("rectified.torch.together.can_count_each", can_count)
+            monkeypatch.setattr("rectified.torch.together.can_count", can_count)
         torch.manual_seed(0)
         network = nn.Sequential(*(layer for _ in range(4) for layer in (nn.Linear(6, 6), nn.ReLU())))
         optimizer = torch.optim.SGD(network.parameters(), 0.1)

@@ -30,9 +30,10 @@ from rectified.torch.by_hand import JOINED, UNKNOWN, Term, Terms, number_in, ove
 from rectified.torch.functions import CLAMPS, FUNCTIONS, GATED, LOSSES, activation_of, plain_name
 from rectified.torch.imports import after_import
 from rectified.torch.losses import in_average, is_bound, note_of, note_of_bound
+from rectified.torch.positives import Positives, can_count
 from rectified.torch.site import Site, is_activation, traced_caller
 from rectified.torch.slopes import Slopes
-from rectified.torch.tally import Measure, Measures, Tally
+from rectified.torch.tally import Counted, Measure, Measures, Tally
 from rectified.torch.units import Axes, Call, Origin, Weight, is_maker, origin_of, weight_of
 
 if TYPE_CHECKING:
@@ -59,20 +60,20 @@ class _Code:
     """
 
     def __init__(self, collector: Collector, translated: Any, source: str) -> None:
-        first = _module_at(source, translated.f_locals, translated.f_globals)
+        first = _module_at(_names(source), translated.f_locals, translated.f_globals)
         self.collector = collector
         self.network = network = collector.network_compiled(first)
         self.is_wanted = collector.wants(network)
         is_training = first.training if isinstance(first, nn.Module) else torch.is_grad_enabled()
         self.mode: Any = "train" if is_training else "eval"
-        self._frame = translated.f_code.co_name, translated.f_code.co_filename
-        self._source = source
+        self._name, self._file = translated.f_code.co_name, translated.f_code.co_filename
+        self._source = _names(source)
         self._first = weakref.ref(first) if isinstance(first, nn.Module) else lambda: None
 
     def another(self) -> nn.Module | None:
         """The module that runs, if it is another than the first."""
         frame: Any = sys._getframe(1)
-        while frame is not None and (frame.f_code.co_name, frame.f_code.co_filename) != self._frame:
+        while frame is not None and (frame.f_code.co_name != self._name or frame.f_code.co_filename != self._file):
             frame = frame.f_back
         module = None if frame is None else _module_at(self._source, frame.f_locals, frame.f_globals)
         return module if module is not self._first() else None
@@ -95,6 +96,8 @@ class _Place:
         self.slopes = slopes
         self.tally: Tally | None = None
         self.measures = Measures(slopes)
+        self._positives: Positives | None = None
+        self._counted: Counted | None = None  # of batches of other shapes
         self._code = code
         self._among = among
         self._others: weakref.WeakKeyDictionary[nn.Module, _Place | None] = weakref.WeakKeyDictionary()
@@ -120,14 +123,32 @@ class _Place:
             if site is not None:
                 site.see_axes(axes, y.shape)
                 other.tally = Tally.new(prod(y.shape[axis] for axis in axes), self.slopes, y.dtype, y.device)
-                site.taking += [(self._code.mode, other.tally.take), (self._code.mode, other.measures.take)]
+                site.taking += [(self._code.mode, take) for take in (other.tally.take, *other.takes)]
         return self._others[module]
+
+    @property
+    def takes(self) -> tuple[Callable[[], Counted | None], ...]:
+        """What gives what waits here."""
+        return self.measures.take, self._take_positives
+
+    def see_positives(self, y: Tensor, axes: Axes) -> bool:
+        """Count the outputs of a rectifier where they lie, if this is one and they can be read."""
+        if self._positives is None or self._positives.shape != y.shape:
+            self._counted, self._positives = self._take_positives(), None
+            if can_count(y, axes, self.slopes):
+                self._positives = Positives(y, axes)
+        return self._positives is not None and self._positives.see([y])
+
+    def _take_positives(self) -> Counted | None:
+        last = None if self._positives is None else self._positives.take()
+        before, self._counted = self._counted, None
+        return last if before is None else before if last is None else before + last
 
 
 def _count(sums: Tensor, low: Tensor, high: Tensor, x: Tensor, y: Tensor, axes: Sequence[int], place: int) -> None:
     known = _places.get(place)
     here = None if known is None else known.running(y, tuple(axes))
-    if here is not None and not here.is_left_out() and y.numel() > 0:
+    if here is not None and not here.is_left_out() and y.numel() > 0 and not here.see_positives(y, tuple(axes)):
         measure = Measure.of(
             x.detach().unsqueeze(0), y.detach().unsqueeze(0), tuple(axis + 1 for axis in axes), here.slopes
         )
@@ -586,7 +607,7 @@ class _Graph:
         tally = Tally.new(units, site.slopes, like.dtype, like.device)
         number, code = next(_numbers), self._code(node)
         _places[number] = place = _Place(code, site.slopes, among)
-        site.taking += [(code.mode, tally.take), (code.mode, place.measures.take)]
+        site.taking += [(code.mode, take) for take in (tally.take, *place.takes)]
         names = [f"rectified_{number}_{field}" for field in Tally._fields]
         # A compiler should take the same parts of the network together as without. So what is counted are copies, products
         # with 1, which can be fused like all else; and what can not be comes after all that reads the originals. No network
@@ -632,16 +653,18 @@ class _Graph:
         return self._at(sources[-depth:]) if len(sources) >= depth else None
 
     def _at(self, sources: list[str]) -> nn.Module | None:
-        return _module_at(sources[0], self._frame.f_locals, self._frame.f_globals) if sources else None
+        return _module_at(_names(sources[0]), self._frame.f_locals, self._frame.f_globals) if sources else None
 
 
-def _module_at(source: str, local: Mapping[str, Any], everywhere: Mapping[str, Any]) -> nn.Module | None:
-    """The module to which the compiler gives a name such as ``L['self'].model``; None where there is none."""
-    scope, *names = re.findall(r"\w+", source) or [""]
-    found: Any = local if scope == "L" else everywhere
-    for name in names:
-        if name in ("_modules", "modules"):
-            continue
+def _names(source: str) -> list[str]:
+    """The parts of a name that the compiler gives, such as ``L['self'].model``."""
+    return [name for name in re.findall(r"\w+", source) if name not in ("_modules", "modules")]
+
+
+def _module_at(names: list[str], local: Mapping[str, Any], everywhere: Mapping[str, Any]) -> nn.Module | None:
+    """The module that has a name; None where there is none."""
+    found: Any = local if names[:1] == ["L"] else everywhere
+    for name in names[1:]:
         if isinstance(found, Mapping):
             found = found.get(name)
         elif name.isdigit():

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import threshold
 
-from rectified._native import count_positive, shares_threads
+from rectified._native import count_positive
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence, steepness
 from rectified.torch.slopes import Slopes
@@ -80,7 +80,7 @@ class Measure(NamedTuple):
             others = [other for other in range(1, x.ndim) if other != axis]
         firing = slopes.firing_in_double if x.dtype == torch.float64 else slopes.firing
         fired: Tensor | None
-        if _is_rectifier(slopes, firing):  # the input is the output
+        if is_rectifier(slopes, firing):  # the input is the output
             total, fired = _positive(y, axis)
             magnitude = total
         else:
@@ -350,6 +350,11 @@ def _order_in_memory(values: Tensor) -> list[int] | None:
     return order if values.permute(order).is_contiguous() else None
 
 
+def is_dense(values: Tensor) -> bool:
+    """Whether the numbers lie side by side, in whatever order of the axes."""
+    return values.is_contiguous() or _order_in_memory(values.unsqueeze(0)) is not None
+
+
 def norms(values: Tensor, axes: Axes, layers: int) -> Tensor:
     """The length of a tensor, or of what it has for each of some layers."""
     values = _wide(values)
@@ -382,7 +387,7 @@ def _extreme(values: Tensor, others: list[int], extreme: Callable[..., Tensor]) 
 
 def _positive(y: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """The sum of what is never negative, and how many of it are not 0. PyTorch goes over memory three times for that."""
-    if not _is_read_fast(y):
+    if not (y.is_contiguous() and is_read_fast(y)):
         return _sum(y, axis), _sum(torch.sign(y, out=_scratch(y)), axis)
     batches, *others = y.shape
     numbers = y.detach().numpy().reshape(batches, prod(others[: axis - 1]), others[axis - 1], prod(others[axis:]))
@@ -391,23 +396,13 @@ def _positive(y: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(total), torch.from_numpy(fired)
 
 
-def _is_read_fast(y: Tensor) -> bool:
+def is_read_fast(y: Tensor) -> bool:
     """Whether one pass over memory here costs less than PyTorch's."""
-    return _is_readable(y) and (y.numel() <= _SMALL or torch.get_num_threads() <= _PASSES)
+    is_readable = y.device.type == "cpu" and y.dtype == torch.float32
+    return is_readable and (y.numel() <= _SMALL or torch.get_num_threads() <= _PASSES)
 
 
-def _is_readable(y: Tensor) -> bool:
-    return y.device.type == "cpu" and y.dtype == torch.float32 and y.is_contiguous()
-
-
-def can_count_each(y: Tensor, slopes: Slopes) -> bool:
-    """Whether `count_positive_each` can read outputs like these, and fast."""
-    if not (_is_rectifier(slopes, slopes.firing) and hasattr(Tensor, "__dlpack_c_exchange_api__")):
-        return False
-    return _is_readable(y) if shares_threads(Tensor) else _is_read_fast(y)
-
-
-def _is_rectifier(slopes: Slopes, firing: Sequence[tuple[float, float]]) -> bool:
+def is_rectifier(slopes: Slopes, firing: Sequence[tuple[float, float]]) -> bool:
     return slopes.idempotent and slopes.nonnegative and firing == ((0.0, inf),)
 
 

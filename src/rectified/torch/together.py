@@ -8,18 +8,15 @@ from math import prod
 from operator import add
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from rectified._native import count_positive_each
 from rectified.torch.counter import Counter
 from rectified.torch.plan import Found
+from rectified.torch.positives import Positives, can_count
 from rectified.torch.site import Site
-from rectified.torch.tally import Counted, Measure, Measures, can_count_each
+from rectified.torch.tally import Counted, Measure, Measures
 
-_MOST_STEPS = 16  # whose counts wait
 _MOST_ELEMENTS = 2**17  # of batches that wait
 
 
@@ -53,14 +50,12 @@ class _Group:
     def __init__(self, site: Site, counters: list[Counter], *, is_output: bool) -> None:
         self._site, self._is_output = site, is_output
         self._axes = tuple(axis + 1 for axis in site.axes)
-        self._stacks = len(self._axes) - 1  # axes
-        self._unit_axis = site.axes[-1] - self._stacks  # of what is stacked
         self._counters = counters
         self._measures = Measures(site.slopes, len(counters))
-        self._counted: list[Counted] = []
+        self._positives: Positives | None = None
+        self._counted: list[Counted] = []  # of batches of other shapes
         self._form: tuple[torch.Size, torch.dtype] | None = None
         self._units = -1
-        self._rows: NDArray[np.float32] | None = None
         self._room: Tensor | None = None
         self._places: Sequence[Any] = ()
         self._waiting = 0
@@ -71,14 +66,11 @@ class _Group:
         first = batches[0]
         if (first.shape, first.dtype) != self._form and not self._has_room(first):
             return False
-        if self._places:
-            place = self._places[self._waiting]
-            if self._rows is None:
-                was_possible = _stacked(batches, place)
-            else:
-                each = self._layers_of(batches) if self._stacks else batches
-                was_possible = count_positive_each(Tensor, each, self._unit_axis, *place)
-            if not was_possible:
+        if self._positives is not None:
+            if not self._positives.see(batches):
+                return False
+        elif self._places:
+            if not _stacked(batches, self._places[self._waiting]):
                 return False
             self._waiting += 1
             if self._waiting == len(self._places):
@@ -89,10 +81,6 @@ class _Group:
             self._first = step
         self._last = step
         return True
-
-    def _layers_of(self, batches: list[Tensor]) -> list[Tensor]:
-        """Those that are stacked in each batch."""
-        return [layer for batch in batches for layer in batch.detach().flatten(0, self._stacks - 1).unbind()]
 
     def hand_out(self) -> None:
         """Give each layer what was counted of it."""
@@ -121,12 +109,9 @@ class _Group:
 
     def _make_room(self, like: Tensor) -> None:
         layers = len(self._counters)
-        self._rows, self._room, self._places = None, None, ()
-        are_first = self._site.axes[:-1] == tuple(range(self._stacks))
-        if self._is_output and are_first and can_count_each(like, self._site.slopes):
-            units = like.shape[self._site.axes[-1]]
-            self._rows = np.empty((2, _MOST_STEPS, layers * self._units // units, units), np.float32)
-            self._places = list(zip(*self._rows, strict=True))
+        self._positives, self._room, self._places = None, None, ()
+        if self._is_output and can_count(like, self._site.axes, self._site.slopes):
+            self._positives = Positives(like, self._site.axes, layers)
         elif layers > 1:
             steps = max(1, _MOST_ELEMENTS // (layers * like.numel()))
             with torch.inference_mode(False):  # or it could not change outside of it
@@ -134,13 +119,12 @@ class _Group:
                 self._places = [self._room[step * layers : (step + 1) * layers] for step in range(steps)]
 
     def _measure_waiting(self) -> None:
-        if self._waiting and self._form is not None:
+        counted = None if self._positives is None else self._positives.take()
+        if counted is not None:
+            self._counted.append(counted)
+        if self._waiting and self._room is not None:
             waiting, self._waiting = self._waiting, 0
-            if self._rows is not None:
-                total, fired = self._rows.reshape(2, len(self._places), -1)[:, :waiting]
-                self._counted.append(Counted.of_positive(self._form[0], self._site.axes, total, fired))
-            elif self._room is not None:
-                self._measure(self._room[: waiting * len(self._counters)])
+            self._measure(self._room[: waiting * len(self._counters)])
 
     def _measure(self, x: Tensor) -> None:
         with torch.no_grad():

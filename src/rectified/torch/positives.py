@@ -1,0 +1,72 @@
+"""A rectifier's outputs, counted where they lie in the CPU's memory: one pass over it, and no tensor is made."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rectified._native import count_positive_each, shares_threads
+from rectified.torch.slopes import Slopes
+from rectified.torch.tally import Counted, is_dense, is_read_fast, is_rectifier
+from rectified.torch.units import Axes
+
+_MOST_BATCHES = 16  # whose counts wait
+
+
+def can_count(y: Tensor, axes: Axes, slopes: Slopes) -> bool:
+    """Whether `Positives` can read outputs like these, and fast, which have their units on some axes."""
+    if not (is_rectifier(slopes, slopes.firing) and hasattr(Tensor, "__dlpack_c_exchange_api__")):
+        return False
+    is_possible = y.device.type == "cpu" and y.dtype == torch.float32 and is_dense(y)
+    are_first = axes[:-1] == tuple(range(len(axes) - 1))
+    return is_possible and are_first and (shares_threads(Tensor) or is_read_fast(y))
+
+
+class Positives:
+    """Counts the outputs of some layers until they are taken.
+
+    Parameters
+    ----------
+    like : Tensor
+        The output of one of them, which all others have the shape of.
+    axes : tuple of int
+        Those of the units.
+    layers : int
+        How many there are.
+    """
+
+    def __init__(self, like: Tensor, axes: Axes, layers: int = 1) -> None:
+        self.shape = like.shape
+        self._axes, self._stacks = axes, len(axes) - 1
+        each, units = prod(like.shape[: self._stacks]), like.shape[axes[-1]]
+        self._rows = np.empty((2, _MOST_BATCHES, layers * each, units), np.float32)
+        self._places = list(zip(*self._rows, strict=True))
+        self._waiting = 0
+        self._counted: Counted | None = None
+
+    def see(self, batches: list[Tensor]) -> bool:
+        """Count an output of each layer. Whether all could be read."""
+        if self._stacks:
+            batches = [layer for batch in batches for layer in batch.detach().flatten(0, self._stacks - 1).unbind()]
+        if not count_positive_each(Tensor, batches, self._axes[-1] - self._stacks, *self._places[self._waiting]):
+            return False
+        self._waiting += 1
+        if self._waiting == len(self._places):
+            self._add_up()
+        return True
+
+    def take(self) -> Counted | None:
+        """What was counted since the last time; None for nothing."""
+        if self._waiting:
+            self._add_up()
+        counted, self._counted = self._counted, None
+        return counted
+
+    def _add_up(self) -> None:
+        total, fired = self._rows.reshape(2, len(self._places), -1)[:, : self._waiting]
+        counted = Counted.of_positive(self.shape, self._axes, total, fired)
+        self._counted = counted if self._counted is None else self._counted + counted
+        self._waiting = 0
