@@ -20,6 +20,7 @@ from dataclasses import replace
 from functools import wraps
 from itertools import count
 from math import prod
+from threading import local
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,7 @@ _library.define(
 _places: dict[int, _Place] = {}  # while their collectors look
 _numbers = count()
 _collectors: list[Collector] = []
+_calls = local()  # of compiled code: the last is the one that runs
 _patches = ExitStack()  # of PyTorch, while one of these looks
 _is_seen = True
 _UNSEEN = "what torch.compile compiled was not seen, since this version of PyTorch compiles in a way that is not known here"
@@ -72,11 +74,13 @@ class _Code:
 
     def another(self) -> nn.Module | None:
         """The module that runs, if it is another than the first."""
-        frame: Any = sys._getframe(1)
-        while frame is not None and (frame.f_code.co_name != self._name or frame.f_code.co_filename != self._file):
-            frame = frame.f_back
-        module = None if frame is None else _module_at(self._source, frame.f_locals, frame.f_globals)
-        return module if module is not self._first() else None
+        frame, others = _last_call()
+        if self not in others:
+            while frame is not None and (frame.f_code.co_name != self._name or frame.f_code.co_filename != self._file):
+                frame = frame.f_back
+            module = None if frame is None else _module_at(self._source, frame.f_locals, frame.f_globals)
+            others[self] = module if module is not self._first() else None
+        return others[self]
 
     def network_of(self, module: nn.Module) -> Network | None:
         """The network of another module; None where it is not looked at."""
@@ -248,18 +252,29 @@ def _patch(dynamo: ModuleType) -> None:
     _patches.callback(setattr, graph_class, "call_user_compiler", compile_graph)
 
 
+def _last_call() -> tuple[Any, dict[_Code, nn.Module | None]]:
+    """The frame that called compiled code, and which module runs there, if another than the code's first."""
+    found: tuple[Any, dict[_Code, nn.Module | None]] = getattr(_calls, "last", (None, {}))
+    return found
+
+
 def _remembered(compiled: Callable[..., Any], known: list[tuple[Collector, dict[int, Origin]]]) -> Callable[..., Any]:
-    """Let what runs after compiled code know where that has its outputs from: a loss, or an activation."""
+    """Know which frame calls compiled code, and let what runs after it know which of its outputs are of activations."""
 
     def run(*args: Any) -> Any:
-        outputs = compiled(*args)
+        before = _last_call()
+        _calls.last = sys._getframe(1), {}
+        try:
+            outputs = compiled(*args)
+        finally:
+            _calls.last = before
         for collector, origins in known:
             if collector.is_tracking:
                 for place, origin in origins.items():
                     collector.origins.remember(outputs[place], origin)
         return outputs
 
-    return run if any(origins for _, origins in known) else compiled
+    return run if known else compiled
 
 
 def _patch_calls(eval_frame: ModuleType) -> None:
