@@ -11,6 +11,7 @@ import ctypes
 import multiprocessing
 import random
 from collections.abc import Callable
+from itertools import product
 from multiprocessing.connection import Connection
 from time import perf_counter, process_time
 
@@ -24,6 +25,7 @@ from rectified.torch.collect import Collector
 
 _CLOCKS = {"wall": perf_counter, "processors": process_time}
 _STEPS = 32  # that are timed at once
+_PROCESSES = 4  # for each way, where code is compiled
 _TRIM, _MMAP = -1, -3  # mallopt's options
 
 
@@ -138,12 +140,14 @@ def compiled_steps(way: str, threads: int, x: Tensor, before: int, connection: C
     torch.manual_seed(0)
     torch.set_num_threads(threads)
     model = convolutions()
+    moved = [torch.empty(random.randrange(2**18)) for _ in range(4)]  # what the compiled code allocates lies behind
     collector = {"with": Collector(model), "every 10": Collector(model, every=10)}.get(way)
     if collector is not None:
         collector.start()
     step = stepping(torch.compile(model), x)
     for _ in range(before):
         step()
+    del moved
     while connection.recv():
         placed = otherwise_placed()
         for _ in range(8):
@@ -158,17 +162,18 @@ def compiled_steps(way: str, threads: int, x: Tensor, before: int, connection: C
 def compare_compiled(
     threads: int, x: Tensor, rounds: int, before: int
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-    """The same for a network that is compiled."""
+    """The same for a network that is compiled, in several processes each way, for some are faster from beginning to end."""
     spawn, ends = multiprocessing.get_context("spawn"), {}
-    for way in ("without", "without again", "with", "every 10"):
-        ends[way], other = spawn.Pipe()
+    order = ["without", "without again", "with", "every 10"]
+    for way, number in product(order, range(_PROCESSES)):
+        ends[way, number], other = spawn.Pipe()
         spawn.Process(target=compiled_steps, args=(way, threads, x, before, other), daemon=True).start()
-    order = list(ends)
-    times: dict[str, list[NDArray[np.float64]]] = {way: [] for way in ends}
-    for _ in range(rounds):
+    times: dict[str, list[NDArray[np.float64]]] = {way: [] for way in order}
+    for number in range(rounds):
         for way in order:
-            ends[way].send(True)
-            times[way].append(ends[way].recv())
+            end = ends[way, number % _PROCESSES]
+            end.send(True)
+            times[way].append(end.recv())
         order.reverse()
     for end in ends.values():
         end.send(False)
