@@ -6,6 +6,8 @@
 namespace rectified::RECTIFIED_TARGET {
 
 inline constexpr npy_intp block = 512;  // a few of these stay in the first cache
+// What a processor fetches by itself ahead of a loop, while that waits for another one: so much need not be waited for.
+inline constexpr npy_intp part_bytes = 1024;
 
 template <class S>
 inline S read(const char *from) {

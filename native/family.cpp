@@ -1,8 +1,10 @@
 // The functions of one header, for one instruction set: all their operations, and the loops of each.
 #include RECTIFIED_HEADER
 
+#include <algorithm>
 #include <iterator>
 
+#include "blocks.hpp"
 #include "category.hpp"
 #include "every_input.hpp"
 #include "fold.hpp"
@@ -77,8 +79,17 @@ struct work_of {
             return nullptr;
     }
 
-    static constexpr work<S> value = {kernel_for<true>(),   kernel_for<false>(), computed::data,
-                                      computed::parameters, multiplied,          Op::cheap ? 1 << 19 : 1 << 18};
+    // A kernel that puts numbers off is the slower the fewer it gets.
+    static constexpr npy_intp part =
+        kernel<computed, S, C, true>::puts_off ? block : std::min<npy_intp>(block, part_bytes / sizeof(S));
+
+    static constexpr work<S> value = {kernel_for<true>(),
+                                      kernel_for<false>(),
+                                      computed::data,
+                                      computed::parameters,
+                                      multiplied,
+                                      Op::cheap ? 1 << 19 : 1 << 18,
+                                      part};
 };
 
 template <class Op, class S>

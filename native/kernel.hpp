@@ -17,6 +17,9 @@ namespace rectified::RECTIFIED_TARGET {
 template <class Op, class S, class C, bool FixedParameters>
 struct kernel {
     static constexpr int registers = std::is_same_v<C, ample> ? 1 : Op::is_short ? registers_if_short : registers_at_once;
+    static constexpr bool is_paired = sizeof(S) == 2 && Op::in_pairs;
+    static constexpr bool puts_off =
+        gathers_lanes && Op::has_middle && Op::parameters == 0 && std::is_same_v<C, float> && !is_paired;
     using B = batch<C, registers>;
 
     static void run(const S *const *in, S *out, npy_intp count, bool past_caches) {
@@ -27,11 +30,8 @@ struct kernel {
     }
 
   private:
-    static constexpr bool is_paired = sizeof(S) == 2 && Op::in_pairs;
     static constexpr bool knows_one = Op::template knows_one<std::conditional_t<sizeof(S) == 8, double, float>> &&
                                       (sizeof(S) > 2 || (is_paired && FixedParameters));
-    static constexpr bool puts_off =
-        gathers_lanes && Op::has_middle && Op::parameters == 0 && std::is_same_v<C, float> && !is_paired;
     using simpler = kernel<with_one<Op>, S, std::conditional_t<is_paired, C, S>, true>;
 
     static bool is_one(const S &parameter) {

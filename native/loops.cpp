@@ -98,7 +98,6 @@ class looper {
     };
     struct no_results {};
     static constexpr npy_intp worth_settling = 64;
-    static constexpr npy_intp remote = 512 << 10;  // bytes, which a core's own caches may not hold three times
 
     char *const *const args_;
     const npy_intp count_;
@@ -128,6 +127,9 @@ class looper {
         for (int i = 0; i < inputs_; ++i) yes = yes && steps_[i] == (i < data_ ? npy_intp(sizeof(S)) : 0);
         return yes;
     }
+
+    // A core's own caches may not hold so much three times.
+    bool is_remote() const { return count_ * npy_intp(sizeof(S)) >= 512 << 10; }
 
     // Whether the result goes past the caches: it has no place in them, and is not in them already.
     bool past_caches() const {
@@ -164,8 +166,9 @@ class looper {
             const npy_intp copies = fixed && k >= data_ ? 1 : end - begin < block ? end - begin : block;
             for (npy_intp i = 1; i < copies; ++i) buffer[k][i] = buffer[k][0];
         }
-        for (npy_intp i = begin; i < end; i += block) {
-            const npy_intp count = end - i < block ? end - i : block;
+        const npy_intp most = work_.multiplied && is_remote() ? work_.part : block;
+        for (npy_intp i = begin; i < end; i += most) {
+            const npy_intp count = end - i < most ? end - i : most;
             for (int k = 0; k < inputs_; ++k)
                 if (steps_[k] != 0) in[k] = computable(args_[k] + i * steps_[k], steps_[k], count, buffer[k]);
             char *const to = args_[inputs_] + i * steps_[inputs_];
@@ -200,7 +203,7 @@ class looper {
     void times(const C *factors, C *slopes, npy_intp count, C *to, bool stream) const {
         if constexpr (may_settle)
             if (sure_) return multiply_or_leave_open<S>(factors, slopes, count);
-        multiply(factors, slopes, count, to, count_ * npy_intp(sizeof(S)) >= remote, stream);
+        multiply(factors, slopes, count, to, is_remote(), stream);
     }
 
     void remember(const C *const *in, npy_intp first, const npy_intp *found, npy_intp count, open_results &open) const {

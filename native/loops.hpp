@@ -14,6 +14,7 @@ struct work {
     int data, parameters;                       // of the kernel
     bool multiplied;                            // what the kernel gives, by an operand before the data
     npy_intp worth_splitting;                   // with so many elements waking a thread saves more than it takes
+    npy_intp part;                              // of what is multiplied from far away; else a block
 };
 
 // Elements are stored as S, and handed to the kernel as C. What NumPy hands through is a work<C>.

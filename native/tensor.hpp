@@ -21,8 +21,8 @@ struct tensor {
 
     bool is_of_floats_on_cpu() const { return device == 1 && kind == 2 && bits == 32 && lanes == 1; }
 
-    // Whether the numbers lie side by side, in whatever order of the axes; and how many in a row each of an axis has, and how
-    // many such rows there are of all of it.
+    // Whether the numbers lie side by side, whatever the order of the axes. Then they are `before` rows of all that an axis
+    // counts, with `after` numbers of each.
     bool is_dense_around(std::int64_t axis, std::int64_t &before, std::int64_t &after) const {
         std::int32_t order[most_axes], many = 0;
         if (axes > most_axes || axis < 0 || axis >= axes) return false;
