@@ -207,11 +207,19 @@ RECTIFIED_INLINE B polynomial(const T (&coefficients)[Count], const B &x) {
     return sum;
 }
 
+// What is added to more than 1: a number that is too small for that is one that is normal, and so are its powers.
+template <class B>
+RECTIFIED_INLINE B scaled_down(const B &x, typename B::scalar unit) {
+    if constexpr (std::is_same_v<typename B::scalar, float>)
+        if (unit != 1) return greater(B(0x1p-60f / unit), x) * B(unit);
+    return x * B(unit);
+}
+
 // log(1 + e) = 2 atanh(s) for s = e / (2 + e) = high + low in [0, 1/3], to relative accuracy; both times 2^headroom where
 // unit is 2^-headroom.
 template <class B>
 RECTIFIED_INLINE pair<B> twice_atanh(const pair<B> &s, typename B::scalar unit) {
-    const B bare = s.high * B(unit), square = bare * bare;
+    const B bare = scaled_down(s.high, unit), square = bare * bare;
     const B tail = polynomial(logarithm_table<typename B::scalar>::tail, square);
     const B twice = s.high + s.high, rest = fma(s.high * square, tail, s.low + s.low);
     if constexpr (has_spare_digits<B>)
@@ -223,7 +231,7 @@ RECTIFIED_INLINE pair<B> twice_atanh(const pair<B> &s, typename B::scalar unit) 
 // log(1 + e) for e in [0, 1], as twice_atanh.
 template <class B>
 RECTIFIED_INLINE pair<B> log_of_one_plus(const pair<B> &e, typename B::scalar unit = 1) {
-    pair<B> divisor = sum_of(B(2), e.high * B(unit));
+    pair<B> divisor = sum_of(B(2), scaled_down(e.high, unit));
     divisor.low = fma(e.low, B(unit), divisor.low);
     return twice_atanh(quotient_of(e, divisor), unit);
 }

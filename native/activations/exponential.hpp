@@ -15,13 +15,18 @@ RECTIFIED_INLINE pair<B> exact(const B &a) {
 }
 
 // factor e^-a for a >= 0, down to the last subnormal.
-template <class A, class B>
-RECTIFIED_INLINE B decay(const A &factor, const pair<B> &a) {
-    using F = format<typename B::scalar>;
+template <class A, class B, class F = format<typename B::scalar>>
+RECTIFIED_INLINE B decay(const A &factor, const pair<B> &a, typename B::scalar bound = 30 - F::vanishes) {
     constexpr int up = -2 * F::headroom;  // e^-a 2^-up is normal as far as its product with any factor is anything
-    const pair<B> bounded = at_most(30 - F::vanishes, a);
+    const pair<B> bounded = at_most(bound, a);
     const auto e = exponential<B>::template of_minus<up>(bounded.high, bounded.low);
-    return rounded(product_of(factor, e.unordered())) * B(F::unit * F::unit);
+    return brought_down(rounded(product_of(factor, e.unordered())), F::unit * F::unit);
+}
+
+// The same for a small factor: no product has a low half so small that it is subnormal.
+template <class A, class B>
+RECTIFIED_INLINE B decay_of_less_than_4(const A &factor, const B &a) {
+    return decay(factor, exact(a), -format<typename B::scalar>::vanishes);
 }
 
 // The same for any number, also one that e^-a 2^-up might carry past the largest: by the square of e^-(a/2).
@@ -52,6 +57,10 @@ struct elu : ridge {
     static constexpr const char *parameters[] = {"alpha"};
 
     // For alpha = 1.
+    template <class B>
+    RECTIFIED_INLINE static B derivative(const B &x) {
+        return select(x >= B(0), B(1), decay_of_less_than_4(B(1), abs(x)));
+    }
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
         const B a = lesser(B(format<typename B::scalar>::saturates), abs(x));
@@ -107,7 +116,7 @@ struct celu : ridge {
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
-        return elu::derivative(x, B(1), smallest{});
+        return elu::derivative(x);
     }
     template <class B>
     RECTIFIED_INLINE static B derivative_from_output(const B &y) {
@@ -183,7 +192,7 @@ struct selu : ridge {
     template <class B, kink_choice Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const Kink &at_kink) {
         const B right = select(x == B(0), at_kink(left<B>().high, slope<B>()), slope<B>());
-        return select(x >= B(0), right, decay(left<B>(), exact(abs(x))));
+        return select(x >= B(0), right, decay_of_less_than_4(left<B>(), abs(x)));
     }
     template <class B>
     RECTIFIED_INLINE static B derivative_from_output(const B &y) {

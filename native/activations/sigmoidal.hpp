@@ -48,10 +48,8 @@ struct logistic {
     RECTIFIED_INLINE B value() const { return scaled() * B(unit); }
 
     // s (1 - s) times a factor, where s is at most 1/2: s - s^2 by one fma, and what the residual adds to it.
-    RECTIFIED_INLINE B density(const B &factor) const {
-        const B s = high * B(unit), slope = fnma(s, B(2), B(1));
-        return fma(high * residual, slope, fnma(s, high, high)) * (B(unit) * factor);
-    }
+    RECTIFIED_INLINE B density(const B &factor) const { return scaled_density() * (B(unit) * factor); }
+    RECTIFIED_INLINE B density(T factor) const { return brought_down(scaled_density(), unit * factor); }
 
     // s (1 - q (1 - s)), where s is at most 1/2: the slope of x s(z) left of 0, with q = x z'.
     template <class Q>
@@ -72,6 +70,10 @@ struct logistic {
     }
 
   private:
+    RECTIFIED_INLINE B scaled_density() const {
+        const B s = greater(B(1), high) * B(unit), slope = fnma(s, B(2), B(1));  // a small s is nothing beside 1
+        return fma(high * residual, slope, fnma(s, high, high));
+    }
     RECTIFIED_INLINE static exponential<B> decay(const B &x) { return exponential<B>::template of_minus<headroom>(x); }
 
     RECTIFIED_INLINE static logistic reciprocal_of(const B &sum, const exponential<B> &e, const B &sum_low) {
@@ -107,7 +109,7 @@ struct sigmoid : ridge {
 
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
-        return logistic<B>::left(-abs(x)).density(1);
+        return logistic<B, 2>::left(-abs(x)).density(1);
     }
 
     template <class B>
@@ -139,7 +141,7 @@ struct tanh : ridge {
 
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {  // 4 s (1 - s) with s = 1 / (1 + e^2a)
-        return logistic<B>::left(-abs(x + x)).density(4);
+        return logistic<B, 2>::left(-abs(x + x)).density(4);
     }
 
     template <class B>

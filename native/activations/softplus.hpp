@@ -21,10 +21,16 @@ struct tail {
     }
 
     // log(1 + e^-a)
-    RECTIFIED_INLINE static pair<B> of_logarithm(const pair<B> &a) {
-        return log_of_one_plus(of_exponential(at_most(ends, a)), unit);
+    RECTIFIED_INLINE static pair<B> of_logarithm(const pair<B> &a, T bound = ends) {
+        return log_of_one_plus(of_exponential(at_most(bound, a)), unit);
     }
 };
+
+// The same, rounded: without a factor a is bounded so early that no step is subnormal.
+template <class B>
+RECTIFIED_INLINE B logarithm_of_tail(const B &a) {
+    return brought_down(rounded(tail<B>::of_logarithm({a, B(0)}, -format<typename B::scalar>::vanishes)), tail<B>::unit);
+}
 
 // log(1 + e^(beta x)) / beta = max(x, 0) + log(1 + e^-|beta x|) / beta for beta > 0.
 struct softplus : ridge {
@@ -37,9 +43,9 @@ struct softplus : ridge {
         B rest;
         if constexpr (std::is_same_v<typename B::scalar, float>) {
             const B a = abs(x);
-            rest = in_the_middle<softplus_left_near_table>([](const auto &a) { return far_rest(a); }, a, road);
+            rest = in_the_middle<softplus_left_near_table>([](const auto &a) { return logarithm_of_tail(a); }, a, road);
         } else {
-            rest = far_rest(abs(x));
+            rest = logarithm_of_tail(abs(x));
         }
         return greater(B(0), x) + rest;
     }
@@ -118,20 +124,15 @@ struct softplus : ridge {
             return select(small & (a >= B(tail<B>::ends)), B(0), finished(result));
         return rounded(result);
     }
-    template <class B>
-    RECTIFIED_INLINE static B far_rest(const B &a) {
-        return rounded(tail<B>::of_logarithm({a, B(0)})) * B(tail<B>::unit);
-    }
 };
 
 // log(1 / (1 + e^-x)) = -softplus(-x)
 struct logsigmoid : ridge {
     static constexpr const char *name = "logsigmoid";
 
-    template <class B>
-    RECTIFIED_INLINE static B value(const B &x) {
-        const pair<B> rest = tail<B>::of_logarithm({abs(x), B(0)});
-        return select(x < B(0), x, B(-0.0f)) - rounded(rest) * B(tail<B>::unit);
+    template <class B, road Road = beside_others>
+    RECTIFIED_INLINE static B value(const B &x, const Road &road = {}) {
+        return -softplus::value(-x, road);
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &x) {
