@@ -4,9 +4,6 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 NATIVE := CMakeLists.txt pyproject.toml $(shell find native -type f)
 
-# A browser does not start where a sanitizer is preloaded.
-NO_BROWSER = --ignore=tests/test_tour.py --ignore=tests/test_health_page.py
-
 .PHONY: demo test lint bench docs figures sanitize clean
 
 demo: .venv/tour
@@ -31,7 +28,7 @@ figures: .venv/dev
 	$(BIN)/python tools/figures.py
 
 sanitize: .venv/dev
-	tools/sanitize.sh address,undefined tests -n auto --hypothesis-profile=campaign $(NO_BROWSER)
+	tools/sanitize.sh address,undefined tests -n auto --hypothesis-profile=campaign --ignore=tests/test_tour.py
 	tools/sanitize.sh thread tests/test_threads.py
 
 docs: .venv/dev
