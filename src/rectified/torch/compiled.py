@@ -101,7 +101,7 @@ class _Place:
         self.tally: Tally | None = None
         self.measures = Measures(slopes)
         self._positives: Positives | None = None
-        self._counted: Counted | None = None  # of batches of other shapes
+        self._shape, self._are_positive = torch.Size(), False
         self._code = code
         self._among = among
         self._others: weakref.WeakKeyDictionary[nn.Module, _Place | None] = weakref.WeakKeyDictionary()
@@ -137,16 +137,16 @@ class _Place:
 
     def see_positives(self, y: Tensor, axes: Axes) -> bool:
         """Count the outputs of a rectifier where they lie, if this is one and they can be read."""
-        if self._positives is None or self._positives.shape != y.shape:
-            self._counted, self._positives = self._take_positives(), None
-            if can_count(y, axes, self.slopes):
-                self._positives = Positives(y, axes)
-        return self._positives is not None and self._positives.see([y])
+        if y.shape != self._shape:
+            self._shape, self._are_positive = y.shape, can_count(y, axes, self.slopes)
+        if not self._are_positive:
+            return False
+        if self._positives is None:
+            self._positives = Positives(axes)
+        return self._positives.see([y])
 
     def _take_positives(self) -> Counted | None:
-        last = None if self._positives is None else self._positives.take()
-        before, self._counted = self._counted, None
-        return last if before is None else before if last is None else before + last
+        return None if self._positives is None else self._positives.take()
 
 
 def _count(sums: Tensor, low: Tensor, high: Tensor, x: Tensor, y: Tensor, axes: Sequence[int], place: int) -> None:

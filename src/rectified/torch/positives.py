@@ -26,29 +26,26 @@ def can_count(y: Tensor, axes: Axes, slopes: Slopes) -> bool:
 
 
 class Positives:
-    """Counts the outputs of some layers until they are taken.
+    """Counts the outputs of some layers, which have one shape at a time, until they are taken.
 
     Parameters
     ----------
-    like : Tensor
-        The output of one of them, which all others have the shape of.
     axes : tuple of int
         Those of the units.
     layers : int
         How many there are.
     """
 
-    def __init__(self, like: Tensor, axes: Axes, layers: int = 1) -> None:
-        self.shape = like.shape
-        self._axes, self._stacks = axes, len(axes) - 1
-        each, units = prod(like.shape[: self._stacks]), like.shape[axes[-1]]
-        self._rows = np.empty((2, _MOST_BATCHES, layers * each, units), np.float32)
-        self._places = list(zip(*self._rows, strict=True))
+    def __init__(self, axes: Axes, layers: int = 1) -> None:
+        self._axes, self._stacks, self._layers = axes, len(axes) - 1, layers
+        self._shape = torch.Size()
         self._waiting = 0
         self._counted: Counted | None = None
 
     def see(self, batches: list[Tensor]) -> bool:
         """Count an output of each layer. Whether all could be read."""
+        if batches[0].shape != self._shape:
+            self._make_room(batches[0].shape)
         if self._stacks:
             batches = [layer for batch in batches for layer in batch.detach().flatten(0, self._stacks - 1).unbind()]
         if not count_positive_each(Tensor, batches, self._axes[-1] - self._stacks, *self._places[self._waiting]):
@@ -60,13 +57,21 @@ class Positives:
 
     def take(self) -> Counted | None:
         """What was counted since the last time; None for nothing."""
-        if self._waiting:
-            self._add_up()
+        self._add_up()
         counted, self._counted = self._counted, None
         return counted
 
+    def _make_room(self, shape: torch.Size) -> None:
+        self._add_up()
+        each, units = prod(shape[: self._stacks]), shape[self._axes[-1]]
+        self._shape = shape
+        self._rows = np.empty((2, _MOST_BATCHES, self._layers * each, units), np.float32)
+        self._places = list(zip(*self._rows, strict=True))
+
     def _add_up(self) -> None:
+        if not self._waiting:
+            return
         total, fired = self._rows.reshape(2, len(self._places), -1)[:, : self._waiting]
-        counted = Counted.of_positive(self.shape, self._axes, total, fired)
+        counted = Counted.of_positive(self._shape, self._axes, total, fired)
         self._counted = counted if self._counted is None else self._counted + counted
         self._waiting = 0

@@ -15,7 +15,7 @@ from rectified.torch.counter import Counter
 from rectified.torch.plan import Found
 from rectified.torch.positives import Positives, can_count
 from rectified.torch.site import Site
-from rectified.torch.tally import Counted, Measure, Measures
+from rectified.torch.tally import Measure, Measures
 
 _MOST_ELEMENTS = 2**17  # of batches that wait
 
@@ -52,8 +52,8 @@ class _Group:
         self._axes = tuple(axis + 1 for axis in site.axes)
         self._counters = counters
         self._measures = Measures(site.slopes, len(counters))
-        self._positives: Positives | None = None
-        self._counted: list[Counted] = []  # of batches of other shapes
+        self._positives = Positives(site.axes, len(counters))
+        self._are_positive = False
         self._form: tuple[torch.Size, torch.dtype] | None = None
         self._units = -1
         self._room: Tensor | None = None
@@ -66,7 +66,7 @@ class _Group:
         first = batches[0]
         if (first.shape, first.dtype) != self._form and not self._has_room(first):
             return False
-        if self._positives is not None:
+        if self._are_positive:
             if not self._positives.see(batches):
                 return False
         elif self._places:
@@ -85,9 +85,7 @@ class _Group:
     def hand_out(self) -> None:
         """Give each layer what was counted of it."""
         self._measure_waiting()
-        measured = self._measures.take()
-        counted = self._counted if measured is None else [*self._counted, measured]
-        self._counted = []
+        counted = [found for take in (self._positives.take, self._measures.take) if (found := take()) is not None]
         if not counted:
             return
         evidence = reduce(add, counted).evidence(self._site.activation, self._site.slopes, (self._first, self._last))
@@ -109,19 +107,15 @@ class _Group:
 
     def _make_room(self, like: Tensor) -> None:
         layers = len(self._counters)
-        self._positives, self._room, self._places = None, None, ()
-        if self._is_output and can_count(like, self._site.axes, self._site.slopes):
-            self._positives = Positives(like, self._site.axes, layers)
-        elif layers > 1:
+        self._room, self._places = None, ()
+        self._are_positive = self._is_output and can_count(like, self._site.axes, self._site.slopes)
+        if layers > 1 and not self._are_positive:
             steps = max(1, _MOST_ELEMENTS // (layers * like.numel()))
             with torch.inference_mode(False):  # or it could not change outside of it
                 self._room = torch.empty((steps * layers, *like.shape), dtype=like.dtype, device=like.device)
                 self._places = [self._room[step * layers : (step + 1) * layers] for step in range(steps)]
 
     def _measure_waiting(self) -> None:
-        counted = None if self._positives is None else self._positives.take()
-        if counted is not None:
-            self._counted.append(counted)
         if self._waiting and self._room is not None:
             waiting, self._waiting = self._waiting, 0
             self._measure(self._room[: waiting * len(self._counters)])
