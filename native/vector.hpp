@@ -522,7 +522,7 @@ RECTIFIED_INLINE __m256i first_lanes(int count) {
 template <class T>
 RECTIFIED_INLINE batch<T, 1> load_first(const T *from, int count, const batch<T, 1> &others) {
     using B = batch<T, 1>;
-    constexpr bool is_float = std::is_same_v<T, float>;
+    [[maybe_unused]] constexpr bool is_float = std::is_same_v<T, float>;
 #if defined(__AVX512F__)
     const unsigned meant = (1u << count) - 1;
     if constexpr (is_float)
@@ -543,13 +543,13 @@ RECTIFIED_INLINE batch<T, 1> load_first(const T *from, int count, const batch<T,
         });
 #else
     B result = others;
-    __builtin_memcpy(&result, from, count * sizeof(T));
+    __builtin_memcpy(&result.part, from, count * sizeof(T));
     return result;
 #endif
 }
 template <class T>
 RECTIFIED_INLINE void store_first(T *to, int count, const batch<T, 1> &x) {
-    constexpr bool is_float = std::is_same_v<T, float>;
+    [[maybe_unused]] constexpr bool is_float = std::is_same_v<T, float>;
 #if defined(__AVX512F__)
     const unsigned meant = (1u << count) - 1;
     if constexpr (is_float)
@@ -563,7 +563,7 @@ RECTIFIED_INLINE void store_first(T *to, int count, const batch<T, 1> &x) {
     else
         _mm256_maskstore_pd(to, meant, (__m256d)x.part[0]);
 #else
-    __builtin_memcpy(to, &x, count * sizeof(T));
+    __builtin_memcpy(to, &x.part, count * sizeof(T));
 #endif
 }
 

@@ -165,14 +165,18 @@ def arctangent(kind: type[np.floating], count: int) -> dict[str, list[mp.mpf]]:
     return {"tail": fit(tail, mp.mpf(0), mp.mpf(1), range(count), lambda square: square, kind)}
 
 
-def shrunk_tanh(kind: type[np.floating], count: int) -> dict[str, list[mp.mpf]]:
-    """Constants of x - tanh(x) = x^3 (1/3 + x^2 tail(x^2)) for x in [0, 1/2]."""
+def cubic_tanhshrink(x: mp.mpf) -> mp.mpf:
+    """(x - tanh(x)) / x^3."""
+    return (x - mp.tanh(x)) / x**3 if x else mp.mpf(1) / 3
+
+
+def shrunk_tanh(count: int) -> dict[str, list[mp.mpf]]:
+    """Constants of x - tanh(x) = x^3 (1/3 + x^2 tail(x^2)) for x in [0, 1/2], in float64."""
 
     def tail(square: mp.mpf) -> mp.mpf:
-        x = mp.sqrt(square)
-        return ((x - mp.tanh(x)) / x**3 - mp.mpf(1) / 3) / square
+        return (cubic_tanhshrink(mp.sqrt(square)) - mp.mpf(1) / 3) / square
 
-    return {"tail": fit(tail, mp.mpf(0), mp.mpf(1) / 4, range(count), lambda square: square, kind)}
+    return {"tail": fit(tail, mp.mpf(0), mp.mpf(1) / 4, range(count), lambda square: square, np.float64)}
 
 
 def gamma_of_two(kind: type[np.floating], count: int) -> dict[str, list[mp.mpf]]:
@@ -435,6 +439,7 @@ def middles() -> Iterator[list[str]]:
     yield in_the_middle("silu_slope", lambda a: silu_slope(a) * mp.exp(-a), 7, width=0.55, root=1.25)
     yield in_the_middle("quick_gelu_slope", lambda a: silu_slope(BETA * a) * mp.exp(-BETA * a), 7, width=0.32, root=0.75)
     yield in_the_middle("softplus_left", softplus, 6, width=0.6)
+    yield in_the_middle("cubic_tanhshrink", cubic_tanhshrink, 7, width=0.58)
     yield in_the_middle("mish_value", lambda x: x * mish_gate(x), 8, width=0.7, first=-8)
     yield in_the_middle("mish_slope", mish_slope, 8, width=0.6, first=-8, root=-1.2)
     yield in_the_middle("dish_left", lambda a: a * (1 - a / mp.sqrt(1 + a**2)) / 2, 8, shift=0.5)
@@ -475,13 +480,15 @@ def header() -> str:
         text += ["", "template <>", f"struct arctangent_table<{scalar}> {{"]
         text += [array(name, values, kind) for name, values in arctangent(kind, count).items()]
         text += ["};"]
-    for name, constants, counts in (("shrunk_tanh", shrunk_tanh, (5, 10)), ("gamma_of_two", gamma_of_two, (4, 9))):
-        text += ["", "template <class T>", f"struct {name}_table;"]
-        for kind, count in zip((np.float32, np.float64), counts, strict=True):
-            scalar = "float" if kind is np.float32 else "double"
-            text += ["", "template <>", f"struct {name}_table<{scalar}> {{"]
-            text += [array(key, values, kind) for key, values in constants(kind, count).items()]
-            text += ["};"]
+    text += ["", "template <class T>", "struct gamma_of_two_table;"]
+    for kind, count in ((np.float32, 4), (np.float64, 9)):
+        scalar = "float" if kind is np.float32 else "double"
+        text += ["", "template <>", f"struct gamma_of_two_table<{scalar}> {{"]
+        text += [array(name, values, kind) for name, values in gamma_of_two(kind, count).items()]
+        text += ["};"]
+    text += ["", "struct shrunk_tanh_table {"]
+    text += [array(name, values, np.float64) for name, values in shrunk_tanh(10).items()]
+    text += ["};"]
     for name, shift, table in (  # where tanh is small, its distance from the center is rounded less coarsely
         ("tanh", 0.75, rows("tanh", mp.tanh, 0.75, 8, place=0.25, less=1, odd=True)),
         ("lisht_slope", 0.75, rows("lisht'", lisht_slope, 0.75, 9, place=0.25, odd=True)),

@@ -304,7 +304,6 @@ struct gaussian : radial, curved {
 
     template <int N>
     RECTIFIED_INLINE static batch<float, N> value_in_float32(const batch<float, N> &r, const batch<float, N> &epsilon) {
-        using B = batch<float, N>;
         const auto e = power_of_square<-40>(scaled_in_float32(r, epsilon, 1, 10.25f));
         return brought_down(e.rounded(), 0x1p-40f);
     }

@@ -190,8 +190,14 @@ struct tanhshrink : ridge {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x) {
+        using T = typename B::scalar;
         const B a = abs(x);
-        return with_sign_of(select(a < B(0.5f), near(lesser(B(0.5f), a)), far(a)), x + B(0));  // -0 - tanh(-0) is 0
+        B shrunk;
+        if constexpr (std::is_same_v<T, float>)
+            shrunk = select(a < B(cubic_tanhshrink_near_table::end), from_table(a), a - B(1));
+        else
+            shrunk = select(a < B(0.5), near(lesser(B(0.5), a)), far(a));
+        return with_sign_of(shrunk, x + B(0));  // -0 - tanh(-0) is 0
     }
 
     template <class B>
@@ -210,15 +216,34 @@ struct tanhshrink : ridge {
     }
 
   private:
-    // The series; the cube is far above the subnormals, and rounds once when it is among them.
+    // The cube is multiplied far above the subnormals, so that the product rounds once when it is among them.
+    template <class B>
+    RECTIFIED_INLINE static pair<B> large_cube(const B &a, typename B::scalar up) {
+        const B large = a * B(up);
+        return product_of(large, product_of(large, large));
+    }
+
+    // float32: the cube times a table, whose values are exact. Their slopes are short beside them, and so is what the cube
+    // rounds away.
+    template <class B>
+    RECTIFIED_INLINE static B from_table(const B &a) {
+        constexpr float up = 0x1p38f;  // times the table's end, cubed, it is no infinity
+        using table = cubic_tanhshrink_near_table;
+        const B bounded = lesser(B(table::end), a);
+        const tabulated<table, B> factor(bounded);
+        const pair<B> cube = large_cube(bounded, up);
+        const B rise = factor.slope * factor.distance, rest = fma(cube.high, rise, cube.low * (factor.value + rise));
+        return brought_down(fma(cube.high, factor.value, rest), 1 / (up * up * up));
+    }
+
+    // float64: the series.
     template <class B>
     RECTIFIED_INLINE static B near(const B &a) {
-        using T = typename B::scalar;
-        constexpr T up = std::is_same_v<T, float> ? T(0x1p40) : T(0x1p300), down = 1 / up;
-        const B square = a * a, large = a * B(up);
-        const pair<B> cube = product_of(large, product_of(large, large)), third = constant<B>(1.0 / 3, 0x1p-54 / 3);
-        const pair<B> factor{third.high, fma(square, polynomial(shrunk_tanh_table<T>::tail, square), third.low)};
-        return rounded(product_of(cube, factor)) * B(down) * B(down) * B(down);
+        constexpr double up = 0x1p300;
+        const B square = a * a;
+        const pair<B> third = constant<B>(1.0 / 3, 0x1p-54 / 3);
+        const pair<B> factor{third.high, fma(square, polynomial(shrunk_tanh_table::tail, square), third.low)};
+        return brought_down(rounded(product_of(large_cube(a, up), factor)), 1 / (up * up * up));
     }
 
     // a - 1 + 2 s with s = 1 / (1 + e^2a): where a < 1 and digits cancel the sum of the two is exact.
