@@ -179,7 +179,7 @@ def test_an_error_looks_as_with_python(place: str, step: str, tmp_path: Path) ->
 
 def test_an_error_of_ours_is_shown(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
-    breaks = "import rectified.torch.collect as collect; collect._LOOK_AGAIN = None; "
+    breaks = "import rectified.torch.schedule as schedule; schedule._LOOK_AGAIN = None; "
     program = breaks + "from rectified.__main__ import main; main(['run', 'program.py'])"
     ran = python("-c", program, folder=tmp_path)
     assert ran.returncode == 1

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from rectified.health.history import History
 from rectified.health.record import Run
 from rectified.torch.by_hand import JOINED, UNKNOWN, is_transformed, whole_of
 from rectified.torch.exported import decomposed_in, is_compiled, is_part, name_in_graph
@@ -35,16 +36,12 @@ from rectified.torch.network import Network
 from rectified.torch.opaque import hides_activation, watch_opaque
 from rectified.torch.origins import Origins
 from rectified.torch.plan import Draft, Plan
+from rectified.torch.schedule import Schedule
 from rectified.torch.site import Site, caller, caller_of_part, is_activation, method_of, place_of
 from rectified.torch.sites import Sites
 from rectified.torch.together import Together
 from rectified.torch.units import Origin, is_maker
 
-_LOOKS = 3  # forward passes of a network, and steps, in which the mode is on at first
-_LOOK_AGAIN = 256  # forward passes later at the latest
-_SETTLED = 64  # forward passes without a step
-_MOST_LOOKS_EVERYWHERE = 16
-_WINDOW = 8  # steps, at first
 _UNCOMPILED = (
     "PyTorch compiles nothing of {0}.compile(), and what ran there was not seen: torch.compile(module) compiles it"
 )
@@ -80,26 +77,18 @@ class Collector:
             raise ValueError(f"every is 1 or more, not {every}")
         self.run = Run() if run is None else run
         self._only = None if only is None else Network(unwrapped(only))
-        self._every = every
         self._after_window = after_window
         self._handles: list[Any] = []
         self._hooks: Hooks
         self._thread = get_ident()
-        histories = (history for layer in self.run.layers.values() for history in layer.histories.values())
-        self._began = max((1 + history.windows[-1].steps[1] for history in histories), default=0)
-        self._step = self._window = self._began
-        self._width = _WINDOW * every
-        self._measures_gradients = True
+        began = max((1 + history.windows[-1].steps[1] for history in self._histories()), default=0)
+        self.schedule = Schedule(began, every)
 
         self._mode = FunctionMode(self)
         self._mode_is_on = self._wants_mode = False
         self._compiled_in: FrameType | None = None
         self._until_compiled_ends = ExitStack()
-        self._is_everywhere = True
-        self._outside: set[Any] = set()  # what needs it to stay so
         self.is_tracking = True
-        self._looks_since, self._looks_everywhere = self._step, 1
-        self._settles_at, self._settles_after = self._step + _LOOKS, _SETTLED
 
         self._stack: list[nn.Module] = []
         self._before: list[nn.Module | None] = []  # for each of these, the module that ran last in it
@@ -111,7 +100,6 @@ class Collector:
         self._together = Together()
         self._roots: dict[int, Network] = {}
         self._networks = 0
-        self._forwards = 0
         self._skipped: nn.Module | None = None
         self._hidden: nn.Module | None = None
         self._kinds: dict[type, str] = {}
@@ -157,7 +145,7 @@ class Collector:
                 else:
                     if self.run.notes and _unknown(site) in self.run.notes:  # it was told later
                         self.run.notes.remove(_unknown(site))
-                    site.write(self.run, (self._window, max(self._window, self._step - 1)))
+                    site.write(self.run, self.schedule.steps)
         return self.run
 
     def note(self, text: str) -> None:
@@ -198,7 +186,7 @@ class Collector:
     # ---- steps -----------------------------------------------------------------------------------------------------------
 
     def _before_step(self, *_: Any) -> None:
-        if torch.compiler.is_dynamo_compiling() or not self._mode_is_on or self._outside:
+        if torch.compiler.is_dynamo_compiling() or not self._mode_is_on or self.schedule.outside:
             return
         if get_ident() == self._thread:
             self._switch(False)
@@ -209,29 +197,23 @@ class Collector:
         if self._root is not None and self._plan is not None:
             self._root.forget_plans()  # an error has ended a pass, or the network itself makes steps in one
             self._end(None)
-        self._step += 1
+        is_complete = self.schedule.end_step()
         self.sites.begin_pass()
-        if self._step % self._width == 0:
+        if is_complete:
             self._close_window()
-        if self._step >= self._settles_at:
-            self._is_everywhere = bool(self._outside)
-        self.is_tracking = self._step < self._settles_at
-        self._measures_gradients = self._step % self._width < self._every
-        self._switch(self._is_everywhere and self._hidden is None)
+        self.is_tracking = self.schedule.is_new
+        self._switch(self.schedule.is_everywhere and self._hidden is None)
 
     def _close_window(self) -> None:
         self.update()
         if self._only is not None:
             self._only.passes += 1  # it may have new parts
-        histories = (history for layer in self.run.layers.values() for history in layer.histories.values())
-        self._width = max([self._width, *(history.width for history in histories)])
-        self._window = self._step
+        self.schedule.begin_window(self._histories())
         if self._after_window is not None:
             self._after_window()
 
-    def is_left_out(self, forwards: int | None = None) -> bool:
-        """Whether this step, or without training the forward pass of this number, is one of those between."""
-        return self._every > 1 and (self._step if forwards is None else forwards) % self._every != 0
+    def _histories(self) -> Iterator[History]:
+        return (history for layer in self.run.layers.values() for history in layer.histories.values())
 
     # ---- modules ---------------------------------------------------------------------------------------------------------
 
@@ -289,10 +271,10 @@ class Collector:
         if module is self._skipped:
             self._skipped = None
             self._hooks.on_all()
-            self._switch(self._is_everywhere)
+            self._switch(self.schedule.is_everywhere)
         if module is self._hidden:
             self._hidden = None
-            self._switch(self._is_everywhere or (self._root is not None and self._needs_mode))
+            self._switch(self.schedule.is_everywhere or (self._root is not None and self._needs_mode))
 
     def _push(self, module: nn.Module) -> None:
         self._stack.append(module)
@@ -311,32 +293,26 @@ class Collector:
             return False
         if not self._is_wanted(module):
             return False
-        self._forwards += 1
-        if self._step == self._began and self._forwards % _LOOK_AGAIN == 0:  # no step ends a window
+        if self.schedule.begin_forward():
             self._close_window()
         root = self._network(module)
         root.passes += 1
-        if self.is_left_out(None if module.training else root.passes):
+        if self.schedule.is_left_out(None if module.training else root.passes):
             self._skipped = module
-            self._switch(bool(self._outside))
+            self._switch(bool(self.schedule.outside))
             if not self._mode_is_on:
                 self._hooks.on_one(module)
             return False
-        looks = root.looks[module.training]
-        root.looks[module.training] += 1
-        is_look = looks < _LOOKS or looks & (looks - 1) == 0 or looks % _LOOK_AGAIN == 0
-        if self._forwards > self._settles_after and self._step == self._looks_since:
-            self._settles_at = 0
-            self._is_everywhere = bool(self._outside)
+        is_look = self.schedule.looks_at(root, training=module.training)
         self._root = root
         self.sites.begin_pass()
-        self.is_tracking = is_look or self._step < self._settles_at or root.tells_sources
+        self.is_tracking = is_look or self.schedule.is_new or root.tells_sources
         self.follows_terms = root.needs_terms
         has_graph = torch.is_grad_enabled() and not is_transformed()
         plan = root.plans[module.training] if has_graph else None
         root.was_blind |= plan is None and not self.is_tracking
         self._needs_mode = root.needs_mode and plan is None
-        is_alone = self._is_everywhere and is_activation(module)
+        is_alone = self.schedule.is_everywhere and is_activation(module)
         self._switch((is_look or self._needs_mode or self.is_tracking or is_alone) and self._hidden is None)
         if not self._mode_is_on and self._hidden is None:
             self._plan = plan
@@ -356,16 +332,8 @@ class Collector:
             for key in [key for key, other in self._roots.items() if other.module() is None]:
                 self.sites.forget(self._roots.pop(key).keys)
             root = self._roots[id(module)] = Network(module)
-            self._look_everywhere()
+            self.schedule.look_everywhere()
         return root
-
-    def _look_everywhere(self) -> None:
-        """See what is no module, too, for a while: where a network is new, functions may come with it."""
-        if self._step >= self._settles_at and self._looks_everywhere < _MOST_LOOKS_EVERYWHERE:
-            self._looks_everywhere += 1
-            self._is_everywhere = True
-            self._looks_since = self._step
-            self._settles_at, self._settles_after = self._step + _LOOKS, self._forwards + _SETTLED
 
     def _end(self, output: Any) -> None:
         """Do what is left to do when a network has returned something; nothing after an error."""
@@ -380,9 +348,9 @@ class Collector:
                 self._see_saved(root, plan, output)
             elif draft is not None:
                 root.learn(draft.plan(output), training=draft.training)
-        self.is_tracking = self._step < self._settles_at
+        self.is_tracking = self.schedule.is_new
         self.follows_terms = self._needs_terms
-        self._switch(self._is_everywhere and self._hidden is None)
+        self._switch(self.schedule.is_everywhere and self._hidden is None)
 
     def _special(self, kind: str, module: nn.Module) -> None:
         """Do what a module of some kind needs, and say what can not be seen in it."""
@@ -433,8 +401,8 @@ class Collector:
             self._see_changed(root, plan, output)
             root.forget_plans()
             return
-        self._together.see(found, self._step)
-        if self._measures_gradients:
+        self._together.see(found, self.schedule.step)
+        if self.schedule.measures_gradients:
             for _, counters, nodes, _ in found:
                 for counter, node in zip(counters, nodes, strict=True):
                     node.register_prehook(counter.see_gradients)
@@ -447,7 +415,7 @@ class Collector:
             counter = None if owner is None else site.counter(owner.training)
             if counter is not None:
                 with torch.no_grad():
-                    counter.see(batch, batch if saved.is_output else site.again(batch), self._step)
+                    counter.see(batch, batch if saved.is_output else site.again(batch), self.schedule.step)
         if not is_all:
             self.note(_CHANGED)
 
@@ -479,7 +447,8 @@ class Collector:
             return False
         if self._stack:
             return True
-        return not (self.is_left_out(None if torch.is_grad_enabled() else self._forwards) or self._is_of_others())
+        number = None if torch.is_grad_enabled() else self.schedule.forwards
+        return not (self.schedule.is_left_out(number) or self._is_of_others())
 
     def _see_axes(self, site: Site, origin: Origin, y: Tensor) -> None:
         """Know which axes of an output count the units."""
@@ -557,7 +526,7 @@ class Collector:
                 continue
             if not site.axes or any(other.own(site.layers_behind) for other in self._roots.values()):
                 site.is_part = True
-                self._outside.discard(site)
+                self.schedule.outside.discard(site)
                 self.note(note_of(site))
 
     def _is_computed(self, x: Tensor) -> bool:
@@ -577,7 +546,7 @@ class Collector:
                 if note_of(site) in self.run.notes:
                     self.run.notes.remove(note_of(site))
                     site.is_part = False
-                    self._outside |= {site} if site.is_outside else set()
+                    self.schedule.outside |= {site} if site.is_outside else set()
 
     def _see(self, site: Site, x: Tensor, y: Tensor, training: bool) -> bool:
         """Count inputs and outputs. Whether that was possible."""
@@ -588,10 +557,10 @@ class Collector:
             self.note(f"{site.name}: what ran on tensors of another kind, or under torch.func or a trace, was not seen")
             return False
         if site.is_gated:
-            counter.see(*site.gate(x), self._step)
+            counter.see(*site.gate(x), self.schedule.step)
         else:
-            counter.see(x, y if site.factor == 1 else y.detach() / site.factor, self._step)
-        if self._measures_gradients and y.requires_grad:
+            counter.see(x, y if site.factor == 1 else y.detach() / site.factor, self.schedule.step)
+        if self.schedule.measures_gradients and y.requires_grad:
             y.register_hook(counter.see_gradient)  # type: ignore[no-untyped-call]
         return True
 
@@ -653,7 +622,7 @@ class Collector:
         if code is not None and (is_compiled(function, module, code) or is_part(module, code, line)):
             return None  # the first counts for itself
         if not self.is_tracking:  # look where the units are the next time
-            self._settles_at = self._step + 2
+            self.schedule.look_at_next_step()
             if root is not None:
                 root.look_again()
                 self.note(_CHANGED)
@@ -709,8 +678,8 @@ class Collector:
             site.is_part = True
             self.note(note_of_bound(site))
         elif module is None:
-            self._outside.add(site)
-            self._is_everywhere = True
+            self.schedule.outside.add(site)
+            self.schedule.is_everywhere = True
         elif root is not None:
             root.needs_mode |= site.needs_mode
             root.add(key[:-1], site)

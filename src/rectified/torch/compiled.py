@@ -114,7 +114,7 @@ class _Place:
     def is_left_out(self) -> bool:
         """Whether this pass is one of those between."""
         self._passes += 1
-        return self._code.collector.is_left_out(None if self._code.mode == "train" else self._passes)
+        return self._code.collector.schedule.is_left_out(None if self._code.mode == "train" else self._passes)
 
     def running(self, y: Tensor, axes: Axes) -> _Place | None:
         """The place in the module that runs."""
