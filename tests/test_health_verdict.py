@@ -181,6 +181,13 @@ def test_rarely_firing_units_are_not_dead(steps: int, batch: int) -> None:
     assert not (found.came_back >= 0).any()
 
 
+def test_what_never_fired_before_has_not_come_back() -> None:
+    x = np.linspace(-1, 1, 200).reshape(20, 10, 1) + np.array([0.0, 2.0])
+    x[8:14, :, 1] = -1
+    found = judge([layer(rf.relu, x)], "train")
+    assert found.came_back.tolist() == [-1, 14]
+
+
 STEPS = np.arange(800)
 
 
@@ -343,6 +350,15 @@ def test_a_vanishing_gradient_is_found() -> None:
     assert findings(begun, with_gradients("last", 1.0)) == []
     no_training = with_gradients("first", 0.0, windows=1)
     assert findings(no_training, with_gradients("last", 1.0)) == [("vanishing_gradient", "first")]
+
+
+def test_a_weak_gradient_beside_other_losses_has_not_vanished() -> None:
+    weak = ("vanishing_gradient", "a")
+    assert findings(with_gradients("value", 1e3), with_gradients("policy", 1e-2)) == []
+    assert findings(with_gradients("1", 1e7), with_gradients("Net#2.1", 1e-2), with_gradients("Net#2.3", 0.1)) == []
+    turns = [with_gradients(*each) for each in (("a", 1e-6), ("Net#2.1", 1e3), ("b", 1.0), ("Net#2.3", 1e3))]
+    assert findings(*turns) == [weak]
+    assert findings(with_gradients("stem", 1.0), with_gradients("a", 0.0), with_gradients("b", 1.0)) == [weak]
 
 
 def test_nan_is_found_and_is_neither_dead_nor_alive() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -27,17 +29,39 @@ def find(verdicts: Sequence[Verdict], rule: Rule = RULE) -> list[Finding]:
         Of these kinds: ``<function>_on_output`` where an activation that can not give every number stands before a loss
         that expects logits, ``mostly_dead``, ``vanishing_gradient``, ``nan_inputs``.
     """
-    norms = [verdict.gradient_norm for verdict in verdicts]
-    largest = max((norm for norm in norms if np.isfinite(norm)), default=0.0)
+    weak = {
+        verdict.layer.name: message
+        for _, network in groupby(sorted(verdicts, key=_network), _network)
+        for verdict, message in _without_gradient(list(network), rule)
+    }
     found = []
-    for verdict, norm in zip(verdicts, norms, strict=True):
+    for verdict in verdicts:
         name = verdict.layer.name
         found += [Finding(kind, name, message) for kind, message in _of_layer(verdict)]
-        if norm < rule.vanishing * largest and not _has_just_begun(verdict):
-            strongest = verdicts[norms.index(largest)].layer.name
-            message = f"the gradient has a length of {norm:.2g}, but of {largest:.2g} in {strongest}: it hardly learns"
-            found.append(Finding("vanishing_gradient", name, message))
+        if name in weak:
+            found.append(Finding("vanishing_gradient", name, weak[name]))
     return found
+
+
+def _network(verdict: Verdict) -> str:
+    """With what the names of a network begin that is not the first."""
+    found = re.match(r"\w+#\d+", verdict.layer.name)
+    return found[0] if found else ""
+
+
+def _without_gradient(network: Sequence[Verdict], rule: Rule) -> Iterator[tuple[Verdict, str]]:
+    """The layers that get none, and those in front of which all have lost what later ones have, on its way to the inputs.
+
+    A weak one behind a stronger one has another loss, or a branch of its own.
+    """
+    known = [(verdict, norm) for verdict in network if np.isfinite(norm := verdict.gradient_norm)]
+    strongest, largest = max(known, key=lambda each: each[1], default=(None, 0.0))
+    is_first = True
+    for verdict, norm in known:
+        is_first &= norm < rule.vanishing * largest
+        if strongest is not None and (is_first or norm == 0 < largest) and not _has_just_begun(verdict):
+            message = f"the gradient has a length of {norm:.2g}, but of {largest:.2g} in {strongest.layer.name}"
+            yield verdict, f"{message}: it hardly learns"
 
 
 def _of_layer(verdict: Verdict) -> Iterator[tuple[str, str]]:

@@ -253,8 +253,9 @@ class _Span:
         return _End(holds, self.firsts[place], events[0] == 0, high, low, *sums)
 
     def revival(self, chance: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """When each unit fell silent, for longer than chance explains, and when it fired again; -1 for the others."""
-        fires, silent = self.high > 0, self.high == 0
+        """When each unit that had fired fell silent, for longer than chance explains, and fired again; else -1."""
+        fires = self.high > 0
+        silent = (self.high == 0) & np.logical_or.accumulate(fires)
         count, units = self.high.shape
         length = longest = np.zeros(units, np.int64)
         died = came_back = started = np.full(units, -1)
