@@ -388,13 +388,16 @@ def test_parts_are_combined_into_the_evidence_of_all(
     Path(".rectified.toml").unlink()
     assert run("combine", "--keep") == (0, ".rectified holds 2 runs\n", "")
     assert len(list(tmp_path.iterdir())) == 3
-    assert run("combine") == (0, ".rectified holds 2 runs\n", "")
+    code, out, err = run("combine")
+    assert (code, err) == (0, "")
+    assert out.startswith(".rectified holds 2 runs\ndeleted, since it holds what they did: .rectified.")
     assert [path.name for path in tmp_path.iterdir()] == [".rectified"]
     assert {found.id for found in read(where)} == {rank.id for rank in ranks}
     assert Report.of(read(where)).totals.dead == 1
     Writer(Path("third")).write([untrained()])
     assert run("combine", "--append", "--keep", "third") == (0, ".rectified holds 3 runs\n", "")
-    assert run("combine", "--append", "third") == (0, ".rectified holds 3 runs\n", "")  # it was there already
+    told = ".rectified holds 3 runs\ndeleted, since it holds what they did: third\n"
+    assert run("combine", "--append", "third") == (0, told, "")  # it was there already
     assert not Path("third").exists()
 
 

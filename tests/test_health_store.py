@@ -242,6 +242,13 @@ def test_a_writer_refuses_a_damaged_file_before_anything_runs(path: Path) -> Non
     assert path.read_bytes() == before
 
 
+def test_a_writer_refuses_what_is_damaged_near_its_end(path: Path) -> None:
+    Writer(path).write([planted(steps=3)])
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(DataError, match=r"is damaged: rectified erase deletes it$"):
+        Writer(path)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_that_may_not_be_read_is_one_line(path: Path) -> None:
     Writer(path).write([Run()])
@@ -261,8 +268,8 @@ def test_a_file_that_is_being_written_can_be_read(path: Path) -> None:
 
 
 def test_a_place_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"^cannot use .*/nowhere/data: unable to open database file$"):
-        Writer(tmp_path / "nowhere" / "data").write([Run()])
+    with pytest.raises(DataError, match=r"^cannot write .*/nowhere/data: there is no folder .*/nowhere$"):
+        Writer(tmp_path / "nowhere" / "data")
 
 
 def test_the_schema_is_the_documented_one(path: Path) -> None:

@@ -100,14 +100,18 @@ def report(
         names = some([verdict.layer.name for verdict in found.layers])
         found = found.only(layer)
         if not found.layers:
-            raise Mistake(f"no layer's name fits {layer!r}; there are {names}")
+            raise Mistake(f"no layer's name fits {layer!r}; there {f'are {names}' if names else 'is no layer'}")
     found = found.sorted(sort)
     if format is Format.text:
         print(as_text(found, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
     else:
         print(found.as_json() if format is Format.json else as_markdown(found))
     alive = found.totals.alive_percent
-    if fail_under is not None and (alive is None or alive < fail_under):
+    if fail_under is None:
+        return
+    if alive is None:
+        raise Mistake(f"no unit was seen, so that --fail-under {fail_under:g} can not be met")
+    if alive < fail_under:
         raise Mistake(f"{percent(alive)} of the units are alive, which is less than --fail-under {fail_under:g}")
 
 
@@ -159,7 +163,7 @@ def combine(
     keep: Annotated[bool, typer.Option("--keep", help="Do not delete the files that were combined.")] = False,
 ) -> None:
     """Put the data files of several processes or runs into one: a unit is dead if it is dead in all of them."""
-    from rectified.health.report import Report
+    from rectified.health.report import Report, some
     from rectified.health.store import Writer, parts, read
 
     chosen = files or parts(data_file)
@@ -171,11 +175,12 @@ def combine(
         with _one_network():
             Report.of(runs.values())
         Writer(data_file).write(runs.values())
-    if not keep:
-        for path in chosen:
-            if path.resolve() != data_file.resolve():
-                path.unlink()
+    done = [] if keep else [path for path in chosen if path.resolve() != data_file.resolve()]
+    for path in done:
+        path.unlink()
     print(f"{data_file} holds {len(runs)} run{'s' * (len(runs) != 1)}")
+    if done:
+        print(f"deleted, since it holds what they did: {some(list(map(str, done)))}")
 
 
 def erase(

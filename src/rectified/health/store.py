@@ -91,16 +91,10 @@ def read(path: Path) -> list[Run]:
     """
     if not path.exists():
         raise DataError(f"there is no data file {path}: rectified run script.py writes one")
-    _refuse_foreign(path)
-    with _open(path) as connection:
-        connection.execute("BEGIN")
-        if connection.execute("PRAGMA quick_check").fetchone() != ("ok",):
-            raise sqlite3.DatabaseError
-        is_new = connection.execute("PRAGMA user_version").fetchone() == (0,)
-        rows = [] if is_new else connection.execute("SELECT * FROM run ORDER BY started, id").fetchall()
-        if not rows:
-            raise DataError(f"{path} is empty: nothing has been written to it yet")
-        return [_read_run(connection, *row) for row in rows]
+    runs = _runs_in(path)
+    if not runs:
+        raise DataError(f"{path} is empty: nothing has been written to it yet")
+    return runs
 
 
 class Writer:
@@ -116,16 +110,16 @@ class Writer:
     Raises
     ------
     DataError
-        Where a file of another program, of a newer version, or a damaged one is there. It stays as it is.
+        Where a file of another program, of a newer version, or a damaged one is there, which stays as it is; or no folder.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()  # the working directory may change
         self._written: _Windows = {}
         if path.exists():
-            _refuse_foreign(path)
-            with _open(path) as connection:
-                connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            _runs_in(path)
+        elif not self._path.parent.is_dir():
+            raise DataError(f"cannot write {path}: there is no folder {path.parent}")
 
     def write(self, runs: Iterable[Run]) -> None:
         """Write what is new in `runs`.
@@ -188,6 +182,18 @@ def erase(path: Path) -> None:
     path.unlink()
 
 
+def _runs_in(path: Path) -> list[Run]:
+    """What a data file holds, perhaps nothing so far."""
+    _refuse_foreign(path)
+    with _open(path) as connection:
+        connection.execute("BEGIN")
+        if connection.execute("PRAGMA quick_check").fetchone() != ("ok",):
+            raise sqlite3.DatabaseError
+        is_new = connection.execute("PRAGMA user_version").fetchone() == (0,)
+        rows = [] if is_new else connection.execute("SELECT * FROM run ORDER BY started, id").fetchall()
+        return [_read_run(connection, *row) for row in rows]
+
+
 def _refuse_foreign(path: Path) -> None:
     """Let data files of this version pass, and empty files."""
     try:
@@ -216,7 +222,7 @@ def _open(path: Path, create: bool = False) -> Iterator[sqlite3.Connection]:
     except sqlite3.OperationalError as error:
         raise DataError(f"cannot use {path}: {error}") from None
     except (sqlite3.Error, zlib.error, ValueError, TypeError, LookupError, AttributeError):
-        raise DataError(f"{path} is damaged: rectified erase deletes it, rectified run writes a new one") from None
+        raise DataError(f"{path} is damaged: rectified erase deletes it") from None
 
 
 def _create(connection: sqlite3.Connection) -> None:

@@ -96,7 +96,7 @@ def _counts(counted: Count) -> tuple[str, ...]:
 def _sections(report: Report) -> Iterator[tuple[str, list[str]]]:
     if report.findings:
         yield "findings", [f"{found.layer}: {found.message} ({found.kind})" for found in report.findings]
-    notes = [*report.notes, *(["no activation was seen"] if not report.layers else [])]
+    notes = [*report.notes, *(["no activation was seen"] if not report.layers and not report.notes else [])]
     if notes:
         yield "notes", notes
 

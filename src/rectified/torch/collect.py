@@ -40,11 +40,16 @@ from rectified.torch.schedule import Schedule
 from rectified.torch.site import Site, caller, caller_of_part, is_activation, method_of, place_of
 from rectified.torch.sites import Sites
 from rectified.torch.together import Together
+from rectified.torch.turns import Turns
 from rectified.torch.units import Origin, is_maker
 
 _UNCOMPILED = (
     "PyTorch compiles nothing of {0}.compile(), and what ran there was not seen: torch.compile(module) compiles it"
 )
+_ANOTHER_CALL = (
+    "its function or a parameter of that changed, and only the first one was counted, perhaps with some calls more"
+)
+_OTHER_AXES = "its units were on other axes later, and only those on the first ones were counted, perhaps with some others"
 _CHANGED = "some forward passes did what none before had done, and were counted in part"
 
 
@@ -99,6 +104,7 @@ class Collector:
         self._first_node = 0  # of autograd's graph that the pass may have made
         self._together = Together()
         self._roots: dict[int, Network] = {}
+        self._turns = Turns()  # outside of these
         self._networks = 0
         self._skipped: nn.Module | None = None
         self._hidden: nn.Module | None = None
@@ -297,7 +303,7 @@ class Collector:
             self._close_window()
         root = self._network(module)
         root.passes += 1
-        if self.schedule.is_left_out(None if module.training else root.passes):
+        if not self.schedule.counts(root.turns, training=module.training):
             self._skipped = module
             self._switch(bool(self.schedule.outside))
             if not self._mode_is_on:
@@ -402,10 +408,22 @@ class Collector:
             root.forget_plans()
             return
         self._together.see(found, self.schedule.step)
-        if self.schedule.measures_gradients:
+        for each in found:
+            if each.first.site.is_unsure:
+                self._ask(root, each.first.site)
+        if self.schedule.measures(root.turns):
             for _, counters, nodes, _ in found:
                 for counter, node in zip(counters, nodes, strict=True):
                     node.register_prehook(counter.see_gradients)
+
+    def _ask(self, root: Network | None, site: Site) -> None:
+        """Look closely at the next passes, since the units of an activation may be on other axes than before."""
+        site.is_unsure = False
+        self.note(_CHANGED)
+        if root is None:
+            self.schedule.look_at_next_step()
+        else:
+            root.look_again()
 
     def _see_changed(self, root: Network, plan: Plan, output: Any) -> None:
         """Count what is known of a pass that did something else."""
@@ -454,6 +472,8 @@ class Collector:
         """Know which axes of an output count the units."""
         if origin.axes:
             site.see_axes(origin.axes, y.shape)
+            if not site.lies_on(origin.axes, y.ndim):
+                site.ended = site.ended or _OTHER_AXES
         site.layers_behind = origin.sources
         self.origins.remember(y, origin.activated(site))
 
@@ -473,7 +493,7 @@ class Collector:
         term = terms.see(function, name, given, result) if type(result) is Tensor else None
         if function in self.last_calls and self._looks():
             module = self._owner()
-            key, known, *_ = self._place(module)
+            key, known, *_ = self._place(module, function)
             use = 0 if module is None else self.sites.use(key)
             for site in known.get(key, [])[use : use + 1]:
                 path = site.input_at
@@ -488,6 +508,8 @@ class Collector:
         found = whole_of(term) if term is not None and y.is_floating_point() else None
         if found is None or not self._looks():
             return
+        if not self._stack and not all(part.is_outside for part in found.parts):
+            return  # what a network returned is its own, whatever a loss makes of it
         x = found.input.stands_for() if found.input is not None else None
         origin = self.origins.of(y)
         if term is None or found.input is None or x is None or x.shape != y.shape:
@@ -560,7 +582,9 @@ class Collector:
             counter.see(*site.gate(x), self.schedule.step)
         else:
             counter.see(x, y if site.factor == 1 else y.detach() / site.factor, self.schedule.step)
-        if self.schedule.measures_gradients and y.requires_grad:
+        if site.is_unsure:
+            self._ask(self._root, site)
+        if y.requires_grad and self.schedule.measures(self._turns if self._root is None else self._root.turns):
             y.register_hook(counter.see_gradient)  # type: ignore[no-untyped-call]
         return True
 
@@ -593,7 +617,7 @@ class Collector:
         self, function: Any, name: str, x: Tensor, module: nn.Module | None, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Site | None:
         """The site of a call, a new one where it was not seen before; None for a call that is no activation."""
-        key, known, outer, code, line = self._place(module)
+        key, known, outer, code, line = self._place(module, function)
         root, sources = self._root, frozenset[Any]()
         if root is not None and self.is_tracking:
             sources = root.own(self.origins.sources(x))
@@ -603,6 +627,8 @@ class Collector:
         use = 0 if module is None else self.sites.use(key)
         if use < len(sites):
             site = sites[use]
+            if self.is_tracking and not site.is_of(name, args, kwargs):
+                site.ended = site.ended or _ANOTHER_CALL
             if root is not None:
                 site.ran_in = root.passes
                 root.needs_mode |= site.needs_mode and not site.is_part
@@ -629,7 +655,10 @@ class Collector:
                 return None
         behind = self.origins.of(x)
         passed = frozenset() if behind is None else behind.passed
-        same = next((site for site in sites if sources and site.sources == sources and site not in passed), None)
+        same = None
+        if behind is not None and sources:
+            fitting = (site for site in sites if site.sources == sources and site.lies_on(behind.axes, x.ndim))
+            same = next((site for site in fitting if site not in passed), None)
         if same is not None:  # as in a loop over time, where the same units get one input after another
             sites.append(same)
             return same
@@ -685,7 +714,9 @@ class Collector:
             root.add(key[:-1], site)
         return site
 
-    def _place(self, module: nn.Module | None) -> tuple[Any, dict[Any, list[Site]], nn.Module | None, Any, int]:
+    def _place(
+        self, module: nn.Module | None, function: Any
+    ) -> tuple[Any, dict[Any, list[Site]], nn.Module | None, Any, int]:
         """By what a call is known, and among which; the module that calls its own; and the code, with the line."""
         stack, place = self._stack, len(self._stack) - 1
         while module is not None and stack[place] is not module:
@@ -694,7 +725,7 @@ class Collector:
             return self._key(module, place - 1), self.sites.modules, stack[place - 1], None, 0
         frame = caller()
         owner = module if module is not None or not stack else stack[0]
-        key = id(owner), frame.f_code, frame.f_lasti, id(self._before[place]) if stack else 0
+        key = id(owner), frame.f_code, frame.f_lasti, function, id(self._before[place]) if stack else 0
         return key, self.sites.calls, None, frame.f_code, frame.f_lineno
 
     def path(self, module: nn.Module | None, root: Network | None = None, outer: nn.Module | None = None) -> str:

@@ -35,6 +35,7 @@ from rectified.torch.positives import Positives, can_count
 from rectified.torch.site import Site, is_activation, traced_caller
 from rectified.torch.slopes import Slopes
 from rectified.torch.tally import Counted, Measure, Measures, Tally
+from rectified.torch.turns import Turns
 from rectified.torch.units import Axes, Call, Origin, Weight, is_maker, origin_of, weight_of
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class _Place:
         self._code = code
         self._among = among
         self._others: weakref.WeakKeyDictionary[nn.Module, _Place | None] = weakref.WeakKeyDictionary()
-        self._passes = -1
+        self._turns = Turns()
 
     def is_of(self, collector: Collector) -> bool:
         """Whether a collector counts here."""
@@ -113,8 +114,7 @@ class _Place:
 
     def is_left_out(self) -> bool:
         """Whether this pass is one of those between."""
-        self._passes += 1
-        return self._code.collector.schedule.is_left_out(None if self._code.mode == "train" else self._passes)
+        return not self._code.collector.schedule.counts(self._turns, training=self._code.mode == "train")
 
     def running(self, y: Tensor, axes: Axes) -> _Place | None:
         """The place in the module that runs."""
@@ -521,7 +521,7 @@ class _Graph:
             site.layers_behind = origin.sources
             if origin.axes:
                 site.see_axes(origin.axes, shape)
-            axes = site.axes_of(len(shape))
+            axes = origin.axes if origin.axes and site.takes(origin.axes) else site.axes_of(len(shape))
             if axes:
                 self._found.append((node, source, site, axes, among))
             origin = origin._replace(axes=axes).activated(site)

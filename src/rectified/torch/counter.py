@@ -89,7 +89,10 @@ class Counter:
 
     def fits(self, batch: Tensor) -> bool:
         """Whether a batch has as many units as those before."""
-        units = [batch.shape[axis] for axis in self._axes_of(batch.ndim)]
+        axes = self._axes_of(batch.ndim)
+        if not axes:
+            return False
+        units = [batch.shape[axis] for axis in axes]
         if self._units is None:
             self._units = units
         self.units_changed |= self._units != units
@@ -97,8 +100,8 @@ class Counter:
 
     def see_gradient(self, gradient: Tensor | None) -> None:
         """Count the gradient of the loss by the output."""
-        if gradient is not None and self.has_gradients:
-            self._gradients.append(norms(gradient.detach(), self._axes_of(gradient.ndim), self._layers))
+        if gradient is not None and self.has_gradients and (axes := self._axes_of(gradient.ndim)):
+            self._gradients.append(norms(gradient.detach(), axes, self._layers))
 
     def see_gradients(self, gradients: Sequence[Tensor | None]) -> None:
         """The same, for a node of autograd's graph."""

@@ -10,6 +10,7 @@ from torch import nn
 
 from rectified.torch.plan import Plan
 from rectified.torch.site import Site
+from rectified.torch.turns import Turns
 
 _MOST_CHANGES = 4
 _MORE_LOOKS = 64
@@ -36,6 +37,8 @@ class Network:
         Under which the collector knows its sites.
     passes : int
         How many forward passes there were at all.
+    turns : Turns
+        Of these, which of them are counted.
     tells_sources : bool
         Whether calls at one place are told apart by the weights behind them.
     was_blind : bool
@@ -50,6 +53,7 @@ class Network:
         self.plans: dict[bool, Plan | None] = {True: None, False: None}
         self.keys: list[Any] = []
         self.passes = 0
+        self.turns = Turns()
         self.tells_sources = self.was_blind = False
         self._sources: dict[Any, list[frozenset[Any]]] = {}
         self._places: dict[Any, list[Site]] = {}

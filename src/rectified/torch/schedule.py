@@ -7,6 +7,7 @@ from typing import Any
 
 from rectified.health.history import History
 from rectified.torch.network import Network
+from rectified.torch.turns import Turns
 
 _LOOKS = 3  # forward passes of a network, and steps, in which all is looked at at first
 _LOOK_AGAIN = 256  # forward passes later at the latest
@@ -48,14 +49,19 @@ class Schedule:
 
     # ---- what is counted -------------------------------------------------------------------------------------------------
 
-    def is_left_out(self, forwards: int | None = None) -> bool:
-        """Whether this step, or without training the forward pass of this number, is one of those between."""
-        return self._every > 1 and (self.step if forwards is None else forwards) % self._every != 0
+    def counts(self, turns: Turns, *, training: bool) -> bool:
+        """Whether a pass that begins is counted: one turn of so many is."""
+        return self._every == 1 or turns.begin(self.step, training=training) % self._every == 0
 
-    @property
-    def measures_gradients(self) -> bool:
-        """Whether this is the step of its window in which gradients are."""
-        return self.step % self._width < self._every
+    def measures(self, turns: Turns) -> bool:
+        """Whether gradients of a pass that is counted are: those of the first such step in each window are."""
+        if turns.measured[0] != self._window:
+            turns.measured = self._window, self.step
+        return turns.measured[1] == self.step
+
+    def is_left_out(self, number: int | None = None) -> bool:
+        """Whether what no network runs is not counted in this step, or in the forward pass of this number."""
+        return (self.step if number is None else number) % self._every != 0
 
     def end_step(self) -> bool:
         """Go on to the next step. Whether a window is complete."""

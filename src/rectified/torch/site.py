@@ -60,6 +60,10 @@ class Site:
         Of the stacked layers, and of the units, where they are known, in the tensor that was seen first.
     dimensions : int
         How many axes that had.
+    is_unsure : bool
+        Whether there were tensors with another number of axes, of which no call has told those of the units.
+    ended : str
+        Why it is counted no longer, where it is not.
     layers : tuple of int
         How many layers are stacked; empty where one is.
     sources : frozenset
@@ -102,6 +106,9 @@ class Site:
         self.name = name
         self.axes: Axes = ()
         self.dimensions = 0
+        self._axes_in: dict[int, Axes | None] = {}  # by the number of all axes; None where a call has yet to tell them
+        self.is_unsure = False
+        self.ended = ""
         self.layers: tuple[int, ...] = ()
         self._stacked = 1
         self.feeds_loss = ""
@@ -142,7 +149,7 @@ class Site:
 
     def counter(self, training: bool) -> Counter | None:
         """The counter of a mode; None where the units are not known, or nothing is counted."""
-        if self.is_part:
+        if self.is_part or self.ended:
             return None
         found = self._counters.get(training)
         if found is None and self.axes:
@@ -155,16 +162,40 @@ class Site:
 
         What has a parameter for each channel has its channels on the second axis, and no other will do.
         """
-        if not self.axes and (axes == (1,) or not self._has_channels):
+        if not self.takes(axes):
+            return
+        if not self.axes:
             self.axes, self.dimensions = axes, len(shape)
             layers = tuple(shape[axis] for axis in axes[:-1])
             self._stacked = prod(layers)
             self.layers = layers if self._stacked <= _MOST_LAYERS else ()
+        if self._axes_in.get(len(shape)) is None:
+            self._axes_in[len(shape)] = axes
+
+    def takes(self, axes: Axes) -> bool:
+        """Whether the units can be on these axes."""
+        return axes == (1,) or not self._has_channels
+
+    def lies_on(self, axes: Axes, dimensions: int) -> bool:
+        """Whether in tensors of so many axes the units are on these, as far as is known."""
+        return self._axes_in.get(dimensions) in (None, axes) or not self.takes(axes)
 
     def axes_of(self, dimensions: int) -> Axes:
-        """The same axes in a tensor that has more or fewer of them in front; none where it has too few."""
-        axes = tuple(axis + dimensions - self.dimensions for axis in self.axes)
-        return axes if min(axes, default=0) >= 0 else ()
+        """The axes in a tensor that has so many; none where nothing tells them."""
+        found = self._axes_in.get(dimensions)
+        if found is None and self.axes:
+            self.is_unsure |= dimensions not in self._axes_in
+            self._axes_in.setdefault(dimensions)
+        return found or ()
+
+    def is_of(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+        """Whether a call is of the same function with the same parameters."""
+        if self.is_part or self.is_whole:
+            return True
+        found = activation_of(name, args, kwargs)
+        return found is None or (
+            found.name == self.function and (self._is_learned or _own_parameters(found) == self._parameters)
+        )
 
     def gate(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What the gate gets and gives, where a gated unit gets `x`."""
@@ -185,14 +216,18 @@ class Site:
         """Put what was counted since the last time into a run's record; `steps` are those of compiled code."""
         activation = self.activation
         modes: dict[bool, Mode] = {True: "train", False: "eval"}
+        names = [f"{self.name} {list(place)}" if place else self.name for place in np.ndindex(self.layers)]
         counted = [(modes[training], counter.evidence(activation)) for training, counter in self._counters.items()]
         for mode, take in self.taking:
             found = take()
             if found is not None and found.samples:
                 counted.append((mode, found.evidence(activation, self.slopes, steps).parts(prod(self.layers))))
         for mode, parts in counted:
-            for place, part in zip(np.ndindex(self.layers), parts, strict=False):
-                self._write_layer(run, f"{self.name} {list(place)}" if place else self.name, part, mode)
+            for name, part in zip(names, parts, strict=False):
+                self._write_layer(run, name, part, mode)
+        for name in names:
+            if self.ended and name in run.layers:
+                run.layers[name].note = self.ended
 
     def _write_layer(self, run: Run, name: str, evidence: Evidence, mode: Mode) -> None:
         layer = run.layer(name, self.function, evidence.units, self._parameters)

@@ -1,0 +1,133 @@
+"""Networks that do now this, now that: with the axes of their units, with a function, or in turns with others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from rectified.health.verdict import DEAD
+from rectified.torch import watch
+
+UNITS, BATCH, PASSES, SILENT = 8, 16, 40, 1
+
+
+class Changing(nn.Module):
+    """Units that all fire but one, wherever they are."""
+
+    def __init__(self, layer: nn.Module, forward: Callable[[Changing, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.layer, self.act, self.passes, self._forward = layer, nn.ReLU(), 0, forward
+        with torch.no_grad():
+            layer.bias[SILENT] = -15
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes += 1
+        return self._forward(self, x)
+
+
+def norm(net: Changing, x: Tensor) -> Tensor:
+    return net.act(net.layer(x if net.passes % 2 else x[..., 0]))
+
+
+def squeezed(net: Changing, x: Tensor) -> Tensor:
+    return F.relu(net.layer(x if net.passes > 4 else x[..., :1]).squeeze(-1))
+
+
+def both_ways(net: Changing, x: Tensor) -> Tensor:
+    return net.act(net.layer(x)).mean(2) + net.act(net.layer(x.flip(2)).transpose(1, 2)).mean(1)
+
+
+def train(net: nn.Module, batches: Sequence[Any], *, lr: float = 1e-4) -> Any:
+    optimizer = torch.optim.SGD(net.parameters(), lr)
+    with watch(net) as health:
+        for batch in batches:
+            optimizer.zero_grad()
+            net(*batch).square().mean().backward()
+            optimizer.step()
+    return health
+
+
+@pytest.mark.parametrize(
+    ("layer", "forward", "layers"),
+    [
+        (nn.BatchNorm1d(UNITS), norm, 1),
+        (nn.Conv1d(UNITS, UNITS, 1), squeezed, 1),
+        (nn.Conv1d(UNITS, UNITS, 1), both_ways, 2),
+    ],
+)
+def test_units_are_found_on_other_axes(layer: nn.Module, forward: Any, layers: int) -> None:
+    torch.manual_seed(0)
+    health = train(Changing(layer, forward), [(torch.randn(BATCH, UNITS, UNITS),) for _ in range(PASSES)])
+    assert [verdict.of(DEAD).tolist() for verdict in health.report().layers] == [[SILENT]] * layers
+    assert all(not verdict.layer.note for verdict in health.report().layers)
+
+
+@pytest.mark.parametrize("at", [2, 20])
+def test_units_that_move_to_another_axis_are_counted_no_longer(at: int) -> None:
+    def moving(net: Changing, x: Tensor) -> Tensor:
+        y = net.layer(x)
+        return F.relu(y.transpose(1, 2) if net.passes >= at else y)
+
+    net = Changing(nn.Linear(UNITS, UNITS), moving)
+    verdict = train(net, [(torch.randn(BATCH, UNITS, UNITS),) for _ in range(PASSES)]).report().layers[0]
+    assert "on other axes later" in verdict.layer.note
+    assert verdict.history.total.samples < PASSES * BATCH * UNITS
+
+
+class Given(nn.Module):
+    """A linear layer, and the activation that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(UNITS, UNITS)
+        with torch.no_grad():
+            self.layer.bias[SILENT] = -15
+
+    def forward(self, x: Tensor, function: Any, *parameters: float) -> Tensor:
+        return function(self.layer(x), *parameters)
+
+
+def test_two_functions_at_one_place_are_two_layers() -> None:
+    calls = [F.relu, F.leaky_relu] * (PASSES // 2)
+    layers = train(Given(), [(torch.randn(BATCH, UNITS), function) for function in calls]).report().layers
+    found = {verdict.layer.function: (verdict.history.total.samples, verdict.of(DEAD).tolist()) for verdict in layers}
+    assert found == {"relu": (PASSES // 2 * BATCH, [SILENT]), "leaky_relu": (PASSES // 2 * BATCH, [])}
+
+
+def test_another_parameter_at_one_place_is_told() -> None:
+    slopes = [0.0] * 10 + [0.5] * 200
+    health = train(Given(), [(torch.randn(BATCH, UNITS), F.leaky_relu, slope) for slope in slopes])
+    (layer,) = health.layers.values()
+    assert "a parameter of that changed" in layer.note
+
+
+@pytest.mark.parametrize("every", [1, 2, 10])
+def test_networks_that_take_turns_are_all_seen(every: int) -> None:
+    nets = [nn.Sequential(nn.Linear(UNITS, UNITS), nn.ReLU()) for _ in range(2)]
+    optimizers = [torch.optim.SGD(net.parameters(), 1e-4) for net in nets]
+    with watch(every=every) as health:
+        for _ in range(100):
+            for net, optimizer in zip(nets, optimizers, strict=True):
+                optimizer.zero_grad()
+                net(torch.randn(BATCH, UNITS)).sum().backward()
+                optimizer.step()
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [100 // every * BATCH] * 2
+    assert all(np.isfinite(verdict.gradient_norm) for verdict in health.report().layers)
+
+
+def test_evaluation_before_each_step_is_seen() -> None:
+    net = nn.Sequential(nn.Linear(UNITS, UNITS), nn.ReLU())
+    optimizer = torch.optim.SGD(net.parameters(), 1e-4)
+    with watch(net, every=2) as health:
+        for _ in range(PASSES):
+            net.eval()(torch.randn(BATCH, UNITS))
+            net.train()(torch.randn(BATCH, UNITS)).sum().backward()
+            optimizer.step()
+    (layer,) = health.layers.values()
+    assert {layer.histories[mode].total.samples for mode in ("train", "eval")} == {PASSES // 2 * BATCH}
