@@ -131,3 +131,26 @@ def test_evaluation_before_each_step_is_seen() -> None:
             optimizer.step()
     (layer,) = health.layers.values()
     assert {layer.histories[mode].total.samples for mode in ("train", "eval")} == {PASSES // 2 * BATCH}
+
+
+@pytest.mark.parametrize("lose", [lambda y: y.squeeze(-1), lambda y: y.view(-1), lambda y: y[:, 0], lambda y: y.flatten()])
+def test_one_unit_without_an_axis_is_a_unit(lose: Callable[[Tensor], Tensor]) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(UNITS, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.sigmoid(lose(self.layer(x)))
+
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    with watch(net) as health:
+        for _ in range(PASSES):
+            optimizer.zero_grad()
+            F.binary_cross_entropy_with_logits(net(torch.randn(BATCH, UNITS)), torch.rand(BATCH)).backward()
+            optimizer.step()
+    (layer,) = health.layers.values()
+    assert (layer.units, layer.histories["train"].total.samples) == (1, PASSES * BATCH)
+    assert [found.kind for found in health.findings] == ["sigmoid_on_output"]
+    assert np.isfinite(health.report().layers[0].gradient_norm)

@@ -415,6 +415,8 @@ def test_infinite_inputs_count_as_all_others(row: rf.Ridge) -> None:
         (nn.ReLU(), F.cross_entropy, "relu_on_output"),
         (nn.Sigmoid(), nn.CrossEntropyLoss(), "sigmoid_on_output"),
         (nn.Sigmoid(), F.binary_cross_entropy_with_logits, "sigmoid_on_output"),
+        (nn.ReLU(), lambda y, target: F.nll_loss(F.log_softmax(y, -1).view(8, 3), target.argmax(-1)), "relu_on_output"),
+        (nn.ReLU(), lambda y, target: F.nll_loss(y, target.argmax(-1)), None),
         (nn.Sigmoid(), F.binary_cross_entropy, None),
         (nn.ReLU(), F.mse_loss, None),
         (nn.LeakyReLU(), F.cross_entropy, None),

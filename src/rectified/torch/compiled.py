@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from rectified.torch.by_hand import JOINED, UNKNOWN, Term, Terms, number_in, overwrites, whole_of
-from rectified.torch.functions import CLAMPS, FUNCTIONS, GATED, LOSSES, activation_of, plain_name
+from rectified.torch.functions import CLAMPS, FUNCTIONS, GATED, activation_of, plain_name
 from rectified.torch.imports import after_import
 from rectified.torch.losses import in_average, is_bound, note_of, note_of_bound
 from rectified.torch.positives import Positives, can_count
@@ -518,6 +518,8 @@ class _Graph:
                 self._collector.note(f"{_place(node, self._owner(node))}: {UNKNOWN}")
         if site is not None:
             origin = origin or Origin()
+            if len(shape) in origin.axes:  # the axis of its one unit is gone
+                origin = origin._replace(axes=())
             site.layers_behind = origin.sources
             if origin.axes:
                 site.see_axes(origin.axes, shape)
@@ -537,8 +539,8 @@ class _Graph:
         if origin is not None and is_maker(name):
             for site in origin.passed:
                 site.feeds_layer = True
-        if origin is not None and origin.activation is not None and name in LOSSES:
-            origin.activation.feeds_loss = name
+        if origin is not None:
+            origin.go_into(name)
 
     def count(self) -> None:
         """Make the counting of what was seen a part of the graph, but for what belongs to a loss."""
@@ -557,7 +559,8 @@ class _Graph:
         """Where the outputs come from that are of a layer; its weights have other names outside."""
         (nodes,) = next(node for node in self._module.graph.nodes if node.op == "output").args
         known = {place: self._origins[node] for place, node in enumerate(nodes) if node in self._origins}
-        return {place: Origin(origin.axes, origin.activation) for place, origin in known.items() if origin.axes}
+        none = frozenset[Any]()
+        return {place: origin._replace(sources=none, passed=none) for place, origin in known.items() if origin.axes}
 
     def _leaf(self, value: Any) -> Term | None:
         if not isinstance(value, torch.fx.Node):

@@ -33,6 +33,8 @@ class Counter:
         How many layers these are of.
     again : callable
         Gives the outputs of other inputs.
+    lacks_axis : bool
+        Whether batches have no axis of the units, since there is one.
 
     Attributes
     ----------
@@ -43,13 +45,19 @@ class Counter:
     """
 
     def __init__(
-        self, slopes: Slopes, axes_of: Callable[[int], Axes], layers: int, again: Callable[[Tensor], Tensor]
+        self,
+        slopes: Slopes,
+        axes_of: Callable[[int], Axes],
+        layers: int,
+        again: Callable[[Tensor], Tensor],
+        *,
+        lacks_axis: bool,
     ) -> None:
         self._slopes = slopes
         self._is_told_by_output = slopes.idempotent
         self._axes_of, self._layers = axes_of, layers
         self._axes_behind_batches: Axes = ()
-        self._again = again
+        self._again, self._lacks_axis = again, lacks_axis
         self.units_changed = False
         self.has_gradients = True
         self._units: list[int] | None = None
@@ -65,6 +73,8 @@ class Counter:
 
     def see(self, x: Tensor, y: Tensor, step: int) -> None:
         """Count a batch of inputs and outputs. Afterwards the tensors may change."""
+        if self._lacks_axis:
+            x, y = x.unsqueeze(-1), y.unsqueeze(-1)
         kept = (y if self._is_told_by_output else x).detach()
         if kept.numel() == 0 or ((kept.shape, kept.dtype) != self._form and not self._has_room(kept)):
             return
@@ -100,8 +110,11 @@ class Counter:
 
     def see_gradient(self, gradient: Tensor | None) -> None:
         """Count the gradient of the loss by the output."""
-        if gradient is not None and self.has_gradients and (axes := self._axes_of(gradient.ndim)):
-            self._gradients.append(norms(gradient.detach(), axes, self._layers))
+        if gradient is None or not self.has_gradients:
+            return
+        gradient = gradient.detach().unsqueeze(-1) if self._lacks_axis else gradient.detach()
+        if axes := self._axes_of(gradient.ndim):
+            self._gradients.append(norms(gradient, axes, self._layers))
 
     def see_gradients(self, gradients: Sequence[Tensor | None]) -> None:
         """The same, for a node of autograd's graph."""

@@ -16,6 +16,7 @@ from rectified.activation import Ridge
 from rectified.catalogue import catalogue
 
 LOSSES = frozenset({"cross_entropy", "binary_cross_entropy_with_logits", "multilabel_soft_margin_loss", "soft_margin_loss"})
+"""Functions that expect logits."""
 
 OF_PROBABILITIES = frozenset({"binary_cross_entropy", "log"})
 """Functions whose slope has no bound near 0, so that a gradient by their input is no measure."""

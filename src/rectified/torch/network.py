@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 from rectified.torch.plan import Plan
 from rectified.torch.site import Site
@@ -115,7 +116,8 @@ class Network:
             return ""
         ((owner, offset, *parts),) = sources
         name, parameter = next(named for named in root.named_parameters() if id(named[1]) == owner)
-        if parameter.ndim > 2 and not parts:  # the product was one with a matrix
+        owns = root.get_submodule(name.rpartition(".")[0])
+        if parameter.ndim > 2 and not parts and not isinstance(owns, _ConvNd):  # the product was one with a matrix
             parts = [offset // parameter.stride(0)]
         return f" behind {name}{''.join(f'[{part}]' for part in parts)}"
 

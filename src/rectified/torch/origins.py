@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from rectified.torch.by_hand import Term, Terms, is_transformed, number_in
-from rectified.torch.functions import LOSSES, OF_PROBABILITIES, plain_name
+from rectified.torch.functions import OF_PROBABILITIES, plain_name
 from rectified.torch.units import Axes, Call, Origin, Weight, origin_of, weight_of
 
 _MOST = 4096
@@ -42,13 +42,11 @@ class Origins:
         result = function(*args, **kwargs)
         if type(result) is Tensor:
             self.terms.see(function, name, given, result)
-        if name in LOSSES or name in OF_PROBABILITIES:
-            origin = self.of(args[0] if args else kwargs.get("input"))
-            if origin is not None and origin.activation is not None:
-                if name in LOSSES:
-                    origin.activation.feeds_loss = name
-                else:
-                    origin.activation.leave_gradients_out()
+        origin = self.of(args[0] if args else kwargs.get("input"))
+        if origin is not None:
+            origin.go_into(name)
+            if name in OF_PROBABILITIES and origin.activation is not None:
+                origin.activation.leave_gradients_out()
         parts = result if isinstance(result, tuple | list) else (result,)
         if parts and isinstance(parts[0], Tensor):
             origin = self.of_result(name, args, kwargs, parts[0])
@@ -111,7 +109,7 @@ class Origins:
 
     def remember(self, tensor: Tensor, origin: Origin) -> None:
         """Know the origin of a tensor from now on."""
-        if not origin.axes and origin.activation is None:
+        if not origin.axes and origin.activation is None and origin.logits is None:
             self._known.pop(id(tensor), None)
         else:
             self._known[id(tensor)] = weakref.ref(tensor), origin

@@ -60,6 +60,8 @@ class Site:
         Of the stacked layers, and of the units, where they are known, in the tensor that was seen first.
     dimensions : int
         How many axes that had.
+    lacks_axis : bool
+        Whether it has one unit, and no axis of its own for that.
     is_unsure : bool
         Whether there were tensors with another number of axes, of which no call has told those of the units.
     ended : str
@@ -107,7 +109,7 @@ class Site:
         self.axes: Axes = ()
         self.dimensions = 0
         self._axes_in: dict[int, Axes | None] = {}  # by the number of all axes; None where a call has yet to tell them
-        self.is_unsure = False
+        self.lacks_axis = self.is_unsure = False
         self.ended = ""
         self.layers: tuple[int, ...] = ()
         self._stacked = 1
@@ -153,7 +155,9 @@ class Site:
             return None
         found = self._counters.get(training)
         if found is None and self.axes:
-            found = self._counters[training] = Counter(self.slopes, self.axes_of, prod(self.layers), self.again)
+            found = self._counters[training] = Counter(
+                self.slopes, self.axes_of, prod(self.layers), self.again, lacks_axis=self.lacks_axis
+            )
             found.has_gradients = self._has_gradients
         return found
 
@@ -165,10 +169,14 @@ class Site:
         if not self.takes(axes):
             return
         if not self.axes:
+            self.lacks_axis = axes[-1] == len(shape)
+            shape = (*shape, 1) if self.lacks_axis else shape
             self.axes, self.dimensions = axes, len(shape)
             layers = tuple(shape[axis] for axis in axes[:-1])
             self._stacked = prod(layers)
             self.layers = layers if self._stacked <= _MOST_LAYERS else ()
+        elif self.lacks_axis:
+            shape = (*shape, 1)
         if self._axes_in.get(len(shape)) is None:
             self._axes_in[len(shape)] = axes
 
@@ -178,7 +186,7 @@ class Site:
 
     def lies_on(self, axes: Axes, dimensions: int) -> bool:
         """Whether in tensors of so many axes the units are on these, as far as is known."""
-        return self._axes_in.get(dimensions) in (None, axes) or not self.takes(axes)
+        return self._axes_in.get(dimensions + self.lacks_axis) in (None, axes) or not self.takes(axes)
 
     def axes_of(self, dimensions: int) -> Axes:
         """The axes in a tensor that has so many; none where nothing tells them."""

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
 
-from rectified.torch.functions import NAMES
+from rectified.torch.functions import LOSSES, NAMES
 
 Shape = tuple[int, ...]
 Axes = tuple[int, ...]
+_LOGARITHM, _LOSS_OF_LOGARITHM = "log_softmax", "nll_loss"
 
 
 class Origin(NamedTuple):
@@ -25,23 +26,34 @@ class Origin(NamedTuple):
     Attributes
     ----------
     axes : tuple of int
-        The last is the axis of the units, those before it count the layers; empty where they are not known.
+        The last is the axis of the units, those before it count the layers; empty where they are not known. Where a layer's
+        one unit has no axis any more, that is one behind the last.
     activation : object
         The activation whose outputs these are as they were, if any.
     sources : frozenset of tuple
         The learned tensors of the layers that it is made of, by what they are known.
     passed : frozenset
         The activations that what these layers gave has gone through since.
+    logits : object
+        The activation of whose outputs these are the logarithms of probabilities, if any.
     """
 
     axes: Axes = ()
     activation: Any = None
     sources: frozenset[tuple[Hashable, ...]] = frozenset()
     passed: frozenset[Any] = frozenset()
+    logits: Any = None
+
+    def go_into(self, loss: str) -> None:
+        """Let the activation know whose outputs a loss takes for logits, if any."""
+        if loss in LOSSES and self.activation is not None:
+            self.activation.feeds_loss = loss
+        if loss == _LOSS_OF_LOGARITHM and self.logits is not None:
+            self.logits.feeds_loss = _LOGARITHM
 
     def activated(self, activation: Any) -> Origin:
         """The origin of what an activation makes of it."""
-        return self._replace(activation=activation, passed=self.passed | {activation})
+        return self._replace(activation=activation, passed=self.passed | {activation}, logits=None)
 
 
 class Weight(NamedTuple):
@@ -99,11 +111,13 @@ def origin_of(call: Call) -> Origin:
     if rule is not None and call.out:
         with suppress(TypeError, ValueError, LookupError, AttributeError):  # a form of the call that the rule does not know
             axes = rule(call)
-    before = call.origin(call.input) if name in _AS_THEY_WERE else None
-    activation = before.activation if before else None
-    if not axes or not all(0 <= axis < len(call.out) for axis in axes):
-        return Origin((), activation)
-    return Origin(axes, activation, *_sources(call))
+    before = call.origin(call.input) or Origin()
+    activation, logits = (before.activation, before.logits) if name in _AS_THEY_WERE else (None, None)
+    if name == _LOGARITHM:
+        logits = before.activation
+    if not axes or not all(0 <= axis < len(call.out) + (axis == axes[-1]) for axis in axes):
+        return Origin((), activation, logits=logits)
+    return Origin(axes, activation, *_sources(call), logits)
 
 
 def is_maker(name: str) -> bool:
@@ -285,7 +299,7 @@ def _reshaped(call: Call) -> Axes:
     found = [axis for each in axes for axis in placed(each, each)]
     if len(found) < len(axes):
         found = placed(first, last) if axes == tuple(range(first, last + 1)) else []
-    return tuple(found)
+    return tuple(found) or ((len(call.out),) if len(axes) == 1 and prod(shape[first : last + 1]) == 1 else ())
 
 
 @_each
@@ -340,8 +354,10 @@ def _reduced(call: Call) -> Axes:
 @_each
 def _without(call: Call) -> int | None:
     axis, shape, dim = _axis(call, call.input), call.shape(call.input), call.get(1, "dim", 0)
-    if axis is None or shape is None or dim % len(shape) == axis:
+    if axis is None or shape is None:
         return None
+    if dim % len(shape) == axis:
+        return len(call.out) if shape[axis] == 1 else None
     return axis - int(dim % len(shape) < axis)
 
 
@@ -387,10 +403,10 @@ def _indexed(call: Call) -> int | None:
             result += 1
             continue
         if source == axis:
-            return None if isinstance(each, int) else result
+            return result if not isinstance(each, int) else len(call.out) if shape[axis] == 1 else None
         source += 1
         result += not isinstance(each, int)
-    return None
+    return len(call.out) if source == axis else None
 
 
 @_each
