@@ -118,6 +118,33 @@ def test_integers_are_promoted_as_by_numpy(activation: rf.Ridge) -> None:
         assert rf.relu(np.array([0, 1, 2], dtype)).dtype == np.dtype(dtype)
 
 
+@pytest.mark.parametrize("number", [1000, 2, True])
+@pytest.mark.parametrize("dtype", ["b", "B", "h", "i", "?", "e", "f", "d"])
+def test_a_whole_number_as_a_parameter_counts_as_a_float(dtype: str, number: int) -> None:
+    x, dy = np.array([-127, 0, 1], "b").astype(dtype), np.array([1, 1, 1], dtype)
+    bits = rf.leaky_relu.forward_packed(x)[1]
+
+    def results(slope: Any, at_kink: Any) -> list[Any]:
+        bound = rf.leaky_relu.bind(slope=slope)
+        return [
+            rf.leaky_relu(x, slope),
+            rf.leaky_relu(x, slope=slope),
+            bound(x),
+            rf.leaky_relu.derivative(x, slope),
+            bound.derivative(x, at_kink=at_kink),
+            bound.derivative(x, wrt="slope"),
+            bound.backward(dy, x),
+            bound.backward_from_output(dy, x),
+            rf.silu.derivative(x, slope, order=2),
+            rf.leaky_relu.forward_packed(x, slope)[0],
+            bound.backward_packed(dy, bits),
+            rf.gated(bound)(np.tile(x, 2)),
+        ]
+
+    for got, want in zip(results(number, 1), results(float(number), 1.0), strict=True):
+        np.testing.assert_array_equal(got, want, strict=True)
+
+
 def test_parameters_by_position_and_name() -> None:
     want = [-0.6, -0.1, 0, 0, 0.5, 3]
     for got in (rf.leaky_relu(X, 0.2), rf.leaky_relu(X, slope=0.2), rf.leaky_relu.bind(slope=0.2)(X)):

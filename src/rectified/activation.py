@@ -320,6 +320,11 @@ def _refuse_mask(name: str, x: Any) -> None:
         raise TypeError(f"{name}: numbers behind a mask would count; put others there, as x.filled(0) does")
 
 
+def _as_floats(parameters: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Python's whole numbers as floats: beside an array of int8 NumPy would take 1000 for a number of a short type."""
+    return tuple(float(each) if isinstance(each, int) else each for each in parameters)
+
+
 _LARGEST_HALF = 65504
 _AS_USUAL = nullcontext()
 
@@ -380,6 +385,7 @@ class Ridge(called_plainly, Activation):
 
     def _take_defaults(self) -> None:
         super()._take_defaults()
+        self._default_values = _as_floats(self._default_values)
         self._plain_value = self._ufunc(""), self._defaults
         self._plain_derivative = self._ufunc("_derivative"), self._defaults
         self._plain_backward = self._ufunc("_backward"), self._defaults
@@ -657,7 +663,7 @@ class Ridge(called_plainly, Activation):
         number = np.asarray(at_kink)
         if number.ndim or number.dtype.kind not in "biuf" or not 0 <= number <= 1:
             raise ValueError(f"{self.name}: at_kink is between 0 (left) and 1 (right), not {at_kink}")
-        return self._ufunc(f"_{kind}_at_kink"), (*operands, number.item())  # whose type does not count
+        return self._ufunc(f"_{kind}_at_kink"), (*operands, float(number))  # whose type does not count
 
     def _run(self, ufunc: np.ufunc, operands: tuple[Any, ...], given: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if keywords and not self._defaults.keys().isdisjoint(keywords):
@@ -667,7 +673,7 @@ class Ridge(called_plainly, Activation):
                     raise TypeError(f"{self.name} got its parameter {name!r} twice, by position and by name")
             rest = tuple(keywords.pop(name, self._defaults[name]) for name in names[len(given) :])
             return self._run(ufunc, operands, given + rest, keywords)
-        everything = (*operands, *given, *self._default_values[len(given) :])
+        everything = (*operands, *_as_floats(given), *self._default_values[len(given) :])
         if "ml_dtypes" in _loaded:
             everything = _beside_bfloat16(everything)
         try:
