@@ -372,13 +372,12 @@ def test_docstring(activation: rf.Activation) -> None:
         (
             lambda: rf.threshold.bind(threshold=np.zeros(2)).kinks,
             ValueError,
-            "threshold: threshold is no number where a parameter is an array; bind a number",
+            "threshold: its kinks depend on threshold, an array here; bind a number",
         ),
         (
             lambda: rf.silu.bind(beta=np.ones(2)).range,
             ValueError,
-            "silu: -0.2784645427610738 / beta if beta > 0 else -inf is no number where a parameter is an array; "
-            "bind a number",
+            "silu: its range depends on beta, an array here; bind a number",
         ),
         (lambda: rf.relu.derivative(1.0, wrt="y"), ValueError, "relu: wrt is one of 'x', not 'y'"),
         (
@@ -406,7 +405,63 @@ def test_docstring(activation: rf.Activation) -> None:
             ValueError,
             "leaky_relu: the output tells the derivative only for slope >= 0",
         ),
+        (
+            lambda: rf.leaky_relu.derivative(X, wrt=np.array(["slope"])),
+            ValueError,
+            "leaky_relu: wrt is one of 'x', 'slope', not array(['slope'], dtype='<U5')",
+        ),
+        (
+            lambda: rf.elu.bind(alpha=np.ones(2)).kinks,
+            ValueError,
+            "elu: its kinks depend on alpha, an array here; bind a number",
+        ),
+        (
+            lambda: rf.leaky_relu(X, "a"),
+            TypeError,
+            "leaky_relu: slope is a real number, or an array of them, not 'a'",
+        ),
+        (
+            lambda: rf.leaky_relu(X, np.ones(6, complex)),
+            TypeError,
+            "leaky_relu: slope is a real number, or an array of them, not an array of complex128",
+        ),
+        (
+            lambda: rf.leaky_relu.backward_from_output(X, X, "a"),
+            TypeError,
+            "leaky_relu: slope is a real number, or an array of them, not 'a'",
+        ),
+        (
+            lambda: rf.leaky_relu.backward_from_output(X, X, None),
+            TypeError,
+            "leaky_relu: slope is a real number, or an array of them, not None",
+        ),
+        (
+            lambda: rf.gelu.derivative(X, 2),
+            TypeError,
+            "gelu takes no parameter by position, so 2 is one too many; other things go by name, as order=2",
+        ),
+        (
+            lambda: rf.leaky_relu.backward(X, X, 0.1, 0.2),
+            TypeError,
+            "leaky_relu takes slope by position, so 0.2 is one too many; other things go by name, as out=y",
+        ),
+        (
+            lambda: rf.leaky_relu.forward_packed(X, 0.1, 0.2),
+            TypeError,
+            "leaky_relu takes slope by position, so 0.2 is one too many; other things go by name, as out=y",
+        ),
+        (
+            lambda: rf.gelu(X, X, X),
+            TypeError,
+            "gelu takes no parameter by position, so an array is one too many; other things go by name, as out=y",
+        ),
+        (
+            lambda: rf.gelu.backward(X, X, order=2),
+            TypeError,
+            "gelu: order=2 goes with derivative; here order is a memory layout, such as 'C'",
+        ),
         (lambda: rf.maxout(1.0), ValueError, "maxout: x has no axis to fold"),
+        (lambda: rf.maxout.bind(pieces=0), ValueError, "maxout: a group has at least one piece, not pieces=0"),
         (
             lambda: rf.maxout([1.0, 2, 3]),
             ValueError,
@@ -438,6 +493,31 @@ def test_docstring(activation: rf.Activation) -> None:
 def test_errors_are_one_clear_line(call: Any, kind: type[Exception], line: str) -> None:
     with pytest.raises(kind, match=f"^{re.escape(line)}$"):
         call()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"),
+    [("g", "longdouble"), ("D", "complex128"), ("O", "object"), ("U1", "str"), ("S1", "bytes"), ("m8[s]", "timedelta64")],
+)
+def test_what_is_no_real_number_is_named(dtype: str, name: str) -> None:
+    x = np.ones(4).astype(dtype)
+    for called, calls in {
+        "gelu": (lambda: rf.gelu(x), lambda: rf.gelu.derivative(x, order=2), lambda: rf.gelu.backward(1.0, x)),
+        "relu": (lambda: rf.relu.derivative(x, at_kink=0.5), lambda: rf.relu.forward_packed(x)),
+        "softmax": (lambda: rf.softmax(x), lambda: rf.softmax.backward(X[:4], x)),
+        "maxout": (lambda: rf.maxout(x), lambda: rf.maxout.forward_packed(x)),
+        "glu": (lambda: rf.glu(x), lambda: rf.glu.backward(X[:2], x), lambda: rf.glu(x, out=np.ones(2))),
+        "crelu": (lambda: rf.crelu(x), lambda: rf.crelu.backward(X[:4], x[:2])),
+    }.items():
+        for call in calls:
+            with pytest.raises(TypeError, match=f"^{called} takes real numbers of at most 64 bits, not {name}$"):
+                call()
+
+
+def test_numpy_says_what_else_is_wrong() -> None:
+    for wrong in ({"out": np.ones(6, int)}, {"dtype": complex}, {"out": "a"}):
+        with pytest.raises(TypeError, match=r"Cannot cast|No loop|return arrays"):
+            rf.gelu(X, **wrong)
 
 
 def test_an_array_of_negative_slopes_gives_nan_from_output() -> None:

@@ -139,22 +139,25 @@ class Activation:
     @property
     def kinks(self) -> tuple[float, ...]:
         """Where the derivative jumps, for the parameters' defaults."""
-        found = map(self._number_from, self.kink_formulas)
-        return tuple(kink for kink in found if kink is not None)
+        found = (self._number_from(formula, "kinks depend") for formula in self.kink_formulas)
+        return tuple(kink for kink in found if kink is not None and np.isfinite(kink))
 
     @property
     def range(self) -> tuple[float, float]:
         """The lower and the upper bound of the values, for the parameters' defaults."""
-        low, high = (self._number_from(bound) if isinstance(bound, str) else bound for bound in self._bounds)
+        low, high = (
+            self._number_from(bound, "range depends") if isinstance(bound, str) else bound for bound in self._bounds
+        )
         return float(low), float(high)
 
-    def _number_from(self, formula: str) -> Any:
+    def _number_from(self, formula: str, what: str) -> Any:
         """What a formula in the parameters is for their defaults; it may be None."""
         try:
             found = evaluate(formula, self._defaults)
             return None if found is None else float(found)
         except (TypeError, ValueError):
-            raise ValueError(f"{self.name}: {formula} is no number where a parameter is an array; bind a number") from None
+            arrays = " and ".join(key for key, value in self._defaults.items() if np.ndim(value))
+            raise ValueError(f"{self.name}: its {what} on {arrays}, an array here; bind a number") from None
 
     @property
     def signature(self) -> str:
@@ -178,6 +181,8 @@ class Activation:
         ------
         TypeError
             For a parameter that the function does not have, and for a default that is no number.
+        ValueError
+            For a number that can be none of a fold's, such as no pieces.
 
         Examples
         --------
@@ -198,12 +203,17 @@ class Activation:
 
     def _refuse_unfit(self, key: str, value: Any) -> None:
         """A default that is neither a real number nor an array of them."""
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) or _is_real(dtype := _dtype_of(value)):
             return
-        dtype = getattr(value, "dtype", None)
-        if not np.can_cast(np.asarray(value).dtype if dtype is None else dtype, np.float64):
-            given = repr(value) if dtype is None else f"an array of {dtype}"
-            raise TypeError(f"{self.name}: {key} is a real number, or an array of them, not {given}")
+        given = f"an array of {dtype}" if hasattr(value, "dtype") else repr(value)
+        raise TypeError(f"{self.name}: {key} is a real number, or an array of them, not {given}") from None
+
+    def _refuse_unreal(self, operands: Iterable[Any]) -> None:
+        """NumPy would speak of casting rules."""
+        for dtype in map(_dtype_of, operands):
+            if not _is_real(dtype):
+                given = dtype.type.__name__.rstrip("_")
+                raise TypeError(f"{self.name} takes real numbers of at most 64 bits, not {given}") from None
 
     def plot(self, *, derivative: bool = True, ax: Axes | None = None) -> Axes:
         """Draw the function, and its derivative, with matplotlib.
@@ -264,13 +274,18 @@ class Activation:
 
     def _places(self, out: Any, shape: tuple[int, ...], size: int) -> tuple[Any, Any]:
         """Where a forward pass puts its value and so many bytes; None for a value that has no place yet."""
-        if out is None:
-            return None, np.empty(size, np.uint8)
+        out = (None, None) if out is None else out
         if not isinstance(out, tuple) or len(out) != 2:
             raise TypeError(f"{self.name}: out is a tuple of two arrays")
-        self._refuse_layout(out[0], shape)
-        self._refuse_layout(out[1], (size,))
-        return out
+        value, packed = out
+        if value is not None:
+            self._refuse_layout(value, shape)
+        if packed is None:
+            return value, np.empty(size, np.uint8)
+        self._refuse_layout(packed, (size,))
+        if packed.dtype != np.uint8:
+            raise TypeError(f"{self.name}: the second array of out is of uint8, not {packed.dtype}")
+        return value, packed
 
     def _refuse_layout(self, array: Any, shape: tuple[int, ...]) -> None:
         if not isinstance(array, np.ndarray) or array.shape != shape or not array.flags.c_contiguous:
@@ -312,6 +327,15 @@ class Activation:
             if key not in self.parameters and key not in allowed:
                 known = f"its parameters are: {', '.join(self.parameters)}" if self.parameters else "it has no parameters"
                 raise TypeError(f"{self.name} has no parameter {key!r}; {known}")
+
+
+def _dtype_of(value: Any) -> np.dtype[Any]:
+    found = getattr(value, "dtype", None)
+    return found if isinstance(found, np.dtype) else np.asarray(value).dtype
+
+
+def _is_real(dtype: np.dtype[Any]) -> bool:
+    return np.can_cast(dtype, np.float64)
 
 
 def _refuse_mask(name: str, x: Any) -> None:
@@ -523,7 +547,13 @@ class Ridge(called_plainly, Activation):
             self._refuse_absent("backward_from_output")
         if self.output_condition:
             numbers = self._defaults | dict(zip(self._defaults, parameters, strict=False)) | keywords
-            if not self._told_by_output(numbers):
+            try:
+                is_told = self._told_by_output(numbers)
+            except TypeError:
+                for key in self._defaults:
+                    self._refuse_unfit(key, numbers[key])
+                raise
+            if not is_told:
                 raise ValueError(f"{self.name}: the output tells the derivative only for {self.output_condition}")
         return self._run(self._ufunc("_backward_from_output"), (dy, y), parameters, keywords)
 
@@ -544,7 +574,7 @@ class Ridge(called_plainly, Activation):
         *parameters
             One number each, by position or name.
         out : tuple of ndarray, optional
-            Where the results go: C-contiguous arrays.
+            Where the results go: C-contiguous arrays, or None for a new one.
 
         Returns
         -------
@@ -652,7 +682,7 @@ class Ridge(called_plainly, Activation):
     ) -> tuple[np.ufunc, tuple[Any, ...]]:
         """The ufunc and its first operands for a derivative by a parameter, or with a choice at the kinks."""
         if at_kink is None:
-            if wrt not in tuple(self.parameters):
+            if not isinstance(wrt, str) or wrt not in self.parameters:
                 known = ", ".join(repr(name) for name in ("x", *self.parameters))
                 raise ValueError(f"{self.name}: wrt is one of {known}, not {wrt!r}")
             return self._ufunc(f"_{kind}_wrt_{wrt}"), operands
@@ -681,4 +711,25 @@ class Ridge(called_plainly, Activation):
                 return ufunc(*everything, **keywords)
         except TypeError:
             self._refuse_unknown(keywords, _UFUNC_KEYWORDS)
+            self._refuse_unreal(operands)
+            for name, value in zip(self._defaults, given, strict=False):
+                self._refuse_unfit(name, value)
+            self._refuse_surplus(ufunc, given[len(self._defaults) :], keywords)
             raise
+
+    def _refuse_surplus(self, ufunc: np.ufunc, more: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
+        """What follows the parameters and is no array for a result, and a keyword of another method."""
+        order = keywords.get("order")
+        if order is not None and not isinstance(order, str):
+            raise TypeError(
+                f"{self.name}: order={order} goes with derivative; here order is a memory layout, such as 'C'"
+            ) from None
+        places = 0 if "out" in keywords else ufunc.nout
+        wrong = [each for at, each in enumerate(more) if at >= places or not isinstance(each, np.ndarray | None)]
+        if wrong:
+            taken = ", ".join(self._defaults) or "no parameter"
+            given = "an array" if np.ndim(wrong[0]) else repr(wrong[0])
+            by_name = "order=2" if ufunc.__name__ == f"{self.name}_derivative" else "out=y"
+            raise TypeError(
+                f"{self.name} takes {taken} by position, so {given} is one too many; other things go by name, as {by_name}"
+            ) from None
