@@ -379,6 +379,11 @@ def test_docstring(activation: rf.Activation) -> None:
             ValueError,
             "silu: its range depends on beta, an array here; bind a number",
         ),
+        (
+            lambda: rf.softsign.derivative(1.0, order=2),
+            ValueError,
+            "softsign has no derivative of order 2: its second derivative does not exist everywhere",
+        ),
         (lambda: rf.relu.derivative(1.0, wrt="y"), ValueError, "relu: wrt is one of 'x', not 'y'"),
         (
             lambda: rf.leaky_relu.derivative(1.0, wrt=["slope"]),

@@ -255,7 +255,7 @@ def test_tour_into_a_place_that_cannot_be_written(
     ("arguments", "line"),
     [
         (["show", "rleu"], "no activation is called 'rleu'; did you mean relu"),
-        (["plot", "relu", "zzz"], "no activation is called 'zzz'; there are relu, leaky_relu, "),
+        (["plot", "relu", "zzz"], "no activation is called 'zzz'; list(rectified.catalogue) has all names"),
         (["values", "[bold]"], "no activation is called '[bold]'"),
         (["bench", "relo"], "no activation is called 'relo'; did you mean relu"),
         (["show", "leaky_relu:slop=2"], "leaky_relu has no parameter 'slop'; its parameters are: slope"),

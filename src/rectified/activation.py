@@ -301,7 +301,7 @@ class Activation:
         lines = [f"``{self.signature}`` = ``{self.formula}``", "", self.summary, ""]
         lines += [
             f"Its derivative is ``{self.derivative_formula}``; "
-            f"its values lie between {self._bounds[0]} and {self._bounds[1]}."
+            f"its values lie between ``{self._bounds[0]}`` and ``{self._bounds[1]}``."
         ]
         lines += ["", "Parameters", "----------", "x : array_like", "    The input, of any shape."]
         for key, (default, meaning) in self.parameters.items():
@@ -309,7 +309,13 @@ class Activation:
             lines += [f"{key} : {kind}, default {default}", f"    {meaning}"]
         lines += ["**keywords", "    A ufunc's keywords, such as ``out``.", "", "Returns", "-------"]
         lines += ["ndarray or scalar", f"    In the shape {self._shape}, and in the dtype of `x` where that is a float."]
-        lines += ["", "Raises", "------", "TypeError", "    For complex numbers, and for a keyword that is none."]
+        if self.parameters and self.category != "fold":
+            lines += ["    A parameter with a wider dtype of its own, such as an array of float64, gives that."]
+        lines += ["", "Raises", "------", "TypeError"]
+        lines += [
+            "    For what is no real number of at most 64 bits, such as a complex number, a longdouble, an object or a"
+        ]
+        lines += ["    string, and for a keyword that is none."]
         lines += [*self._raises, "", "References", "----------", self.reference, *self._examples()]
         return "\n".join(lines)
 
@@ -440,8 +446,8 @@ class Ridge(called_plainly, Activation):
         *parameters
             The function's parameters, by position or name; they broadcast against `x`.
         order : {1, 2}
-            Which derivative; the second one of smooth functions only. A string is the ufunc's keyword of this name, the
-            memory layout of the result.
+            Which derivative; the second one of functions that have one everywhere. A string is the ufunc's keyword of
+            this name, the memory layout of the result.
         wrt : str
             By what to differentiate: ``"x"`` or the name of a parameter.
         at_kink : float in [0, 1], optional
@@ -458,7 +464,7 @@ class Ridge(called_plainly, Activation):
         Raises
         ------
         ValueError
-            For another `order` or `wrt`, for the second derivative of a function whose first one jumps, for an `at_kink`
+            For another `order` or `wrt`, for the second derivative of a function that has none somewhere, for an `at_kink`
             outside of [0, 1] or of a function without kinks.
 
         Examples
@@ -674,7 +680,7 @@ class Ridge(called_plainly, Activation):
             raise ValueError(f"{self.name}: the second derivative goes without wrt and at_kink")
         found = ufuncs.named(f"{self.name}_second_derivative")
         if found is None:
-            raise ValueError(f"{self.name} has no second derivative: its first one jumps")
+            raise ValueError(f"{self.name} has no derivative of order 2: its second derivative does not exist everywhere")
         return found
 
     def _special(
