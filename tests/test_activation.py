@@ -17,6 +17,7 @@ import rectified as rf
 import sweep
 from oracle import stratified
 from rectified import _native
+from rectified.formula import evaluate
 
 ISAS = _native.instruction_sets()
 RIDGES = list(rf.catalogue.of("ridge").values())
@@ -231,6 +232,35 @@ def test_at_kink_by_name() -> None:
     assert rf.relu.derivative(np.zeros(2), at_kink=0.5, out=out) is out
     assert out.tolist() == [0.5, 0.5]
     assert np.isnan(rf.relu.derivative(np.nan, at_kink=0.5))
+
+
+# ---- zeros, bounds --------------------------------------------------------------------------------------------------
+
+
+@ridges
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_zero_has_the_sign_of_the_formula(activation: rf.Ridge, dtype: Any) -> None:
+    for x in (-0.0, 0.0):
+        names = {"x": x, **{key: parameter.default for key, parameter in activation.parameters.items()}}
+        for formula, method in ((activation.formula, activation), (activation.derivative_formula, activation.derivative)):
+            want = evaluate(formula, names)
+            if want == 0:
+                assert np.signbit(method(dtype(x))) == np.signbit(want)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "want"),
+    [
+        ("hardtanh", "min_val", [-5.0, 0.2, 1.0]),
+        ("hardtanh", "max_val", [-1.0, 0.2, 3.0]),
+        ("clipped_relu", "ceiling", [0.0, 0.2, 3.0]),
+        ("threshold", "threshold", [-5.0, 0.2, 3.0]),
+        ("thresholded_relu", "alpha", [-5.0, 0.2, 3.0]),
+        ("hardshrink", "lambd", [-5.0, 0.2, 3.0]),
+    ],
+)
+def test_a_bound_that_is_nan_bounds_nothing(name: str, parameter: str, want: list[float]) -> None:
+    assert rf.catalogue[name]([-5.0, 0.2, 3.0], **{parameter: np.nan}).tolist() == want
 
 
 # ---- binding, copies ------------------------------------------------------------------------------------------------
