@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import itertools
 import json
 import math
 import re
+import sys
 import types
 from collections.abc import Callable
 from functools import lru_cache
@@ -34,6 +34,7 @@ from oracle import (
 )
 from rectified import _native
 from rectified.formula import evaluate
+from sweep import claimed
 
 try:
     from ml_dtypes import bfloat16
@@ -49,7 +50,6 @@ DERIVATIVES = [(name, operation) for name, operation in CASES if operation != "v
 BACKWARDS = [(name, operation) for name, operation in DERIVATIVES if operation != "second_derivative"]
 FROM_OUTPUT = [name for name in FUNCTIONS if hasattr(rf.catalogue[name], "backward_from_output")]
 ISAS = _native.instruction_sets()
-CLAIMED = {"float16": 0, "bfloat16": 0, "float32": 1, "float64": 2}
 STRIDE = 8191
 
 cases = pytest.mark.parametrize(("name", "operation"), CASES)
@@ -59,33 +59,6 @@ functions = pytest.mark.parametrize("name", FUNCTIONS)
 isas = pytest.mark.parametrize("isa", ISAS)
 halves = pytest.mark.parametrize("dtype", HALVES)
 dtypes = pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
-
-
-def degree(formula: ast.expr) -> float:
-    """The largest power of x in a formula that is made of polynomials in x; infinite where it is not."""
-    match formula:
-        case ast.IfExp(body=first, orelse=second):
-            return max(degree(first), degree(second))
-        case ast.BinOp(op=ast.Add() | ast.Sub(), left=first, right=second):
-            return max(degree(first), degree(second))
-        case ast.BinOp(op=ast.Mult(), left=first, right=second):
-            return degree(first) + degree(second)
-        case ast.BinOp(op=ast.Div(), left=first, right=second) if degree(second) == 0:
-            return degree(first)
-        case ast.UnaryOp(operand=operand):
-            return degree(operand)
-        case ast.Call(func=ast.Name(id="abs" | "max" | "min"), args=arguments):
-            return max(map(degree, arguments))
-        case ast.Name(id="x"):
-            return 1
-    return math.inf if any(ast.unparse(node) == "x" for node in ast.walk(formula)) else 0
-
-
-def claimed(name: str, operation: str, dtype: str) -> int:
-    """How many ULP the operation may be away, with any parameters."""
-    if degree(ast.parse(rf.catalogue[name].formula, mode="eval").body) <= 1:
-        return 0
-    return CLAIMED[dtype] + (operation == "second_derivative" and dtype == "float32")
 
 
 def inside(name: str, x: Any) -> Any:
@@ -765,6 +738,36 @@ def test_the_record_only_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert record(0, 1)[1].keys() == {"ulp", "input", "stride", "peers"}
     *_, row = sweep.markdown().splitlines()
     assert row == "| `tanh` | value |  | 0 |  | 0 | 1.0e+09 at 2.5 |"
+
+
+@pytest.mark.parametrize(
+    ("name", "operation", "dtype", "most"),
+    [
+        ("relu", "value", "float64", 0),
+        ("tanh", "value", "float16", 0),
+        ("tanh", "derivative", "float32", 1),
+        ("tanh", "second_derivative", "float32", 2),
+        ("tanh", "second_derivative", "float64", 2),
+    ],
+)
+def test_a_sweep_fails_where_a_promise_is_broken(
+    name: str,
+    operation: str,
+    dtype: str,
+    most: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sweep, "RECORD", tmp_path / "accuracy.json")
+    monkeypatch.setattr(sweep, "keep_memory", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["sweep.py", name, "--operation", operation, "--dtype", dtype])
+    for ulp in (most, most + 1):
+        for measure in ("measure_16_bits", "measure_float32", "measure_float64"):
+            monkeypatch.setattr(sweep, measure, lambda *_, ulp=ulp: {"one": Worst(ulp, 1.0)})
+        (tmp_path / "accuracy.json").unlink(missing_ok=True)
+        assert sweep.main() == (ulp > most)
+        assert (f"{ulp} ULP, and {most} are promised" in capsys.readouterr().out) == (ulp > most)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")

@@ -17,6 +17,7 @@ import rectified as rf
 import sweep
 from oracle import stratified
 from rectified import _native
+from rectified.formula import evaluate
 
 ISAS = _native.instruction_sets()
 RIDGES = list(rf.catalogue.of("ridge").values())
@@ -118,6 +119,33 @@ def test_integers_are_promoted_as_by_numpy(activation: rf.Ridge) -> None:
         assert rf.relu(np.array([0, 1, 2], dtype)).dtype == np.dtype(dtype)
 
 
+@pytest.mark.parametrize("number", [1000, 2, True])
+@pytest.mark.parametrize("dtype", ["b", "B", "h", "i", "?", "e", "f", "d"])
+def test_a_whole_number_as_a_parameter_counts_as_a_float(dtype: str, number: int) -> None:
+    x, dy = np.array([-127, 0, 1], "b").astype(dtype), np.array([1, 1, 1], dtype)
+    bits = rf.leaky_relu.forward_packed(x)[1]
+
+    def results(slope: Any, at_kink: Any) -> list[Any]:
+        bound = rf.leaky_relu.bind(slope=slope)
+        return [
+            rf.leaky_relu(x, slope),
+            rf.leaky_relu(x, slope=slope),
+            bound(x),
+            rf.leaky_relu.derivative(x, slope),
+            bound.derivative(x, at_kink=at_kink),
+            bound.derivative(x, wrt="slope"),
+            bound.backward(dy, x),
+            bound.backward_from_output(dy, x),
+            rf.silu.derivative(x, slope, order=2),
+            rf.leaky_relu.forward_packed(x, slope)[0],
+            bound.backward_packed(dy, bits),
+            rf.gated(bound)(np.tile(x, 2)),
+        ]
+
+    for got, want in zip(results(number, 1), results(float(number), 1.0), strict=True):
+        np.testing.assert_array_equal(got, want, strict=True)
+
+
 def test_parameters_by_position_and_name() -> None:
     want = [-0.6, -0.1, 0, 0, 0.5, 3]
     for got in (rf.leaky_relu(X, 0.2), rf.leaky_relu(X, slope=0.2), rf.leaky_relu.bind(slope=0.2)(X)):
@@ -204,6 +232,35 @@ def test_at_kink_by_name() -> None:
     assert rf.relu.derivative(np.zeros(2), at_kink=0.5, out=out) is out
     assert out.tolist() == [0.5, 0.5]
     assert np.isnan(rf.relu.derivative(np.nan, at_kink=0.5))
+
+
+# ---- zeros, bounds --------------------------------------------------------------------------------------------------
+
+
+@ridges
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_zero_has_the_sign_of_the_formula(activation: rf.Ridge, dtype: Any) -> None:
+    for x in (-0.0, 0.0):
+        names = {"x": x, **{key: parameter.default for key, parameter in activation.parameters.items()}}
+        for formula, method in ((activation.formula, activation), (activation.derivative_formula, activation.derivative)):
+            want = evaluate(formula, names)
+            if want == 0:
+                assert np.signbit(method(dtype(x))) == np.signbit(want)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "want"),
+    [
+        ("hardtanh", "min_val", [-5.0, 0.2, 1.0]),
+        ("hardtanh", "max_val", [-1.0, 0.2, 3.0]),
+        ("clipped_relu", "ceiling", [0.0, 0.2, 3.0]),
+        ("threshold", "threshold", [-5.0, 0.2, 3.0]),
+        ("thresholded_relu", "alpha", [-5.0, 0.2, 3.0]),
+        ("hardshrink", "lambd", [-5.0, 0.2, 3.0]),
+    ],
+)
+def test_a_bound_that_is_nan_bounds_nothing(name: str, parameter: str, want: list[float]) -> None:
+    assert rf.catalogue[name]([-5.0, 0.2, 3.0], **{parameter: np.nan}).tolist() == want
 
 
 # ---- binding, copies ------------------------------------------------------------------------------------------------
@@ -345,13 +402,17 @@ def test_docstring(activation: rf.Activation) -> None:
         (
             lambda: rf.threshold.bind(threshold=np.zeros(2)).kinks,
             ValueError,
-            "threshold: threshold is no number where a parameter is an array; bind a number",
+            "threshold: its kinks depend on threshold, an array here; bind a number",
         ),
         (
             lambda: rf.silu.bind(beta=np.ones(2)).range,
             ValueError,
-            "silu: -0.2784645427610738 / beta if beta > 0 else -inf is no number where a parameter is an array; "
-            "bind a number",
+            "silu: its range depends on beta, an array here; bind a number",
+        ),
+        (
+            lambda: rf.softsign.derivative(1.0, order=2),
+            ValueError,
+            "softsign has no derivative of order 2: its second derivative does not exist everywhere",
         ),
         (lambda: rf.relu.derivative(1.0, wrt="y"), ValueError, "relu: wrt is one of 'x', not 'y'"),
         (
@@ -379,7 +440,63 @@ def test_docstring(activation: rf.Activation) -> None:
             ValueError,
             "leaky_relu: the output tells the derivative only for slope >= 0",
         ),
+        (
+            lambda: rf.leaky_relu.derivative(X, wrt=np.array(["slope"])),
+            ValueError,
+            "leaky_relu: wrt is one of 'x', 'slope', not array(['slope'], dtype='<U5')",
+        ),
+        (
+            lambda: rf.elu.bind(alpha=np.ones(2)).kinks,
+            ValueError,
+            "elu: its kinks depend on alpha, an array here; bind a number",
+        ),
+        (
+            lambda: rf.leaky_relu(X, "a"),
+            TypeError,
+            "leaky_relu: slope is a real number, or an array of them, not 'a'",
+        ),
+        (
+            lambda: rf.leaky_relu(X, np.ones(6, complex)),
+            TypeError,
+            "leaky_relu: slope is a real number, or an array of them, not an array of complex128",
+        ),
+        (
+            lambda: rf.leaky_relu.backward_from_output(X, X, "a"),
+            TypeError,
+            "leaky_relu: slope is a real number, or an array of them, not 'a'",
+        ),
+        (
+            lambda: rf.leaky_relu.backward_from_output(X, X, None),
+            TypeError,
+            "leaky_relu: slope is a real number, or an array of them, not None",
+        ),
+        (
+            lambda: rf.gelu.derivative(X, 2),
+            TypeError,
+            "gelu takes no parameter by position, so 2 is one too many; other things go by name, as order=2",
+        ),
+        (
+            lambda: rf.leaky_relu.backward(X, X, 0.1, 0.2),
+            TypeError,
+            "leaky_relu takes slope by position, so 0.2 is one too many; other things go by name, as out=y",
+        ),
+        (
+            lambda: rf.leaky_relu.forward_packed(X, 0.1, 0.2),
+            TypeError,
+            "leaky_relu takes slope by position, so 0.2 is one too many; other things go by name, as out=y",
+        ),
+        (
+            lambda: rf.gelu(X, X, X),
+            TypeError,
+            "gelu takes no parameter by position, so an array is one too many; other things go by name, as out=y",
+        ),
+        (
+            lambda: rf.gelu.backward(X, X, order=2),
+            TypeError,
+            "gelu: order=2 goes with derivative; here order is a memory layout, such as 'C'",
+        ),
         (lambda: rf.maxout(1.0), ValueError, "maxout: x has no axis to fold"),
+        (lambda: rf.maxout.bind(pieces=0), ValueError, "maxout: a group has at least one piece, not pieces=0"),
         (
             lambda: rf.maxout([1.0, 2, 3]),
             ValueError,
@@ -411,6 +528,31 @@ def test_docstring(activation: rf.Activation) -> None:
 def test_errors_are_one_clear_line(call: Any, kind: type[Exception], line: str) -> None:
     with pytest.raises(kind, match=f"^{re.escape(line)}$"):
         call()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"),
+    [("g", "longdouble"), ("D", "complex128"), ("O", "object"), ("U1", "str"), ("S1", "bytes"), ("m8[s]", "timedelta64")],
+)
+def test_what_is_no_real_number_is_named(dtype: str, name: str) -> None:
+    x = np.ones(4).astype(dtype)
+    for called, calls in {
+        "gelu": (lambda: rf.gelu(x), lambda: rf.gelu.derivative(x, order=2), lambda: rf.gelu.backward(1.0, x)),
+        "relu": (lambda: rf.relu.derivative(x, at_kink=0.5), lambda: rf.relu.forward_packed(x)),
+        "softmax": (lambda: rf.softmax(x), lambda: rf.softmax.backward(X[:4], x)),
+        "maxout": (lambda: rf.maxout(x), lambda: rf.maxout.forward_packed(x)),
+        "glu": (lambda: rf.glu(x), lambda: rf.glu.backward(X[:2], x), lambda: rf.glu(x, out=np.ones(2))),
+        "crelu": (lambda: rf.crelu(x), lambda: rf.crelu.backward(X[:4], x[:2])),
+    }.items():
+        for call in calls:
+            with pytest.raises(TypeError, match=f"^{called} takes real numbers of at most 64 bits, not {name}$"):
+                call()
+
+
+def test_numpy_says_what_else_is_wrong() -> None:
+    for wrong in ({"out": np.ones(6, int)}, {"dtype": complex}, {"out": "a"}):
+        with pytest.raises(TypeError, match=r"Cannot cast|No loop|return arrays"):
+            rf.gelu(X, **wrong)
 
 
 def test_an_array_of_negative_slopes_gives_nan_from_output() -> None:

@@ -138,13 +138,26 @@ def test_range(activation: rf.Activation) -> None:
     assert values.max() <= high + 1e-15
 
 
-@pytest.mark.parametrize("beta", [-2.0, 0.0, 1e-320, 0.5, 30.0])
-def test_range_of_silu(beta: float) -> None:
-    silu = rf.silu.bind(beta=beta)
-    low, high = silu.range
-    values = silu(np.linspace(-50, 50, 10001))
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        *(("silu", {"beta": beta}) for beta in (-2.0, 0.0, 1e-320, 0.5, 30.0)),
+        *(("softplus", {"beta": beta}) for beta in (-1.0, 2.0)),
+        *(("elu", {"alpha": alpha}) for alpha in (-1.0, 0.0, 2.0)),
+        *(("leaky_relu", {"slope": slope}) for slope in (-1.0, 0.0, 2.0)),
+        *(("clipped_relu", {"ceiling": ceiling}) for ceiling in (-1.0, 0.0, 2.0, math.inf)),
+        *(("hardtanh", {"min_val": 2.0, "max_val": high}) for high in (1.0, 2.0, 3.0)),
+        *((name, {"epsilon": -2.0}) for name in ("cubic", "quintic", "linear_radial")),
+    ],
+)
+def test_range_follows_the_parameters(name: str, parameters: dict[str, float]) -> None:
+    function = rf.catalogue[name].bind(**parameters)
+    low, high = function.range
+    values = function(np.linspace(0 if function.category == "radial" else -50, 50, 10001))
     assert low - 1e-15 <= values.min()
     assert values.max() <= high + 1e-15
+    for bound, reached in ((low, values.min()), (high, values.max())):
+        assert math.isinf(bound) or reached == pytest.approx(bound, abs=1e-3)
 
 
 @ROWS
@@ -155,6 +168,21 @@ def test_kinks_follow_the_parameters(activation: rf.Activation) -> None:
         assert left != right
         assert activation.derivative(np.nextafter(kink, -np.inf)) == pytest.approx(left, abs=1e-15)
         assert activation.derivative(np.nextafter(kink, np.inf)) == pytest.approx(right, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("activation", "kinks"),
+    [
+        (rf.leaky_relu.bind(slope=1.0), ()),
+        (rf.clipped_relu.bind(ceiling=math.inf), (0,)),
+        (rf.clipped_relu.bind(ceiling=-1.0), ()),
+        (rf.hardtanh.bind(min_val=-math.inf), (1,)),
+        (rf.hardtanh.bind(min_val=2.0), ()),
+        (rf.threshold.bind(threshold=math.nan), ()),
+    ],
+)
+def test_kinks_that_no_number_reaches_are_none(activation: rf.Activation, kinks: tuple[float, ...]) -> None:
+    assert activation.kinks == kinks
 
 
 def test_it_is_a_read_only_mapping() -> None:
@@ -176,6 +204,12 @@ def test_other_names_find_a_function_too() -> None:
         assert rf.catalogue[name] is rf.leaky_relu
     assert rf.catalogue["Relu"] is rf.relu
     assert rf.catalogue["gelu_pytorch_tanh"] is rf.gelu_tanh
+    assert [rf.catalogue[name].name for name in ("gelu_python", "ReLUSquared", "hardsilu", "swish1")] == [
+        "gelu",
+        "squared_relu",
+        "hardswish",
+        "silu",
+    ]
     names = [alias for found in rf.catalogue.values() for alias in (found.name, *found.also_known_as)]
     assert len(names) == len(set(names)), "a name stands for two functions"
     assert all(name in rf.catalogue for name in names)
@@ -195,8 +229,9 @@ def test_categories() -> None:
     ("wrong", "line"),
     [
         ("leaky-relu", "no activation is called 'leaky-relu'; did you mean leaky_relu"),
+        ("Leaky ReLU", "no activation is called 'Leaky ReLU'; did you mean leaky_relu"),
         ("sigmiod", "no activation is called 'sigmiod'; did you mean sigmoid"),
-        ("zzzz", "no activation is called 'zzzz'; there are relu, leaky_relu"),
+        ("zzzz", r"no activation is called 'zzzz'; list\(rectified\.catalogue\) has all names"),
     ],
 )
 def test_an_unknown_name_suggests_the_nearest(wrong: str, line: str) -> None:
@@ -204,6 +239,13 @@ def test_an_unknown_name_suggests_the_nearest(wrong: str, line: str) -> None:
     assert rf.catalogue.get(wrong) is None
     with pytest.raises(KeyError, match=line):
         rf.catalogue[wrong]
+
+
+@pytest.mark.parametrize(("name", "known"), [("swish", "silu"), ("PReLU", "leaky_relu")])
+def test_the_module_points_from_another_name_to_the_function(name: str, known: str) -> None:
+    with pytest.raises(AttributeError, match=f"^rectified has no {name}; it is rectified.{known}$") as raised:
+        getattr(rf, name)
+    assert raised.value.obj is None  # or Python would ask whether swish was to be dish
 
 
 def test_what_is_no_name_is_not_in_it() -> None:

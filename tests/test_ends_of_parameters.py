@@ -12,7 +12,8 @@ import rectified as rf
 import sweep
 from oracle import Oracle, kernel, operations, rounded, ulps
 from rectified import _native
-from test_accuracy import HALVES, claimed
+from sweep import claimed
+from test_accuracy import HALVES
 
 ISAS = _native.instruction_sets()
 isas = pytest.mark.parametrize("isa", ISAS)

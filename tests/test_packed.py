@@ -97,6 +97,18 @@ def test_parameters_and_out() -> None:
     np.testing.assert_array_equal(rf.leaky_relu.bind(slope=0.25).backward_packed(np.ones(3), bits), [0.25, 0.25, 1])
 
 
+def test_out_holds_one_of_two() -> None:
+    x, y, bits = np.array([-2.0, 0.0, 3.0, 4.0]), np.empty(4), np.empty(1, np.uint8)
+    for function in (rf.relu, rf.maxout):
+        want = function.forward_packed(x)
+        place = y[: want[0].size]
+        for out in ((None, bits), (place, None), (None, None)):
+            made = function.forward_packed(x, out=out)
+            for got, wanted, given in zip(made, want, out, strict=True):
+                np.testing.assert_array_equal(got, wanted, strict=True)
+                assert given is None or got is given
+
+
 def test_bad_input() -> None:
     x = np.ones(10)
     _, bits = rf.relu.forward_packed(x)
@@ -115,6 +127,9 @@ def test_bad_input() -> None:
     with pytest.raises(TypeError, match="leaky_relu has no parameter 'dtype'"):
         rf.leaky_relu.forward_packed(x, dtype=np.float32)
     for function in (rf.relu, rf.maxout):
+        y, packed = function.forward_packed(x)
+        with pytest.raises(TypeError, match=f"^{function.name}: the second array of out is of uint8, not int8$"):
+            function.forward_packed(x, out=(y, packed.view(np.int8)))
         with pytest.raises(TypeError, match="out is a tuple of two arrays"):
             function.forward_packed(x, out=np.empty(10))
         with pytest.raises(ValueError, match=r"out is a C-contiguous array of shape \(\d+,\), here it has \(0,\)"):

@@ -38,6 +38,9 @@ else:  # where a type checker would take every name for one of these
             from rectified import plotting
 
             return getattr(plotting, name)
+        known = catalogue._names.get(name)
+        if known:  # where Python is told the name alone, it adds none that looks like it
+            raise AttributeError(f"rectified has no {name}; it is rectified.{known}", name=name)
         raise AttributeError(f"module 'rectified' has no attribute {name!r}")
 
 

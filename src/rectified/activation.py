@@ -139,22 +139,25 @@ class Activation:
     @property
     def kinks(self) -> tuple[float, ...]:
         """Where the derivative jumps, for the parameters' defaults."""
-        found = map(self._number_from, self.kink_formulas)
-        return tuple(kink for kink in found if kink is not None)
+        found = (self._number_from(formula, "kinks depend") for formula in self.kink_formulas)
+        return tuple(kink for kink in found if kink is not None and np.isfinite(kink))
 
     @property
     def range(self) -> tuple[float, float]:
         """The lower and the upper bound of the values, for the parameters' defaults."""
-        low, high = (self._number_from(bound) if isinstance(bound, str) else bound for bound in self._bounds)
+        low, high = (
+            self._number_from(bound, "range depends") if isinstance(bound, str) else bound for bound in self._bounds
+        )
         return float(low), float(high)
 
-    def _number_from(self, formula: str) -> Any:
+    def _number_from(self, formula: str, what: str) -> Any:
         """What a formula in the parameters is for their defaults; it may be None."""
         try:
             found = evaluate(formula, self._defaults)
             return None if found is None else float(found)
         except (TypeError, ValueError):
-            raise ValueError(f"{self.name}: {formula} is no number where a parameter is an array; bind a number") from None
+            arrays = " and ".join(key for key, value in self._defaults.items() if np.ndim(value))
+            raise ValueError(f"{self.name}: its {what} on {arrays}, an array here; bind a number") from None
 
     @property
     def signature(self) -> str:
@@ -178,6 +181,8 @@ class Activation:
         ------
         TypeError
             For a parameter that the function does not have, and for a default that is no number.
+        ValueError
+            For a number that can be none of a fold's, such as no pieces.
 
         Examples
         --------
@@ -198,12 +203,17 @@ class Activation:
 
     def _refuse_unfit(self, key: str, value: Any) -> None:
         """A default that is neither a real number nor an array of them."""
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) or _is_real(dtype := _dtype_of(value)):
             return
-        dtype = getattr(value, "dtype", None)
-        if not np.can_cast(np.asarray(value).dtype if dtype is None else dtype, np.float64):
-            given = repr(value) if dtype is None else f"an array of {dtype}"
-            raise TypeError(f"{self.name}: {key} is a real number, or an array of them, not {given}")
+        given = f"an array of {dtype}" if hasattr(value, "dtype") else repr(value)
+        raise TypeError(f"{self.name}: {key} is a real number, or an array of them, not {given}") from None
+
+    def _refuse_unreal(self, operands: Iterable[Any]) -> None:
+        """NumPy would speak of casting rules."""
+        for dtype in map(_dtype_of, operands):
+            if not _is_real(dtype):
+                given = dtype.type.__name__.rstrip("_")
+                raise TypeError(f"{self.name} takes real numbers of at most 64 bits, not {given}") from None
 
     def plot(self, *, derivative: bool = True, ax: Axes | None = None) -> Axes:
         """Draw the function, and its derivative, with matplotlib.
@@ -264,13 +274,18 @@ class Activation:
 
     def _places(self, out: Any, shape: tuple[int, ...], size: int) -> tuple[Any, Any]:
         """Where a forward pass puts its value and so many bytes; None for a value that has no place yet."""
-        if out is None:
-            return None, np.empty(size, np.uint8)
+        out = (None, None) if out is None else out
         if not isinstance(out, tuple) or len(out) != 2:
             raise TypeError(f"{self.name}: out is a tuple of two arrays")
-        self._refuse_layout(out[0], shape)
-        self._refuse_layout(out[1], (size,))
-        return out
+        value, packed = out
+        if value is not None:
+            self._refuse_layout(value, shape)
+        if packed is None:
+            return value, np.empty(size, np.uint8)
+        self._refuse_layout(packed, (size,))
+        if packed.dtype != np.uint8:
+            raise TypeError(f"{self.name}: the second array of out is of uint8, not {packed.dtype}")
+        return value, packed
 
     def _refuse_layout(self, array: Any, shape: tuple[int, ...]) -> None:
         if not isinstance(array, np.ndarray) or array.shape != shape or not array.flags.c_contiguous:
@@ -286,7 +301,7 @@ class Activation:
         lines = [f"``{self.signature}`` = ``{self.formula}``", "", self.summary, ""]
         lines += [
             f"Its derivative is ``{self.derivative_formula}``; "
-            f"its values lie between {self._bounds[0]} and {self._bounds[1]}."
+            f"its values lie between ``{self._bounds[0]}`` and ``{self._bounds[1]}``."
         ]
         lines += ["", "Parameters", "----------", "x : array_like", "    The input, of any shape."]
         for key, (default, meaning) in self.parameters.items():
@@ -294,7 +309,13 @@ class Activation:
             lines += [f"{key} : {kind}, default {default}", f"    {meaning}"]
         lines += ["**keywords", "    A ufunc's keywords, such as ``out``.", "", "Returns", "-------"]
         lines += ["ndarray or scalar", f"    In the shape {self._shape}, and in the dtype of `x` where that is a float."]
-        lines += ["", "Raises", "------", "TypeError", "    For complex numbers, and for a keyword that is none."]
+        if self.parameters and self.category != "fold":
+            lines += ["    A parameter with a wider dtype of its own, such as an array of float64, gives that."]
+        lines += ["", "Raises", "------", "TypeError"]
+        lines += [
+            "    For what is no real number of at most 64 bits, such as a complex number, a longdouble, an object or a"
+        ]
+        lines += ["    string, and for a keyword that is none."]
         lines += [*self._raises, "", "References", "----------", self.reference, *self._examples()]
         return "\n".join(lines)
 
@@ -314,10 +335,24 @@ class Activation:
                 raise TypeError(f"{self.name} has no parameter {key!r}; {known}")
 
 
+def _dtype_of(value: Any) -> np.dtype[Any]:
+    found = getattr(value, "dtype", None)
+    return found if isinstance(found, np.dtype) else np.asarray(value).dtype
+
+
+def _is_real(dtype: np.dtype[Any]) -> bool:
+    return np.can_cast(dtype, np.float64)
+
+
 def _refuse_mask(name: str, x: Any) -> None:
     ma = _loaded.get("numpy.ma")
     if ma and isinstance(x, ma.MaskedArray):
         raise TypeError(f"{name}: numbers behind a mask would count; put others there, as x.filled(0) does")
+
+
+def _as_floats(parameters: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Python's whole numbers as floats: beside an array of int8 NumPy would take 1000 for a number of a short type."""
+    return tuple(float(each) if isinstance(each, int) else each for each in parameters)
 
 
 _LARGEST_HALF = 65504
@@ -380,6 +415,7 @@ class Ridge(called_plainly, Activation):
 
     def _take_defaults(self) -> None:
         super()._take_defaults()
+        self._default_values = _as_floats(self._default_values)
         self._plain_value = self._ufunc(""), self._defaults
         self._plain_derivative = self._ufunc("_derivative"), self._defaults
         self._plain_backward = self._ufunc("_backward"), self._defaults
@@ -410,8 +446,8 @@ class Ridge(called_plainly, Activation):
         *parameters
             The function's parameters, by position or name; they broadcast against `x`.
         order : {1, 2}
-            Which derivative; the second one of smooth functions only. A string is the ufunc's keyword of this name, the
-            memory layout of the result.
+            Which derivative; the second one of functions that have one everywhere. A string is the ufunc's keyword of
+            this name, the memory layout of the result.
         wrt : str
             By what to differentiate: ``"x"`` or the name of a parameter.
         at_kink : float in [0, 1], optional
@@ -428,7 +464,7 @@ class Ridge(called_plainly, Activation):
         Raises
         ------
         ValueError
-            For another `order` or `wrt`, for the second derivative of a function whose first one jumps, for an `at_kink`
+            For another `order` or `wrt`, for the second derivative of a function that has none somewhere, for an `at_kink`
             outside of [0, 1] or of a function without kinks.
 
         Examples
@@ -517,7 +553,13 @@ class Ridge(called_plainly, Activation):
             self._refuse_absent("backward_from_output")
         if self.output_condition:
             numbers = self._defaults | dict(zip(self._defaults, parameters, strict=False)) | keywords
-            if not self._told_by_output(numbers):
+            try:
+                is_told = self._told_by_output(numbers)
+            except TypeError:
+                for key in self._defaults:
+                    self._refuse_unfit(key, numbers[key])
+                raise
+            if not is_told:
                 raise ValueError(f"{self.name}: the output tells the derivative only for {self.output_condition}")
         return self._run(self._ufunc("_backward_from_output"), (dy, y), parameters, keywords)
 
@@ -538,7 +580,7 @@ class Ridge(called_plainly, Activation):
         *parameters
             One number each, by position or name.
         out : tuple of ndarray, optional
-            Where the results go: C-contiguous arrays.
+            Where the results go: C-contiguous arrays, or None for a new one.
 
         Returns
         -------
@@ -638,7 +680,7 @@ class Ridge(called_plainly, Activation):
             raise ValueError(f"{self.name}: the second derivative goes without wrt and at_kink")
         found = ufuncs.named(f"{self.name}_second_derivative")
         if found is None:
-            raise ValueError(f"{self.name} has no second derivative: its first one jumps")
+            raise ValueError(f"{self.name} has no derivative of order 2: its second derivative does not exist everywhere")
         return found
 
     def _special(
@@ -646,7 +688,7 @@ class Ridge(called_plainly, Activation):
     ) -> tuple[np.ufunc, tuple[Any, ...]]:
         """The ufunc and its first operands for a derivative by a parameter, or with a choice at the kinks."""
         if at_kink is None:
-            if wrt not in tuple(self.parameters):
+            if not isinstance(wrt, str) or wrt not in self.parameters:
                 known = ", ".join(repr(name) for name in ("x", *self.parameters))
                 raise ValueError(f"{self.name}: wrt is one of {known}, not {wrt!r}")
             return self._ufunc(f"_{kind}_wrt_{wrt}"), operands
@@ -657,7 +699,7 @@ class Ridge(called_plainly, Activation):
         number = np.asarray(at_kink)
         if number.ndim or number.dtype.kind not in "biuf" or not 0 <= number <= 1:
             raise ValueError(f"{self.name}: at_kink is between 0 (left) and 1 (right), not {at_kink}")
-        return self._ufunc(f"_{kind}_at_kink"), (*operands, number.item())  # whose type does not count
+        return self._ufunc(f"_{kind}_at_kink"), (*operands, float(number))  # whose type does not count
 
     def _run(self, ufunc: np.ufunc, operands: tuple[Any, ...], given: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if keywords and not self._defaults.keys().isdisjoint(keywords):
@@ -667,7 +709,7 @@ class Ridge(called_plainly, Activation):
                     raise TypeError(f"{self.name} got its parameter {name!r} twice, by position and by name")
             rest = tuple(keywords.pop(name, self._defaults[name]) for name in names[len(given) :])
             return self._run(ufunc, operands, given + rest, keywords)
-        everything = (*operands, *given, *self._default_values[len(given) :])
+        everything = (*operands, *_as_floats(given), *self._default_values[len(given) :])
         if "ml_dtypes" in _loaded:
             everything = _beside_bfloat16(everything)
         try:
@@ -675,4 +717,25 @@ class Ridge(called_plainly, Activation):
                 return ufunc(*everything, **keywords)
         except TypeError:
             self._refuse_unknown(keywords, _UFUNC_KEYWORDS)
+            self._refuse_unreal(operands)
+            for name, value in zip(self._defaults, given, strict=False):
+                self._refuse_unfit(name, value)
+            self._refuse_surplus(ufunc, given[len(self._defaults) :], keywords)
             raise
+
+    def _refuse_surplus(self, ufunc: np.ufunc, more: tuple[Any, ...], keywords: Mapping[str, Any]) -> None:
+        """What follows the parameters and is no array for a result, and a keyword of another method."""
+        order = keywords.get("order")
+        if order is not None and not isinstance(order, str):
+            raise TypeError(
+                f"{self.name}: order={order} goes with derivative; here order is a memory layout, such as 'C'"
+            ) from None
+        places = 0 if "out" in keywords else ufunc.nout
+        wrong = [each for at, each in enumerate(more) if at >= places or not isinstance(each, np.ndarray | None)]
+        if wrong:
+            taken = ", ".join(self._defaults) or "no parameter"
+            given = "an array" if np.ndim(wrong[0]) else repr(wrong[0])
+            by_name = "order=2" if ufunc.__name__ == f"{self.name}_derivative" else "out=y"
+            raise TypeError(
+                f"{self.name} takes {taken} by position, so {given} is one too many; other things go by name, as {by_name}"
+            ) from None

@@ -345,7 +345,7 @@ def _function(spec: str) -> Activation:
             raise Mistake(f"{spec}: {text!r} is not a {'whole ' if whole else ''}number") from None
     try:
         return found.bind(**parameters)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise Mistake(str(error)) from None
 
 

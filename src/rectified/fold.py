@@ -128,7 +128,11 @@ class Fold(Activation):
         self._refuse_unknown(keywords, _KEYWORDS)
         if "ml_dtypes" in sys.modules:
             ufuncs.learn_bfloat16()
-        return ufunc(*operands, axes=axes, **keywords)
+        try:
+            return ufunc(*operands, axes=axes, **keywords)
+        except TypeError:
+            self._refuse_unreal(operands)
+            raise
 
 
 class Normalizer(called_plainly, Fold):
@@ -205,6 +209,11 @@ class Maxout(Fold):
     """A fold that cuts its axis into groups of `pieces` neighbours, and puts one number in the place of each group."""
 
     _shape = "of `x` with a shorter axis"
+
+    def _refuse_unfit(self, key: str, value: Any) -> None:
+        super()._refuse_unfit(key, value)
+        if key == "pieces" and value < 1:
+            raise ValueError(f"{self.name}: a group has at least one piece, not pieces={value}")
 
     def __init__(self, name: str, **row: Any) -> None:
         super().__init__(name, **row)
@@ -303,7 +312,7 @@ class Maxout(Fold):
         pieces, axis : int, optional
             As for the value; up to 256 pieces.
         out : tuple of ndarray, optional
-            Where the results go: C-contiguous arrays.
+            Where the results go: C-contiguous arrays, or None for a new one.
 
         Returns
         -------
@@ -440,6 +449,14 @@ class _OfHalves(called_plainly, Fold):
         return ufunc, self._defaults, layout, self.function._default_values
 
     def _made(self, ufunc: np.ufunc, operands: tuple[Any, ...], place: int, /, **keywords: Any) -> Any:
+        """What a ufunc makes of these numbers."""
+        try:
+            return self._made_of_rows(ufunc, operands, place, **keywords)
+        except TypeError:
+            self._refuse_unreal(operands)
+            raise
+
+    def _made_of_rows(self, ufunc: np.ufunc, operands: tuple[Any, ...], place: int, /, **keywords: Any) -> Any:
         """What a ufunc makes of rows; where the axis is another one, or broadcast, of numbers that are rows of one."""
         are_rows = place == -1 and self._has_numbers and _are_rows(operands[0], operands[-1])
         if are_rows and operands[0].dtype.kind == operands[-1].dtype.kind == "f":
@@ -486,7 +503,7 @@ class _OfHalves(called_plainly, Fold):
             return _joined(self._in_order(self._made(ufunc, operands, place, **keywords)), place, out)
         if out is None:
             dtype = keywords.get("dtype")
-            dtype = _type_made_by(ufunc, self._with_parameters(operands)) if dtype is None else dtype
+            dtype = self._type_made_by(ufunc, operands) if dtype is None else dtype
             arrays: list[Any] = [each for each in operands if isinstance(each, np.ndarray)]
             like = next((each for each in arrays if type(each) is not np.ndarray), arrays[-1])
             out = np.empty_like(
@@ -494,6 +511,13 @@ class _OfHalves(called_plainly, Fold):
             )
         self._made(ufunc, operands, place, out=self._in_order(self._halves(out, place)), **keywords)
         return out
+
+    def _type_made_by(self, ufunc: np.ufunc, operands: tuple[Any, ...]) -> Any:
+        try:
+            return _type_made_by(ufunc, self._with_parameters(operands))
+        except TypeError:
+            self._refuse_unreal(operands)
+            raise
 
     def _in_order(self, halves: tuple[Any, Any]) -> tuple[Any, Any]:
         """The halves as the function sees them: its ufuncs take and give the one that goes through it last."""

@@ -308,10 +308,7 @@ def _sections(found: Any) -> Iterator[_Curve]:
 def _group_of(found: Any) -> tuple[int, int]:
     """How many numbers make the smallest group of a fold that shows what it does, and which of them to move."""
     if "pieces" in found.parameters:
-        pieces = operator.index(found.parameters["pieces"].default)
-        if pieces < 1:
-            raise ValueError(f"{found.name}: plot needs at least 1 of pieces, not {pieces}")
-        return pieces, 0
+        return operator.index(found.parameters["pieces"].default), 0
     return 2, 1 if getattr(found, "gate", "first") == "second" else 0
 
 

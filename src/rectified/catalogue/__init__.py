@@ -9,6 +9,7 @@ from rectified.catalogue import fold, radial, ridge
 from rectified.catalogue.docstrings import describe
 
 _CATEGORIES = ("ridge", "radial", "fold")
+_ALL = "list(rectified.catalogue) has all names, and so has the command rectified list"
 
 
 class Catalogue(Mapping[str, Activation]):
@@ -32,7 +33,7 @@ class Catalogue(Mapping[str, Activation]):
     def __getitem__(self, name: str) -> Activation:
         known = self._names.get(name)
         if known is None:
-            raise KeyError(f"no activation is called {name!r}; {self._suggestion(name)}")
+            raise KeyError(f"no activation is called {name!r}; {self._suggestion(name) or _ALL}")
         return self._by_name[known]
 
     def __iter__(self) -> Iterator[str]:
@@ -51,10 +52,18 @@ class Catalogue(Mapping[str, Activation]):
         return Catalogue(found for found in self.values() if found.category == category)
 
     def _suggestion(self, name: str) -> str:
+        """The functions whose names are near; empty where none is."""
         from difflib import get_close_matches
 
-        near = get_close_matches(str(name).lower().replace("-", "_"), self._names, n=3)
-        return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(self)}"
+        spelt: dict[str, str] = {}
+        for alias, found in self._names.items():
+            spelt.setdefault(_folded(alias), found)
+        near = dict.fromkeys(spelt[each] for each in get_close_matches(_folded(str(name)), spelt, n=3))
+        return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
 
 
 catalogue = Catalogue(

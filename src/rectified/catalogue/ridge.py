@@ -15,21 +15,20 @@ relu = _Ridge(
     range=(0.0, inf),
     kink_formulas=("0",),
     also_known_as=("ReLU", "Relu", "rectifier", "ramp"),
-    elsewhere={"JAX": "the derivative at NaN is 0, here NaN", "PyTorch": "the derivative at NaN is 1, here NaN"},
     reference="V. Nair and G. E. Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, ICML 2010",
 )
 
 leaky_relu = _Ridge(
     "leaky_relu",
     summary="ReLU with a small slope where ReLU is flat, so that no unit stops learning. "
-    "With a learned slope it is PReLU, with a random one RReLU.",
+    "PReLU is this with an array of slopes, learned by wrt='slope'; RReLU is it with random ones.",
     formula="x if x > 0 else slope * x",
     derivative_formula="1 if x > 0 else slope",
     parameters={
         "slope": _Parameter(0.01, "The derivative for negative inputs; an array, such as one number a channel, broadcasts.")
     },
-    range=(-inf, inf),
-    kink_formulas=("0",),
+    range=("-inf if slope > 0 else 0", inf),
+    kink_formulas=("0 if slope != 1 else None",),
     output_condition="slope >= 0",
     also_known_as=("LeakyReLU", "LeakyRelu", "lrelu", "prelu", "PReLU", "PRelu", "rrelu", "RReLU"),
     elsewhere={
@@ -51,7 +50,6 @@ relu6 = _Ridge(
     range=(0.0, 6.0),
     kink_formulas=("0", "6"),
     also_known_as=("ReLU6",),
-    elsewhere={"PyTorch": "the derivative at NaN is 1, here NaN"},
     reference="A. Krizhevsky, Convolutional Deep Belief Networks on CIFAR-10, 2010",
 )
 
@@ -61,8 +59,8 @@ clipped_relu = _Ridge(
     formula="min(max(0, x), ceiling)",
     derivative_formula="1 if 0 < x < ceiling else 0",
     parameters={"ceiling": _Parameter(6.0, "The largest output, a positive number.")},
-    range=("0", "ceiling"),
-    kink_formulas=("0", "ceiling"),
+    range=("min(0, ceiling)", "ceiling"),
+    kink_formulas=("0 if ceiling > 0 else None", "ceiling if ceiling > 0 else None"),
     also_known_as=("ClippedReLU",),
     elsewhere={
         "Chainer": "the ceiling is called z, 20 by default",
@@ -87,7 +85,7 @@ threshold = _Ridge(
     also_known_as=("Threshold",),
     elsewhere={
         "Keras": "the value is called default_value, and neither parameter has a default",
-        "PyTorch": "neither parameter has a default; the derivative at NaN is 1, here NaN",
+        "PyTorch": "neither parameter has a default",
     },
     reference=(
         "R. Collobert, K. Kavukcuoglu and C. Farabet, "
@@ -117,7 +115,7 @@ squared_relu = _Ridge(
     formula="max(0, x)**2",
     derivative_formula="2 * max(0, x)",
     range=(0.0, inf),
-    also_known_as=("relu2", "relu_squared", "SquaredReLU", "SquareReLU"),
+    also_known_as=("relu2", "relu_squared", "SquaredReLU", "SquareReLU", "ReLUSquared"),
     reference=(
         "D. R. So, W. Mańke, H. Liu, Z. Dai, N. Shazeer and Q. V. Le, "
         "Primer: Searching for Efficient Transformers for Language Modeling, NeurIPS 2021"
@@ -134,7 +132,7 @@ elu = _Ridge(
     parameters={
         "alpha": _Parameter(1.0, "The outputs end at -alpha on the left; for another number than 1 there is a kink.")
     },
-    range=("-alpha", "inf"),
+    range=("min(0, -alpha)", inf),
     kink_formulas=("0 if alpha != 1 else None",),
     output_condition="alpha >= 0",
     output_loss="left of 0 y + alpha loses the digits that alpha and y share, and is 0 where y rounds to -alpha",
@@ -147,13 +145,13 @@ elu = _Ridge(
 
 celu = _Ridge(
     "celu",
-    summary="ELU with its exponential widened by alpha, which makes it smooth at 0 for every alpha.",
+    summary="ELU with its exponential widened by alpha, which makes it smooth at 0 for every positive alpha.",
     formula="x if x > 0 else alpha * expm1(x / alpha)",
     derivative_formula="1 if x > 0 else exp(x / alpha)",
     parameters={
         "alpha": _Parameter(1.0, "The outputs end at -alpha on the left; a positive number, for left of 0 others give NaN.")
     },
-    range=("-alpha", "inf"),
+    range=("min(0, -alpha)", inf),
     output_condition="alpha > 0",
     output_loss="left of 0 1 + y / alpha loses digits, and is 0 where y rounds to -alpha",
     also_known_as=("CELU", "Celu"),
@@ -170,7 +168,10 @@ selu = _Ridge(
     kink_formulas=("0",),
     output_loss="left of 0 y + 1.758… loses digits; where y is the bound, its rounding is left, 2.3e-8 in float32",
     also_known_as=("SELU", "Selu"),
-    elsewhere={"ONNX": "the two constants are the attributes gamma and alpha"},
+    elsewhere={
+        "ONNX": "the two constants are the attributes gamma and alpha",
+        "PyTorch": "the derivative at 0 is 1.758…, the slope on its left; here 1.050…, that on its right",
+    },
     reference="G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, Self-Normalizing Neural Networks, NIPS 2017",
 )
 
@@ -182,7 +183,7 @@ softplus = _Ridge(
     formula="log1p(exp(beta * x)) / beta",
     derivative_formula="1 / (1 + exp(-beta * x))",
     parameters={"beta": _Parameter(1.0, "How sharp the bend is, a positive number; it tends to ReLU as beta grows.")},
-    range=(0.0, inf),
+    range=("0 if beta >= 0 else -inf", "inf if beta >= 0 else 0"),
     output_condition="beta > 0",
     also_known_as=("Softplus", "SoftPlus", "SmoothReLU"),
     elsewhere={
@@ -222,7 +223,7 @@ gelu = _Ridge(
     formula="x / 2 * erfc(-x / sqrt(2))",
     derivative_formula="erfc(-x / sqrt(2)) / 2 + x * exp(-(x**2) / 2) / sqrt(2 * pi)",
     range=(-0.16997120747990366, inf),
-    also_known_as=("GELU", "Gelu"),
+    also_known_as=("GELU", "Gelu", "gelu_python"),
     elsewhere={
         "JAX": "jax.nn.gelu is gelu_tanh by default",
         "Keras": "keras.ops.gelu is gelu_tanh by default",
@@ -264,8 +265,11 @@ silu = _Ridge(
     formula="x / (1 + exp(-beta * x))",
     derivative_formula="(1 + (1 + beta * x) * exp(-beta * x)) / (1 + exp(-beta * x))**2",
     parameters={"beta": _Parameter(1.0, "How sharp the gate is, a positive number; an array broadcasts.")},
-    range=("-0.2784645427610738 / beta if beta > 0 else -inf", "inf"),
-    also_known_as=("SiLU", "Silu", "swish", "Swish"),
+    range=(
+        "-0.2784645427610738 / beta if beta > 0 else -inf",
+        "inf if beta >= 0 else -0.2784645427610738 / beta",
+    ),
+    also_known_as=("SiLU", "Silu", "swish", "Swish", "swish1"),
     elsewhere={"ONNX": "Swish, whose beta is called alpha", "PyTorch": "without beta"},
     reference=(
         "S. Elfwing, E. Uchibe and K. Doya, Sigmoid-Weighted Linear Units for Neural Network Function Approximation in "
@@ -393,7 +397,6 @@ hardsigmoid = _Ridge(
     elsewhere={
         "Keras": "slope 0.2 before Keras 3",
         "ONNX": "slope 0.2",
-        "PyTorch": "the derivative at NaN is 0, here NaN",
     },
     reference="A. Howard et al., Searching for MobileNetV3, ICCV 2019",
 )
@@ -407,14 +410,13 @@ hardtanh = _Ridge(
         "min_val": _Parameter(-1.0, "The smallest output."),
         "max_val": _Parameter(1.0, "The largest output, above the smallest."),
     },
-    range=("min_val", "max_val"),
-    kink_formulas=("min_val", "max_val"),
+    range=("min(min_val, max_val)", "max_val"),
+    kink_formulas=("min_val if min_val < max_val else None", "max_val if min_val < max_val else None"),
     also_known_as=("Hardtanh", "hard_tanh", "HardTanh"),
     elsewhere={
         "JAX": "the bounds are -1 and 1",
         "Keras": "the bounds are -1 and 1",
         "NumPy": "np.clip, which has no derivative",
-        "PyTorch": "the derivative at NaN is 1, here NaN",
     },
     reference="R. Collobert, Large Scale Machine Learning, PhD thesis, Université Paris VI, 2004",
 )
@@ -426,8 +428,7 @@ hardswish = _Ridge(
     derivative_formula="0 if x <= -3 else 1 if x >= 3 else x / 3 + 1 / 2",
     range=(-0.375, inf),
     kink_formulas=("-3", "3"),
-    also_known_as=("Hardswish", "hard_swish", "HardSwish", "hard_silu"),
-    elsewhere={"PyTorch": "the derivative at NaN is 1, here NaN"},
+    also_known_as=("Hardswish", "hard_swish", "HardSwish", "hard_silu", "hardsilu"),
     reference="A. Howard et al., Searching for MobileNetV3, ICCV 2019",
 )
 
@@ -481,7 +482,6 @@ hardshrink = _Ridge(
     elsewhere={
         "Keras": "lambd is called threshold",
         "ONNX": "Shrink with its default bias, 0",
-        "PyTorch": "the derivative at NaN is 1, here NaN",
     },
     reference="D. L. Donoho and I. M. Johnstone, Ideal Spatial Adaptation by Wavelet Shrinkage, Biometrika, 1994",
 )
@@ -499,7 +499,6 @@ softshrink = _Ridge(
     elsewhere={
         "Keras": "lambd is called threshold",
         "ONNX": "Shrink with lambd for its bias",
-        "PyTorch": "the derivative at NaN is 1, here NaN",
     },
     reference="D. L. Donoho, De-Noising by Soft-Thresholding, IEEE Transactions on Information Theory, 1995",
 )
