@@ -436,7 +436,7 @@ def _attention(call: Call) -> int | None:
 _MOVES = "view reshape flatten unflatten squeeze unsqueeze transpose swapaxes swapdims t T mT permute movedim"
 _COPIES = "contiguous clone detach to float half double bfloat16 type cuda cpu type_as"
 _PARTS = "dropout getitem select narrow chunk split"
-_AS_THEY_WERE = frozenset(f"{_MOVES} {_COPIES} {_PARTS}".split())
+_AS_THEY_WERE = frozenset(f"{_MOVES} {_COPIES} {_PARTS} nan_to_num".split())
 _FORMS = _AS_THEY_WERE | {"expand"}
 
 _NAMES: dict[Callable[[Call], Axes], str] = {
