@@ -197,13 +197,11 @@ class Site:
         return found or ()
 
     def is_of(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-        """Whether a call is of the same function with the same parameters."""
-        if self.is_part or self.is_whole:
+        """Whether a call is of the same function with the same parameters, unless these are learned."""
+        if self.is_part or self.is_whole or self._is_learned:
             return True
         found = activation_of(name, args, kwargs)
-        return found is None or (
-            found.name == self.function and (self._is_learned or _own_parameters(found) == self._parameters)
-        )
+        return found is None or (found.name, _own_parameters(found)) == (self.function, self._parameters)
 
     def gate(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What the gate gets and gives, where a gated unit gets `x`."""
