@@ -119,6 +119,14 @@ def test_a_number_that_the_type_has_no_place_for_is_a_limit(dtype: Any) -> None:
         np.testing.assert_array_equal(rf.elu.derivative(x, large), [np.inf, 1, 1])
 
 
+@pytest.mark.parametrize("dtype", HALVES)
+@isas
+def test_silu_with_infinity_is_relu(dtype: Any, isa: str) -> None:
+    x = np.arange(1 << 16, dtype=np.uint16).view(dtype)
+    got = sweep.compiled(isa)["silu"](x, dtype(np.inf))
+    np.testing.assert_array_equal(got.astype(float), rf.relu(x).astype(float))
+
+
 @pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
 def test_squareplus_has_its_limit_where_b_is_infinite(dtype: Any) -> None:
     x, b = np.array([-2.0, 0.0, 2.0, np.nan]).astype(dtype), dtype(np.inf)

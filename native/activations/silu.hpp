@@ -29,7 +29,8 @@ struct gated_by_sigmoid {
         const auto gate = logistic<B, 2>::of(e);
         const B product = bounded * (gate.high * B(F::unit));
         const B result = fma(product, gate.residual, product) * B(F::unit);
-        const B away = B::bits_of(I::bits_of(x) ^ I::bits_of(sign_of(beta.high)));
+        // A gate that is shut is no half, however tiny x is.
+        const B away = select(abs(z.high) < B(1), B::bits_of(I::bits_of(x) ^ I::bits_of(sign_of(beta.high))), B(0));
         const B quick = select(z.high > B(F::saturates - 1), x, above_half(away, with_sign_of(result, x)));
         return unless_small([](const auto &...in) { return value_for_small(in...); }, quick, x, beta.high);
     }
