@@ -127,6 +127,16 @@ def test_silu_with_infinity_is_relu(dtype: Any, isa: str) -> None:
     np.testing.assert_array_equal(got.astype(float), rf.relu(x).astype(float))
 
 
+@pytest.mark.parametrize("epsilon", [1e-4, 0.06397583, 0.3, 1.3, 5.0, 100.0])
+@isas
+def test_inverse_quadratic_beside_other_widths(epsilon: float, isa: str) -> None:
+    """Many numbers, where a sample would miss those at which three roundings add up."""
+    width = np.float32(epsilon)
+    r = (np.exp2(np.random.default_rng(0).uniform(-3, 3, 300_000)) / width).astype(np.float32)
+    want = (1 / (1 + np.square(r.astype(float) * float(width)))).astype(np.float32)
+    assert ulps(sweep.compiled(isa)["inverse_quadratic"](r, width), want).max() <= 1
+
+
 @pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
 def test_squareplus_has_its_limit_where_b_is_infinite(dtype: Any) -> None:
     x, b = np.array([-2.0, 0.0, 2.0, np.nan]).astype(dtype), dtype(np.inf)
