@@ -138,6 +138,16 @@ def test_inverse_quadratic_beside_other_widths(epsilon: float, isa: str) -> None
 
 
 @pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
+@pytest.mark.parametrize("name", ["leaky_relu", "elu"])
+@isas
+def test_0_times_what_is_left_of_0_has_the_sign_of_the_product(name: str, dtype: Any, isa: str) -> None:
+    x = np.array([-np.inf, -2.0, -1e-3]).astype(dtype)
+    for zero in (0.0, -0.0):
+        got = sweep.compiled(isa)[name](x, dtype(zero)).astype(float)
+        assert [*got, *np.signbit(got)] == [0.0] * 3 + [not np.signbit(zero)] * 3
+
+
+@pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
 def test_squareplus_has_its_limit_where_b_is_infinite(dtype: Any) -> None:
     x, b = np.array([-2.0, 0.0, 2.0, np.nan]).astype(dtype), dtype(np.inf)
     np.testing.assert_array_equal(rf.squareplus(x, b).astype(float), [np.inf] * 3 + [np.nan])

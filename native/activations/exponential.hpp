@@ -49,7 +49,11 @@ RECTIFIED_INLINE B decay_of_any(const B &factor, const pair<B> &a) {
 template <class A, class B>
 RECTIFIED_INLINE B less_one(const A &factor, const pair<B> &a) {
     const pair<B> bounded = at_most(format<typename B::scalar>::saturates, a);
-    return rounded(product_of(factor, exponential<B>::of_minus_less_one(bounded.high, bounded.low)));
+    const pair<B> m = exponential<B>::of_minus_less_one(bounded.high, bounded.low);
+    if constexpr (std::is_same_v<A, B>)
+        return rounded_product(m, factor);
+    else
+        return rounded(product_of(factor, m));
 }
 
 struct elu : ridge {
@@ -79,7 +83,7 @@ struct elu : ridge {
     RECTIFIED_INLINE static B value(const B &x, const B &alpha) {
         const B left = less_one(alpha, exact(abs(x)));
         const auto finite = is_below(std::numeric_limits<typename B::scalar>::infinity(), alpha);
-        return select(x < B(0), select(finite, left, -alpha), x);
+        return select(x < B(0), with_sign_of(select(finite, left, -alpha), -alpha), x);  // also of 0
     }
     template <class B, kink_choice Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const B &alpha, const Kink &at_kink) {
