@@ -148,6 +148,12 @@ def test_0_times_what_is_left_of_0_has_the_sign_of_the_product(name: str, dtype:
 
 
 @pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
+def test_nothing_is_known_of_a_bound_that_is_nan(dtype: Any) -> None:
+    x = np.array([-5.0, 0.2, 3.0]).astype(dtype)
+    assert np.isnan(rf.softshrink.derivative(x, dtype(np.nan), wrt="lambd").astype(float)).all()
+
+
+@pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
 def test_squareplus_has_its_limit_where_b_is_infinite(dtype: Any) -> None:
     x, b = np.array([-2.0, 0.0, 2.0, np.nan]).astype(dtype), dtype(np.inf)
     np.testing.assert_array_equal(rf.squareplus(x, b).astype(float), [np.inf] * 3 + [np.nan])
