@@ -153,6 +153,17 @@ def test_nothing_is_known_of_a_bound_that_is_nan(dtype: Any) -> None:
     assert np.isnan(rf.softshrink.derivative(x, dtype(np.nan), wrt="lambd").astype(float)).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@isas
+def test_squareplus_where_its_root_vanishes(dtype: Any, isa: str) -> None:
+    compiled = sweep.compiled(isa)
+    x = np.array([-1.0, -least(dtype)[0], 0.0, 1e-30, 1.0, np.inf], dtype)
+    np.testing.assert_array_equal(compiled["squareplus_second_derivative"](x, dtype(0)), [0, 0, np.inf, 0, 0, 0])
+    ends = np.array([-1.0, 1.0], dtype)
+    np.testing.assert_array_equal(compiled["squareplus_derivative"](ends, dtype(-1)), [-np.inf, np.inf])
+    np.testing.assert_array_equal(compiled["squareplus_second_derivative"](ends, dtype(-1)), [-np.inf, -np.inf])
+
+
 @pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
 def test_squareplus_has_its_limit_where_b_is_infinite(dtype: Any) -> None:
     x, b = np.array([-2.0, 0.0, 2.0, np.nan]).astype(dtype), dtype(np.inf)
