@@ -153,6 +153,25 @@ def test_nothing_is_known_of_a_bound_that_is_nan(dtype: Any) -> None:
     assert np.isnan(rf.softshrink.derivative(x, dtype(np.nan), wrt="lambd").astype(float)).all()
 
 
+@pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("variant", "want"),
+    [
+        (rf.clipped_relu.bind(ceiling=np.inf), [0, 0, 1, 1]),
+        (rf.hardtanh.bind(min_val=-np.inf, max_val=np.inf), [1, 1, 1, 1]),
+        (rf.hardtanh.bind(min_val=-np.inf, max_val=1.0), [1, 1, 0, 0]),
+    ],
+    ids=lambda variant: getattr(variant, "signature", ""),
+)
+def test_an_infinite_bound_stops_nothing(variant: Any, want: list[int], dtype: Any) -> None:
+    x = np.array([-np.inf, -2.0, 3.0, np.inf]).astype(dtype)
+    one = np.ones_like(x)
+    np.testing.assert_array_equal(variant.derivative(x).astype(float), want)
+    np.testing.assert_array_equal(variant.derivative(x, at_kink=0.5).astype(float), want)
+    np.testing.assert_array_equal(variant.backward_packed(one, variant.forward_packed(x)[1]).astype(float), want)
+    np.testing.assert_array_equal(variant.backward_from_output(one, variant(x)).astype(float), want)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @isas
 def test_squareplus_where_its_root_vanishes(dtype: Any, isa: str) -> None:
