@@ -473,7 +473,7 @@ struct inverse_quadratic : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // epsilon^2 (6 z^2 - 2) q^3
         const sum_of_squares<B> sum(r, epsilon);
-        const pair<B> q = sum.reciprocal(), factor = product_of(epsilon, sum.lowered(sum.lowered(q)));
+        const pair<B> q = sum.reciprocal(), factor = product_of(operand(abs(epsilon)), sum.lowered(sum.lowered(q)));
         return finished(times(sum.less(6, 2), q, factor, factor));
     }
     template <int Parameter, class B>
@@ -543,8 +543,8 @@ struct inverse_multiquadric : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // epsilon^2 (2 z^2 - 1) q^5
         const sum_of_squares<B> sum(r, epsilon);
-        const pair<B> q = sum.reciprocal_root(), low = sum.lowered(q), factor = product_of(epsilon, low);
-        return finished(times(sum.less(2, 1), q, q, factor, factor, low));
+        const pair<B> q = sum.reciprocal_root(), low = sum.lowered(q), factor = product_of(operand(abs(epsilon)), low);
+        return finished(times(sum.less(2, 1), q, q, factor, low, factor));
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
@@ -623,8 +623,8 @@ struct multiquadric : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // -epsilon^2 q^3
         const sum_of_squares<B> sum(r, epsilon);
-        const pair<B> q = sum.lowered(sum.reciprocal_root()), factor = product_of(epsilon, q);
-        return -finished(times(factor, factor, q));
+        const pair<B> q = sum.lowered(sum.reciprocal_root()), factor = product_of(operand(abs(epsilon)), q);
+        return -finished(times(factor, q, factor));
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
