@@ -52,6 +52,14 @@ RECTIFIED_INLINE B brought_down(const B &x, typename B::scalar unit) {
     return x * B(unit);
 }
 
+// a b, the last step, where that may be so small that its low half is no number: there it comes down from farther up.
+template <class B, class F = format<typename B::scalar>>
+RECTIFIED_INLINE B finished_product(const pair<B> &a, const pair<B> &b) {
+    constexpr typename B::scalar down = F::unit * F::unit;
+    const auto small = abs(a.high * b.high) < B(std::numeric_limits<typename B::scalar>::min() / down);
+    return finished(product_of(a * select(small, B(1 / down), B(1)), b)) * select(small, B(down), B(1));
+}
+
 #if defined(__AVX2__) && !defined(__AVX512F__)
 template <class Table>
 struct side_by_side {

@@ -133,17 +133,23 @@ struct squareplus : ridge {
         const B quotient = half * reciprocal;
         const B sum_low = sum.low + (s.square.low + product.low);
         const B residual = fnma(quotient, sum_low, fnma(quotient, sum.high, half));
-        const B left = or_limit(fma(residual, reciprocal, quotient) * unit, x, b, B(0.5f));
+        const auto pole = (s.root == B(0)) & (b < B(0));
+        const B whole = select(pole, B(-std::numeric_limits<T>::infinity()), fma(residual, reciprocal, quotient) * unit);
+        const B left = or_limit(whole, x, b, B(0.5f));
         return select(x > B(0), B(1) - left, left);
     }
-    // b / (2 s^3)
+    // b / (2 s^3). For it x and the root of b are measured by the larger of the two, so that s is near 1.
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &x, const B &b) {
-        const B scale = lesser(B(1), scale_of(b)), scaled_b = b * scale * scale;
-        const root_of_sum<B> s(lesser(B(far<typename B::scalar>), abs(x) * scale), scaled_b);
+        using L = std::numeric_limits<typename B::scalar>;
+        const B a = lesser(B(L::max() / 4), abs(x)), size = greater(lesser(B(L::max() / 4), sqrt(abs(b))), a);
+        const B scale = reciprocal_power_of_2(size), scaled_b = b * scale * scale;
+        const root_of_sum<B> s(a * scale, scaled_b);
         const B r = B(1) / s.root;
-        const pair<B> cube = product_of(product_of(r, r * scale), product_of(scaled_b * B(0.5f), r));
-        return or_limit(cube.high + fma(cube.high, B(3) * s.residual(r), cube.low), x, b, B(0));
+        const pair<B> cube = product_of(product_of(r * B(0.5f), r), pair<B>{r, B(0)});
+        const B whole = cube.high + fma(cube.high, B(3) * s.residual(r), cube.low);
+        const B result = select(s.root == B(0), with_sign_of(B(L::infinity()), b), whole * (scaled_b * scale));
+        return or_limit(result, x, b, B(0));
     }
     // 1 / (4 s)
     template <int Parameter, class B>
@@ -172,6 +178,15 @@ struct squareplus : ridge {
         constexpr typename I::scalar one = std::bit_cast<typename I::scalar>(typename B::scalar(1)) >> mantissa;
         const I half_exponent = I::bits_of(abs(b)) >> (mantissa + 1);
         return B::bits_of((I(one + one / 2) - half_exponent) << mantissa);
+    }
+
+    // The one that brings a finite number near 1.
+    template <class B>
+    RECTIFIED_INLINE static B reciprocal_power_of_2(const B &a) {
+        using I = typename B::integer;
+        constexpr int mantissa = format<typename B::scalar>::mantissa;
+        const I exponent = I::bits_of(a) >> mantissa, of_one = I::bits_of(B(1)) >> mantissa;
+        return B::bits_of((of_one + of_one - exponent) << mantissa);
     }
 
     template <class B>

@@ -29,19 +29,22 @@ RECTIFIED_INLINE B decay_of_less_than_4(const A &factor, const B &a) {
     return decay(factor, exact(a), -format<typename B::scalar>::vanishes);
 }
 
-// The same for any number, also one that e^-a 2^-up might carry past the largest: by the square of e^-(a/2).
-template <class B>
+// The same for a factor times 2^up that e^-a 2^-up might carry past the largest number: by the square of e^-(a/2).
+template <class A, class B, class F = format<typename B::scalar>>
+RECTIFIED_INLINE B decay_of_large(const A &factor, const pair<B> &a) {
+    constexpr typename B::scalar ends = std::is_same_v<typename B::scalar, float> ? 104 : 740;  // there the result is 0
+    const pair<B> half = at_most(ends, pair<B>{a.high * B(0.5f), a.low * B(0.5f)});
+    const pair<B> root = exponential<B>::template of_minus<-F::headroom>(half.high, half.low).whole();
+    return finished_product(product_of(factor, root), root);
+}
+
+// The same for any number.
+template <class B, class F = format<typename B::scalar>>
 RECTIFIED_INLINE B decay_of_any(const B &factor, const pair<B> &a) {
-    using T = typename B::scalar;
-    using F = format<T>;
     const B quick = decay(factor, a);
     const auto usual = is_below(0x1p40f, factor);
-    if (any(usual == typename B::integer(0))) [[unlikely]] {
-        constexpr T ends = std::is_same_v<T, float> ? 98 : 730;  // there the result is 0
-        const pair<B> half = at_most(ends, pair<B>{a.high * B(0.5f), a.low * B(0.5f)});
-        const pair<B> root = exponential<B>::template of_minus<-F::headroom>(half.high, half.low).whole();
-        return select(usual, quick, finished(product_of(product_of(factor * B(F::unit * F::unit), root), root)));
-    }
+    if (any(usual == typename B::integer(0))) [[unlikely]]
+        return select(usual, quick, decay_of_large(factor * B(F::unit * F::unit), a));
     return quick;
 }
 
@@ -49,7 +52,11 @@ RECTIFIED_INLINE B decay_of_any(const B &factor, const pair<B> &a) {
 template <class A, class B>
 RECTIFIED_INLINE B less_one(const A &factor, const pair<B> &a) {
     const pair<B> bounded = at_most(format<typename B::scalar>::saturates, a);
-    return rounded(product_of(factor, exponential<B>::of_minus_less_one(bounded.high, bounded.low)));
+    const pair<B> m = exponential<B>::of_minus_less_one(bounded.high, bounded.low);
+    if constexpr (std::is_same_v<A, B>)
+        return rounded_product(m, factor);
+    else
+        return rounded(product_of(factor, m));
 }
 
 struct elu : ridge {
@@ -79,7 +86,7 @@ struct elu : ridge {
     RECTIFIED_INLINE static B value(const B &x, const B &alpha) {
         const B left = less_one(alpha, exact(abs(x)));
         const auto finite = is_below(std::numeric_limits<typename B::scalar>::infinity(), alpha);
-        return select(x < B(0), select(finite, left, -alpha), x);
+        return select(x < B(0), with_sign_of(select(finite, left, -alpha), -alpha), x);  // also of 0
     }
     template <class B, kink_choice Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const B &alpha, const Kink &at_kink) {

@@ -22,7 +22,8 @@ struct hardtanh : ridge, pass_or_stop {
     template <class B, kink_choice Kink>
     RECTIFIED_INLINE static B derivative(const B &x, const B &low, const B &high, const Kink &at_kink) {
         const B at_bound = select(x == low, at_kink(B(0), B(1)), at_kink(B(1), B(0)));
-        return select((x == low) | (x == high), at_bound, slope_of<hardtanh>(x, low, high));
+        const auto bends = (x == unless_infinite(low)) | (x == unless_infinite(high));
+        return select(bends, at_bound, slope_of<hardtanh>(x, low, high));
     }
     template <class B>
     RECTIFIED_INLINE static B derivative_from_output(const B &y, const B &low, const B &high) {
@@ -36,7 +37,15 @@ struct hardtanh : ridge, pass_or_stop {
     template <class B>
     RECTIFIED_INLINE static typename B::integer is_steep(const B &x, const B &low, const B &high) {
         using I = typename B::integer;
-        return select((x <= low) | (x >= high), I(0), I(-1));
+        return select((x <= unless_infinite(low)) | (x >= unless_infinite(high)), I(0), I(-1));
+    }
+
+  private:
+    // An infinite bound stops nothing, not even infinity: NaN, with which each comparison fails.
+    template <class B>
+    RECTIFIED_INLINE static B unless_infinite(const B &bound) {
+        using L = std::numeric_limits<typename B::scalar>;
+        return select(abs(bound) == B(L::infinity()), B(L::quiet_NaN()), bound);
     }
 };
 

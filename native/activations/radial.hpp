@@ -415,11 +415,12 @@ RECTIFIED_INLINE B sum_in_float32(const pair<B> &t, float unit) {
     return fma(t.high, t.high, fma(t.high + t.high, t.low, B(unit)));
 }
 
-// What it lacks, too.
+// And what it lacks, from both sides of the sum as in sum_of_any.
 template <class B>
 RECTIFIED_INLINE pair<B> whole_sum_in_float32(const pair<B> &t, float unit) {
-    const pair<B> square = product_of(t.high, t.high), sum = sum_of_any(B(unit), square.high);
-    return {sum.high, sum.low + fma(t.high + t.high, t.low, square.low)};
+    const B sum = fma(t.high, t.high, B(unit)), part = sum - B(unit);
+    const B lost = fma(t.high, t.high, -part) + (B(unit) - (sum - part));
+    return {sum, fma(t.high + t.high, t.low, lost)};
 }
 
 // Its root, and what the square of that lacks to it.
@@ -472,7 +473,7 @@ struct inverse_quadratic : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // epsilon^2 (6 z^2 - 2) q^3
         const sum_of_squares<B> sum(r, epsilon);
-        const pair<B> q = sum.reciprocal(), factor = product_of(epsilon, sum.lowered(sum.lowered(q)));
+        const pair<B> q = sum.reciprocal(), factor = product_of(operand(abs(epsilon)), sum.lowered(sum.lowered(q)));
         return finished(times(sum.less(6, 2), q, factor, factor));
     }
     template <int Parameter, class B>
@@ -483,7 +484,9 @@ struct inverse_quadratic : radial, curved {
     template <int N>
     RECTIFIED_INLINE static batch<float, N> value_in_float32(const batch<float, N> &r, const batch<float, N> &epsilon) {
         using B = batch<float, N>;
-        return quick_reciprocal(sum_in_float32(scaled_in_float32(r, epsilon, 0x1p-20f, 0x1p63f), 0x1p-40f)) * B(0x1p-40f);
+        const pair<B> sum = whole_sum_in_float32(scaled_in_float32(r, epsilon, 0x1p-20f, 0x1p63f), 0x1p-40f);
+        const B q = quick_reciprocal(sum.high);
+        return fnma(q * sum.low, q, q) * B(0x1p-40f);
     }
     template <int N>
     RECTIFIED_INLINE static batch<float, N> derivative_in_float32(const batch<float, N> &r,
@@ -540,8 +543,8 @@ struct inverse_multiquadric : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // epsilon^2 (2 z^2 - 1) q^5
         const sum_of_squares<B> sum(r, epsilon);
-        const pair<B> q = sum.reciprocal_root(), low = sum.lowered(q), factor = product_of(epsilon, low);
-        return finished(times(sum.less(2, 1), q, q, factor, factor, low));
+        const pair<B> q = sum.reciprocal_root(), low = sum.lowered(q), factor = product_of(operand(abs(epsilon)), low);
+        return finished(times(sum.less(2, 1), q, q, factor, low, factor));
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {
@@ -620,8 +623,8 @@ struct multiquadric : radial, curved {
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &r, const B &epsilon) {  // -epsilon^2 q^3
         const sum_of_squares<B> sum(r, epsilon);
-        const pair<B> q = sum.lowered(sum.reciprocal_root()), factor = product_of(epsilon, q);
-        return -finished(times(factor, factor, q));
+        const pair<B> q = sum.lowered(sum.reciprocal_root()), factor = product_of(operand(abs(epsilon)), q);
+        return -finished(times(factor, q, factor));
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &r, const B &epsilon) {

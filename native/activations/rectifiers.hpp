@@ -38,7 +38,8 @@ struct leaky_relu : ridge {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &x, const B &slope) {
-        const B left = select(slope == B(0), select(x < B(0), B(0), x), slope * x);  // 0 (-inf) is not NaN here
+        const B most = B(std::numeric_limits<typename B::scalar>::max());
+        const B left = slope * select(slope == B(0), greater(-most, x), x);  // 0 (-inf) is not NaN here
         return select(x > B(0), x, left);
     }
     template <class B, kink_choice Kink>

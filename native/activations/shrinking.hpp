@@ -52,7 +52,7 @@ struct softshrink : ridge, shrinking {
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &x, const B &lambd) {
-        const B shrunk = select(x > lambd, B(-1), select(x <= lambd, B(1), x));
+        const B shrunk = select(x > lambd, B(-1), select(x <= lambd, B(1), x + lambd));  // NaN of either
         return select(abs(x) <= lambd, B(0), shrunk);
     }
 };

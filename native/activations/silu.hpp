@@ -29,9 +29,10 @@ struct gated_by_sigmoid {
         const auto gate = logistic<B, 2>::of(e);
         const B product = bounded * (gate.high * B(F::unit));
         const B result = fma(product, gate.residual, product) * B(F::unit);
-        const B away = B::bits_of(I::bits_of(x) ^ I::bits_of(sign_of(beta.high)));
+        // A gate that is shut is no half, however tiny x is.
+        const B away = select(abs(z.high) < B(1), B::bits_of(I::bits_of(x) ^ I::bits_of(sign_of(beta.high))), B(0));
         const B quick = select(z.high > B(F::saturates - 1), x, above_half(away, with_sign_of(result, x)));
-        return unless_small([](const auto &...in) { return value_for_small(in...); }, quick, x, beta.high);
+        return unless_small<-38>([](const auto &...in) { return value_for_small(in...); }, quick, x, beta.high);
     }
 
     // float32, for a beta near 1, from a = |x| and |z|, both bounded: left of 0 that is -a / (1 + e^|z|), and right of it x
@@ -59,15 +60,21 @@ struct gated_by_sigmoid {
         return select(z.high > B(0), B(1) - left, left);
     }
 
-    // e (2 (1 + e) - a (1 - e)) / (1 + e)^3
+    // beta e (2 (1 + e) - a (1 - e)) / (1 + e)^3 with e = e^-a. A product of a small beta with the unit might be none, and
+    // with a large one the result goes on where a is bounded: there e is nothing beside 1.
     RECTIFIED_INLINE static B second_derivative(const pair<B> &z, const B &beta) {
         const pair<B> a = magnitude(z, -power_of_e<B>::ends);
         const power_of_e<B> power(-a);
         const pair<B> e = power.plain(), d = 1 + e;
         const pair<B> factor = d * B(2) + a * (-1 + e);
-        const I small = is_below(1, beta);  // a product with the unit might be none
-        const B first = select(small, beta, B(1)), second = B(power.unit) * select(small, B(1), beta);
-        return rounded_quotient(power.up * factor, d * d * d) * first * second;
+        const B up = rounded_quotient(power.up * factor, d * d * d), quick = up * (B(power.unit) * beta);
+        const I small = is_below(T(0x1p-64), beta), large = is_below(64, beta) == I(0);
+        if (any(small | large)) [[unlikely]] {
+            const B copies[] = {z.high, z.low, beta};  // what a call takes the address of is in memory all the time
+            const B far = second_derivative_far(copies[0], copies[1], copies[2]);
+            return select(large & (abs(z.high) > B(60)), far, select(small, up * beta * B(power.unit), quick));
+        }
+        return quick;
     }
 
     // x^2 e / (1 + e)^2: the derivative by beta. e stands 2^(2 headroom) above itself, for x may be large where beta is
@@ -78,21 +85,26 @@ struct gated_by_sigmoid {
         const pair<B> a = magnitude(z, bound);
         const auto e = exponential<B>::template of_minus<-2 * F::headroom>(a.high, a.low);
         const pair<B> up = e.whole(), d = 1 + up * B(F::unit * F::unit);
-        const pair<B> product = quotient_of(up, d * d) * B(F::unit) * x;
+        const pair<B> product = quotient_of(up, d * d) * x * B(F::unit);
         const B quick = select(a.high < B(bound), rounded_product(product, x) * B(F::unit), a.high * B(0));
-        return unless_small([](const auto &...in) { return derivative_wrt_small_factor(in...); }, quick, x, beta);
+        return unless_small<-14>([](const auto &...in) { return derivative_wrt_small_factor(in...); }, quick, x, beta);
     }
 
   private:
     // For a beta so small that x may leave the range of what it is multiplied with, where the gate is not shut.
-    template <class Other>
+    template <int Exponent, class Other>
     RECTIFIED_INLINE static B unless_small(Other other, const B &quick, const B &x, const B &beta) {
-        const I small = is_below(T(0x1p-38), beta);
+        constexpr T bound = T(1) / (std::int64_t(1) << -Exponent);
+        const I small = is_below(bound, beta);
         if (any(small)) [[unlikely]] {
             const B copies[] = {x, beta};  // what a call takes the address of is in memory all the time
             return select(small, other(copies[0], copies[1]), quick);
         }
         return quick;
+    }
+    [[gnu::noinline]] static B second_derivative_far(const B &z, const B &z_low, const B &beta) {
+        const pair<B> a = magnitude({z, z_low}, 2000);
+        return decay_of_large(product_of(finite(beta) * B(F::unit * F::unit), -a + T(2)), a);
     }
     [[gnu::noinline]] static B value_for_small(const B &x, const B &beta) {
         const pair<B> z = product_of(finite_beside_zero(x, beta), beta);
@@ -112,7 +124,7 @@ struct gated_by_sigmoid {
         const auto far = abs(x) > B(1 / F::unit);
         const pair<B> root = quotient_of(product_of(select(far, x * B(down), x), up), T(1) + plain * plain);
         const pair<B> whole = root * select(far, B(1), B(down));
-        return select(half.high < B(ends), finished(product_of(whole, whole)), half.high * B(0));
+        return select(half.high < B(ends), finished_product(whole, whole), half.high * B(0));
     }
 
     RECTIFIED_INLINE static pair<B> magnitude(const pair<B> &z, T bound) { return at_most(bound, magnitude_of(z)); }
@@ -153,7 +165,7 @@ struct silu : ridge {
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &x, const B &beta) {
         const pair<B> z = product_of(finite_beside_zero(x, beta), finite(beta));
-        return gated_by_sigmoid<B>::second_derivative(z, finite(beta));
+        return gated_by_sigmoid<B>::second_derivative(z, beta);
     }
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &x, const B &beta) {

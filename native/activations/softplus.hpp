@@ -4,6 +4,7 @@
 #include "../category.hpp"
 #include "../elementary.hpp"
 #include "../middle.hpp"
+#include "exponential.hpp"
 #include "sigmoidal.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
@@ -60,10 +61,10 @@ struct softplus : ridge {
         const pair<B> z = product_of(x, divisor);
         const pair<B> rest = product_of(reciprocal_of(divisor), tail<B>::of_logarithm(magnitude_of(z)));
         const B quick = select(z.high > B(0), x, B(0)) + rounded(rest) * B(tail<B>::unit);
-        const auto small = has_large_reciprocal(beta);
-        if (any(small)) [[unlikely]] {
+        const auto unusual = has_unusual_reciprocal(beta);
+        if (any(unusual)) [[unlikely]] {
             const B copies[] = {x, beta};  // what a call takes the address of is in memory all the time
-            return with_sign_of(select(small, value_for_small(copies[0], copies[1]), quick), beta);
+            return with_sign_of(select(unusual, value_for_unusual(copies[0], copies[1]), quick), beta);
         }
         return with_sign_of(quick, beta);  // also of 0
     }
@@ -76,10 +77,17 @@ struct softplus : ridge {
     template <class B>
     RECTIFIED_INLINE static B second_derivative(const B &x, const B &beta) {
         using F = format<typename B::scalar>;
+        using I = typename B::integer;
         const pair<B> a = at_most(15 - F::vanishes, magnitude_of(multiple(x, beta)));  // room for beta
-        const auto small = is_below(1, beta);  // a product with the unit might be none
         const auto left = logistic<B>::left(exponential<B>::template of_minus<F::headroom>(-a.high, -a.low));
-        return left.density(select(small, B(1), finite(beta))) * select(small, beta, B(1));
+        const B quick = left.density(beta);
+        const I small = is_below(0x1p-64f, beta), large = is_below(64, beta) == I(0);
+        if (any(small | large)) [[unlikely]] {
+            const B copies[] = {x, beta};  // what a call takes the address of is in memory all the time
+            const B far = second_derivative_far(copies[0], copies[1]);
+            return select(large & (a.high > B(60)), far, select(small, left.density(B(1)) * beta, quick));
+        }
+        return quick;
     }
     template <class B>
     RECTIFIED_INLINE static B derivative_from_output(const B &y, const B &beta) {
@@ -89,17 +97,14 @@ struct softplus : ridge {
     // -(a e / (1 + e) + log(1 + e)) / beta^2 with e = e^-a, a = |beta x|.
     template <int Parameter, class B>
     RECTIFIED_INLINE static B derivative_wrt(const B &x, const B &beta) {
-        const pair<B> a = at_most(tail<B>::ends, magnitude_of(multiple(x, beta))), e = tail<B>::of_exponential(a);
-        pair<B> divisor = sum_of(B(1), e.high * B(tail<B>::unit));
-        divisor.low = fma(e.low, B(tail<B>::unit), divisor.low);
-        const pair<B> product = product_of(a, quotient_of(e, divisor)), logarithm = log_of_one_plus(e, tail<B>::unit);
-        pair<B> sum = sum_of_any(product.high, logarithm.high);
-        sum.low = sum.low + (product.low + logarithm.low);
-        using F = format<typename B::scalar>;
+        const pair<B> sum = loss(magnitude_of(multiple(x, beta))), reciprocal = reciprocal_of(finite(beta));
+        const B quick = rounded(product_of(reciprocal, product_of(reciprocal, sum))) * B(-tail<B>::unit);
         const auto small = has_large_reciprocal(beta);
-        const pair<B> reciprocal = reciprocal_of(finite(beta) * select(small, B(1 / F::unit), B(1)));
-        const pair<B> result = product_of(reciprocal, product_of(reciprocal, sum));
-        return -ended(result, a.high, small) * select(small, B(1), B(tail<B>::unit));
+        if (any(small)) [[unlikely]] {
+            const B copies[] = {x, beta};
+            return select(small, derivative_wrt_small(copies[0], copies[1]), quick);
+        }
+        return quick;
     }
 
   private:
@@ -107,22 +112,47 @@ struct softplus : ridge {
     RECTIFIED_INLINE static pair<B> multiple(const B &x, const B &beta) {
         return product_of(finite_beside_zero(x, beta), finite(beta));
     }
-    // For such a beta a result may leave the range of numbers, and at the end of a tail it is not too small for any.
+    // a e / (1 + e) + log(1 + e)
+    template <class B>
+    RECTIFIED_INLINE static pair<B> loss(const pair<B> &size) {
+        const pair<B> a = at_most(tail<B>::ends, size), e = tail<B>::of_exponential(a);
+        pair<B> divisor = sum_of(B(1), e.high * B(tail<B>::unit));
+        divisor.low = fma(e.low, B(tail<B>::unit), divisor.low);
+        const pair<B> product = product_of(a, quotient_of(e, divisor)), logarithm = log_of_one_plus(e, tail<B>::unit);
+        const pair<B> sum = sum_of_any(product.high, logarithm.high);
+        return {sum.high, sum.low + (product.low + logarithm.low)};
+    }
+    // For such a beta a result may leave the range of numbers, and at the end of a tail it is not too small for any. From
+    // e^-60 on e is nothing beside 1.
     template <class B>
     RECTIFIED_INLINE static typename B::integer has_large_reciprocal(const B &beta) {
-        return is_below(std::is_same_v<typename B::scalar, float> ? 0x1p-20f : 0x1p-50f, beta);
+        return is_below(0x1p-18f, beta);
     }
     template <class B>
-    [[gnu::noinline]] static B value_for_small(const B &x, const B &beta) {
-        const pair<B> z = multiple(x, beta), a = magnitude_of(z);
-        const pair<B> rest = product_of(reciprocal_of(beta * B(1 / tail<B>::unit)), tail<B>::of_logarithm(a));
-        return select(z.high > B(0), x, B(0)) + ended(rest, a.high, a.high == a.high);
+    RECTIFIED_INLINE static typename B::integer has_unusual_reciprocal(const B &beta) {
+        return has_large_reciprocal(beta) | (is_below(std::numeric_limits<typename B::scalar>::infinity(), beta) == 0);
+    }
+    template <class B, class F = format<typename B::scalar>>
+    [[gnu::noinline]] static B second_derivative_far(const B &x, const B &beta) {
+        return decay_of_large(finite(beta) * B(F::unit * F::unit), magnitude_of(multiple(x, beta)));
     }
     template <class B>
-    RECTIFIED_INLINE static B ended(const pair<B> &result, const B &a, const typename B::integer &small) {
-        if (any(small)) [[unlikely]]
-            return select(small & (a >= B(tail<B>::ends)), B(0), finished(result));
-        return rounded(result);
+    [[gnu::noinline]] static B value_for_unusual(const B &x, const B &beta) {
+        const pair<B> z = multiple(x, beta), a = magnitude_of(z), reciprocal = reciprocal_of(beta * B(1 / tail<B>::unit));
+        const B near = finished(product_of(reciprocal, tail<B>::of_logarithm(a)));
+        return select(z.high > B(0), x, B(0)) + select(a.high > B(60), decay_of_large(reciprocal, a), near);
+    }
+    template <class B>
+    [[gnu::noinline]] static B derivative_wrt_small(const B &x, const B &beta) {
+        using F = format<typename B::scalar>;
+        constexpr typename B::scalar ends = std::is_same_v<typename B::scalar, float> ? 141 : 840;
+        const pair<B> a = magnitude_of(multiple(x, beta)), reciprocal = reciprocal_of(beta * B(1 / F::unit));
+        const pair<B> near = product_of(reciprocal, product_of(reciprocal, loss(a)));
+        const pair<B> half = at_most(ends, pair<B>{a.high * B(0.5f), a.low * B(0.5f)});
+        const pair<B> root = exponential<B>::template of_minus<-2 * F::headroom>(half.high, half.low).whole();
+        const pair<B> whole = product_of(reciprocal, root) * B(F::unit);
+        const B far = finished_product(product_of(at_most(2 * ends, a) + 1, whole), whole);
+        return -select(a.high > B(60), select(half.high < B(ends), far, B(0)), finished(near));
     }
 };
 
