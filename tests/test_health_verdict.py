@@ -339,7 +339,7 @@ def with_gradients(name: str, size: float, windows: int = 2, steps: int = 1) -> 
 
 def test_a_vanishing_gradient_is_found() -> None:
     assert findings(with_gradients("first", 1e-3), with_gradients("last", 1.0)) == []
-    layers = {name: with_gradients(name, size) for name, size in (("first", 1e-5), ("last", 0.82))}
+    layers = {name: with_gradients(name, size) for name, size in (("first", 1e-5), ("second", 1e-3), ("last", 0.82))}
     message = "the gradient has a length of 1e-05, but of 0.82 in last: it hardly learns"
     assert Report.of([Run(layers=layers)]).findings == [("vanishing_gradient", "first", message)]
     assert findings(with_gradients("first", 0.0), with_gradients("last", 1.0)) == [("vanishing_gradient", "first")]
@@ -355,9 +355,10 @@ def test_a_vanishing_gradient_is_found() -> None:
 def test_a_weak_gradient_beside_other_losses_has_not_vanished() -> None:
     weak = ("vanishing_gradient", "a")
     assert findings(with_gradients("value", 1e3), with_gradients("policy", 1e-2)) == []
+    assert findings(with_gradients("policy", 1e-2), with_gradients("value", 1e3)) == []
     assert findings(with_gradients("1", 1e7), with_gradients("Net#2.1", 1e-2), with_gradients("Net#2.3", 0.1)) == []
-    turns = [with_gradients(*each) for each in (("a", 1e-6), ("Net#2.1", 1e3), ("b", 1.0), ("Net#2.3", 1e3))]
-    assert findings(*turns) == [weak]
+    sizes = {"gate": 1.0, "a": 1e-6, "Net#2.1": 1e3, "b": 1e-3, "Net#2.3": 1e3, "c": 1.0}
+    assert findings(*(with_gradients(name, size) for name, size in sizes.items())) == [weak]
     assert findings(with_gradients("stem", 1.0), with_gradients("a", 0.0), with_gradients("b", 1.0)) == [weak]
 
 

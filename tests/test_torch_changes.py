@@ -154,3 +154,29 @@ def test_one_unit_without_an_axis_is_a_unit(lose: Callable[[Tensor], Tensor]) ->
     assert (layer.units, layer.histories["train"].total.samples) == (1, PASSES * BATCH)
     assert [found.kind for found in health.findings] == ["sigmoid_on_output"]
     assert np.isfinite(health.report().layers[0].gradient_norm)
+
+
+@pytest.mark.parametrize("first", [1, BATCH])
+@pytest.mark.parametrize(
+    "lose", [lambda y: y.squeeze(-1) * 2 + 1, lambda y: y.flatten(), lambda y: y.view(-1), lambda y: y[:, 0]]
+)
+def test_one_unit_is_known_beside_one_row(lose: Callable[[Tensor], Tensor], first: int) -> None:
+    net = Changing(nn.Linear(UNITS, 2), lambda net, x: F.relu(lose(net.layer(x)[:, :1])))
+    verdict = train(net, [(torch.randn(first, UNITS),), *[(torch.randn(BATCH, UNITS),)] * 9]).report().layers[0]
+    assert (verdict.layer.units, verdict.history.total.samples) == (1, first + 9 * BATCH)
+
+
+@pytest.mark.parametrize("norm", [nn.LayerNorm(36), nn.BatchNorm1d(36)])
+def test_a_norm_has_units_of_its_own(norm: nn.Module) -> None:
+    with torch.no_grad():
+        norm.weight[:30], norm.bias[:30] = 0, -3
+    net = Changing(nn.Conv2d(3, 2, 3), lambda net, x: F.relu(norm(net.layer(x)[:, :1].flatten(1))))
+    verdict = train(net, [(torch.randn(4, 3, 8, 8),)] * 5).report().layers[0]
+    assert verdict.of(DEAD).tolist() == list(range(30))
+
+
+def test_parameters_may_be_tensors() -> None:
+    x = torch.randn(BATCH, UNITS)
+    for parameters in ((F.leaky_relu, torch.tensor(0.1)), (F.hardtanh, torch.tensor(-1.0), torch.tensor(1.0))):
+        (layer,) = train(Given(), [(x, *parameters)] * 5).layers.values()
+        assert layer.histories["train"].total.samples == 5 * BATCH

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -50,16 +51,17 @@ def _network(verdict: Verdict) -> str:
 
 
 def _without_gradient(network: Sequence[Verdict], rule: Rule) -> Iterator[tuple[Verdict, str]]:
-    """The layers that get none, and those in front of which all have lost what later ones have, on its way to the inputs.
+    """The layers that get none, and those whose gradient is lost by and by from one layer to the next.
 
-    A weak one behind a stronger one has another loss, or a branch of its own.
+    Where one step loses so much, it is none of the gradient's way: one layer has another loss, or a branch of its own.
     """
-    known = [(verdict, norm) for verdict in network if np.isfinite(norm := verdict.gradient_norm)]
-    strongest, largest = max(known, key=lambda each: each[1], default=(None, 0.0))
-    is_first = True
-    for verdict, norm in known:
-        is_first &= norm < rule.vanishing * largest
-        if strongest is not None and (is_first or norm == 0 < largest) and not _has_just_begun(verdict):
+    known = [(norm, verdict) for verdict in network if np.isfinite(norm := verdict.gradient_norm)]
+    for place, (norm, verdict) in enumerate(known):
+        largest, strongest = max(known, key=itemgetter(0)) if norm == 0 else (norm, verdict)
+        for its, later in known[place + 1 :]:
+            if largest < its <= largest / rule.vanishing:
+                largest, strongest = its, later
+        if norm < rule.vanishing * largest and not _has_just_begun(verdict):
             message = f"the gradient has a length of {norm:.2g}, but of {largest:.2g} in {strongest.layer.name}"
             yield verdict, f"{message}: it hardly learns"
 

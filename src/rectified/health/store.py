@@ -90,6 +90,9 @@ def read(path: Path) -> list[Run]:
         For a file that is missing, damaged, of another program or of a newer version. It stays as it is.
     """
     if not path.exists():
+        others = [other.name for other in parts(path)]
+        if others:
+            raise DataError(f"there is no data file {path}, but {', '.join(others)}: rectified combine makes one of them")
         raise DataError(f"there is no data file {path}: rectified run script.py writes one")
     runs = _runs_in(path)
     if not runs:

@@ -139,7 +139,10 @@ def _row(name: str) -> Ridge | None:
 
 def _number(value: Any) -> Any:
     """A parameter as NumPy has it; a learned one as an array."""
-    return value.detach().cpu().double().numpy() if isinstance(value, Tensor) else value
+    if not isinstance(value, Tensor):
+        return value
+    found = value.detach().cpu().double().numpy()
+    return found.reshape(found.shape or 1) if found.ndim or value.requires_grad else found.item()
 
 
 @lru_cache

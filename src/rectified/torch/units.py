@@ -223,12 +223,14 @@ def _kept(call: Call) -> int | None:
 
 def _channels(call: Call) -> Axes:
     """A norm with a scale for each channel tells the axis even where nothing else does."""
-    return _kept(call) or (1,)
+    found = _kept(call)
+    return found if found and found[-1] < len(call.out) else (1,)
 
 
 def _normalized(call: Call) -> Axes:
     found, over = _kept(call), call.get(1, "normalized_shape")
-    return (len(call.out) - 1,) if not found and isinstance(over, Sequence) and len(over) == 1 else found
+    is_told = bool(found) and found[-1] < len(call.out)
+    return (len(call.out) - 1,) if not is_told and isinstance(over, Sequence) and len(over) == 1 else found
 
 
 @_each
@@ -238,8 +240,11 @@ def _together(call: Call) -> int | None:
     axes, sources = set(), set()
     for operand in operands:
         known, shape = call.origin(operand), call.shape(operand)
-        if known is not None and shape is not None and shape[known.axes[0]] == call.out[known.axes[0] - len(shape)]:
-            axes.add(known.axes[0] - len(shape))
+        if known is None or shape is None:
+            continue
+        place = known.axes[0] - len(shape)
+        if place == 0 or shape[place] == call.out[place]:
+            axes.add(place)
             sources.add(known.sources)
     are_mixed = call.name == "where" and len(sources) > 1
     return len(call.out) + axes.pop() if len(axes) == 1 and not are_mixed else None
@@ -296,10 +301,22 @@ def _reshaped(call: Call) -> Axes:
         return [axis for axis, size in enumerate(call.out) if size == units and prod(call.out[:axis]) == before][:1]
 
     axes, first, last = known.axes, known.axes[0], known.axes[-1]
+    if len(call.out) == len(axes) == 1 and prod(shape[first : last + 1]) == 1:
+        return (1,)  # all that is left are its samples
     found = [axis for each in axes for axis in placed(each, each)]
     if len(found) < len(axes):
         found = placed(first, last) if axes == tuple(range(first, last + 1)) else []
     return tuple(found) or ((len(call.out),) if len(axes) == 1 and prod(shape[first : last + 1]) == 1 else ())
+
+
+@_each
+def _squeezed(call: Call) -> int | None:
+    axis, shape, dims = _axis(call, call.input), call.shape(call.input), call.get(1, "dim")
+    if axis is None or shape is None:
+        return None
+    chosen = range(len(shape)) if dims is None else dims if isinstance(dims, Sequence) else [dims]
+    gone = {dim % len(shape) for dim in chosen if shape[dim] == 1}
+    return len(call.out) if axis in gone else axis - sum(dim < axis for dim in gone)
 
 
 @_each
@@ -464,7 +481,8 @@ _NAMES: dict[Callable[[Call], Axes], str] = {
     _together: "add sub mul div true_divide truediv rsub radd rmul subtract multiply divide maximum minimum where lerp",
     _product: "matmul linalg_matmul mm bmm mv addmm addmv addbmm baddbmm _sparse_mm _sparse_addmm smm hspmm",
     _einsum: "einsum",
-    _reshaped: "view reshape flatten unflatten squeeze unsqueeze view_as reshape_as",
+    _reshaped: "view reshape flatten unflatten unsqueeze view_as reshape_as",
+    _squeezed: "squeeze",
     _swapped: "transpose swapaxes swapdims t T mT adjoint",
     _permuted: "permute",
     _moved: "movedim moveaxis",
