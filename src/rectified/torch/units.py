@@ -238,12 +238,14 @@ def _together(call: Call) -> int | None:
     """Of operands that broadcast: the axis on which all that are known agree, seen from the end as broadcasting does."""
     operands = call.args[1:] if call.name == "where" else call.args
     axes, sources = set(), set()
+    learned = [weight for weight in map(call.weight, operands) if weight is not None]
     for operand in operands:
         known, shape = call.origin(operand), call.shape(operand)
         if known is None or shape is None:
             continue
         place = known.axes[0] - len(shape)
-        if place == 0 or shape[place] == call.out[place]:
+        # A unit without an axis has at most one number that is learned.
+        if all(prod(weight.shape) == 1 for weight in learned) if place == 0 else shape[place] == call.out[place]:
             axes.add(place)
             sources.add(known.sources)
     are_mixed = call.name == "where" and len(sources) > 1
