@@ -359,6 +359,8 @@ def test_a_weak_gradient_beside_other_losses_has_not_vanished() -> None:
     assert findings(with_gradients("1", 1e7), with_gradients("Net#2.1", 1e-2), with_gradients("Net#2.3", 0.1)) == []
     sizes = {"gate": 1.0, "a": 1e-6, "Net#2.1": 1e3, "b": 1e-3, "Net#2.3": 1e3, "c": 1.0}
     assert findings(*(with_gradients(name, size) for name, size in sizes.items())) == [weak]
+    layers = {name: with_gradients(name, size) for name, size in sizes.items()}
+    assert Report.of([Run(layers=layers)], rule=Rule(vanishing=0)).findings == []
     assert findings(with_gradients("stem", 1.0), with_gradients("a", 0.0), with_gradients("b", 1.0)) == [weak]
 
 

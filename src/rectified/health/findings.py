@@ -59,7 +59,7 @@ def _without_gradient(network: Sequence[Verdict], rule: Rule) -> Iterator[tuple[
     for place, (norm, verdict) in enumerate(known):
         largest, strongest = max(known, key=itemgetter(0)) if norm == 0 else (norm, verdict)
         for its, later in known[place + 1 :]:
-            if largest < its <= largest / rule.vanishing:
+            if its > largest >= rule.vanishing * its:
                 largest, strongest = its, later
         if norm < rule.vanishing * largest and not _has_just_begun(verdict):
             message = f"the gradient has a length of {norm:.2g}, but of {largest:.2g} in {strongest.layer.name}"
