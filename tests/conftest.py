@@ -25,6 +25,13 @@ def threads() -> Iterator[None]:
     rf.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def same_numbers() -> None:
+    """PyTorch's random numbers are those of no test before."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
 @pytest.fixture
 def environment() -> dict[str, str]:
     """The environment of a child process, without what steers the library."""

@@ -365,7 +365,6 @@ def test_an_activation_in_a_loss_that_learns_is_no_layer(function: Any, is_loss:
         def forward(self, x: Tensor, y: Tensor) -> Tensor:
             return self.loss(self.network(x), y)
 
-    torch.manual_seed(0)
     whole = Whole()
     run: Any = (lambda x, y: whole.loss(whole.network(x), y)) if way == "apart" else whole
     if way == "compiled":

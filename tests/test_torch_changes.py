@@ -62,7 +62,6 @@ def train(net: nn.Module, batches: Sequence[Any], *, lr: float = 1e-4) -> Any:
     ],
 )
 def test_units_are_found_on_other_axes(layer: nn.Module, forward: Any, layers: int) -> None:
-    torch.manual_seed(0)
     health = train(Changing(layer, forward), [(torch.randn(BATCH, UNITS, UNITS),) for _ in range(PASSES)])
     assert [verdict.of(DEAD).tolist() for verdict in health.report().layers] == [[SILENT]] * layers
     assert all(not verdict.layer.note for verdict in health.report().layers)
@@ -121,6 +120,22 @@ def test_networks_that_take_turns_are_all_seen(every: int) -> None:
     assert all(np.isfinite(verdict.gradient_norm) for verdict in health.report().layers)
 
 
+@pytest.mark.parametrize("every", [1, 3])
+def test_gradients_of_a_network_whose_first_step_gets_none_are_measured(every: int) -> None:
+    maker, judge = (nn.Sequential(nn.Linear(UNITS, UNITS), nn.ReLU(), nn.Linear(UNITS, UNITS)) for _ in range(2))
+    optimizers = [torch.optim.SGD(net.parameters(), 1e-3) for net in (maker, judge)]
+    with watch(every=every) as health:
+        for _ in range(PASSES):
+            for own in (False, True):
+                made = maker(torch.randn(BATCH, UNITS))
+                judge(made if own else made.detach()).square().mean().backward()
+                optimizers[not own].step()
+                optimizers[own].zero_grad()
+    report = health.report()
+    assert [verdict.history.total.samples for verdict in report.layers] == [-(-2 * PASSES // every) * BATCH] * 2
+    assert all(verdict.gradient_norm > 0 for verdict in report.layers)
+
+
 def test_evaluation_before_each_step_is_seen() -> None:
     net = nn.Sequential(nn.Linear(UNITS, UNITS), nn.ReLU())
     optimizer = torch.optim.SGD(net.parameters(), 1e-4)
@@ -171,7 +186,7 @@ def test_a_norm_has_units_of_its_own(norm: nn.Module) -> None:
     with torch.no_grad():
         norm.weight[:30], norm.bias[:30] = 0, -3
     net = Changing(nn.Conv2d(3, 2, 3), lambda net, x: F.relu(norm(net.layer(x)[:, :1].flatten(1))))
-    verdict = train(net, [(torch.randn(4, 3, 8, 8),)] * 5).report().layers[0]
+    verdict = train(net, [(torch.randn(64, 3, 8, 8),)] * 5).report().layers[0]
     assert verdict.of(DEAD).tolist() == list(range(30))
 
 

@@ -229,7 +229,6 @@ class Blocks(nn.Module):
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
 @pytest.mark.parametrize("way", ["in place", "wrapped"])
 def test_blocks_that_share_compiled_code_are_counted_apart(way: str) -> None:
-    torch.manual_seed(0)
     torch._dynamo.reset()
     network, other = Blocks(), Blocks()
     eager, inputs = copy.deepcopy(network), torch.randn(10, 16, 4)
@@ -465,7 +464,6 @@ def test_a_network_in_a_step_that_is_compiled_has_its_names(way: str, only: bool
 
 
 def test_compiled_blocks_tell_an_activation_behind_them_where_its_units_are() -> None:
-    torch.manual_seed(0)
     network = nn.Sequential(Block(), nn.ReLU())
     with torch.no_grad():
         network[0].second.bias[2] = -50.0

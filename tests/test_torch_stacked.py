@@ -91,7 +91,6 @@ FUNCTIONS = [
 @pytest.mark.parametrize("way", PRODUCTS)
 @pytest.mark.parametrize("learns", [True, False])
 def test_each_stacked_layer_has_units_of_its_own(way: str, learns: bool) -> None:
-    torch.manual_seed(0)
     inputs = torch.randn(20, ROWS, INPUTS)
     for function, is_named in FUNCTIONS:
         net = Stacked(PRODUCTS[way], function, is_named=is_named)
@@ -114,7 +113,6 @@ def test_each_stacked_layer_has_units_of_its_own(way: str, learns: bool) -> None
 
 
 def test_the_gradient_of_each_stacked_layer_is_its_own() -> None:
-    torch.manual_seed(0)
     net = Stacked(by_baddbmm, nn.Sigmoid, is_named=True)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.0)
     scale = torch.tensor([1.0, 10.0, 0.0, 1e-6])[:, None, None]
@@ -131,7 +129,6 @@ def test_the_gradient_of_each_stacked_layer_is_its_own() -> None:
     "way", [way for way in PRODUCTS if way not in ("einsum with more axes", "weights in another form")]
 )
 def test_stacked_layers_in_compiled_code(way: str) -> None:
-    torch.manual_seed(0)
     torch._dynamo.reset()
     inputs = torch.randn(10, ROWS, INPUTS)
     net = Stacked(PRODUCTS[way])
@@ -144,7 +141,6 @@ def test_stacked_layers_in_compiled_code(way: str) -> None:
 
 
 def test_an_exported_network_has_its_stacked_layers() -> None:
-    torch.manual_seed(0)
     inputs = torch.randn(5, ROWS, INPUTS)
     for way in ("bmm", "baddbmm", "matmul", "einsum"):
         net = Stacked(PRODUCTS[way])
@@ -185,7 +181,6 @@ def test_parts_of_a_stack_that_run_one_by_one_are_told_apart(learns: bool, in_or
             total = total + function(y).sum()
         return total
 
-    torch.manual_seed(0)
     net = Stacked(one_by_one, lambda x: x)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.0)
     with watch(net) as health:

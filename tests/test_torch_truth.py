@@ -1193,7 +1193,6 @@ class Changing(nn.Module):
     "way", ["", "left out", "changed", "longer", "other", "frozen", "without gradients", "evaluated", "offloaded"]
 )
 def test_functions_are_seen_where_gradients_need_them(way: str, function: Any) -> None:
-    torch.manual_seed(0)
     network = Changing(function)
     inputs = torch.randn(80, 2, 4)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
@@ -1250,7 +1249,6 @@ class Choosing(nn.Module):
 
 @pytest.mark.parametrize("kind", ["relu", "gelu", "frozen", "stacked"])
 def test_each_pass_counts_for_the_part_that_ran(kind: str) -> None:
-    torch.manual_seed(0)
     network = Choosing(kind)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
     choices = [0] * 20 + [1, 0, 0, 2, 0, 3] * 20

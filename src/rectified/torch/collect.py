@@ -414,7 +414,7 @@ class Collector:
         if self.schedule.measures(root.turns):
             for _, counters, nodes, _ in found:
                 for counter, node in zip(counters, nodes, strict=True):
-                    node.register_prehook(counter.see_gradients)
+                    node.register_prehook(root.turns.hearing(counter.see_gradients))
 
     def _ask(self, root: Network | None, site: Site) -> None:
         """Look closely at the next passes, since the units of an activation may be on other axes than before."""
@@ -584,8 +584,9 @@ class Collector:
             counter.see(x, y if site.factor == 1 else y.detach() / site.factor, self.schedule.step)
         if site.is_unsure:
             self._ask(self._root, site)
-        if y.requires_grad and self.schedule.measures(self._turns if self._root is None else self._root.turns):
-            y.register_hook(counter.see_gradient)  # type: ignore[no-untyped-call]
+        turns = self._turns if self._root is None else self._root.turns
+        if y.requires_grad and self.schedule.measures(turns):
+            y.register_hook(turns.hearing(counter.see_gradient))  # type: ignore[no-untyped-call]
         return True
 
     def _is_of_others(self) -> bool:

@@ -54,10 +54,8 @@ class Schedule:
         return self._every == 1 or turns.begin(self.step, training=training) % self._every == 0
 
     def measures(self, turns: Turns) -> bool:
-        """Whether gradients of a pass that is counted are: those of the first such step in each window are."""
-        if turns.measured[0] != self._window:
-            turns.measured = self._window, self.step
-        return turns.measured[1] == self.step
+        """Whether gradients of a pass that is counted are."""
+        return turns.measures(self._window, self.step)
 
     def is_left_out(self, number: int | None = None) -> bool:
         """Whether what no network runs is not counted in this step, or in the forward pass of this number."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 
 class Turns:
     """The steps in which one network trains, and its forward passes in evaluation, numbered."""
@@ -9,7 +12,7 @@ class Turns:
     def __init__(self) -> None:
         self._numbers = {True: -1, False: -1}
         self._step = -1
-        self.measured: tuple[int, int] = -1, -1  # the first step of a window, and that in which gradients are
+        self._measured, self._heard_in = (-1, -1), -1
 
     def begin(self, step: int, *, training: bool) -> int:
         """A pass begins. The number of its turn: all passes of a step of training have one."""
@@ -18,3 +21,18 @@ class Turns:
         if training:
             self._step = step
         return self._numbers[training]
+
+    def measures(self, window: int, step: int) -> bool:
+        """Whether gradients of a pass in a step are measured: those of the first step of a window in which some come."""
+        if self._measured[0] != window or self._heard_in < window:
+            self._measured = window, step
+        return self._measured[1] == step
+
+    def hearing(self, see: Callable[[Any], None]) -> Callable[[Any], None]:
+        """A hook on gradients that are measured."""
+
+        def hook(gradients: Any) -> None:
+            self._heard_in = self._measured[0]
+            see(gradients)
+
+        return hook
