@@ -162,7 +162,8 @@ def test_layers_stand_in_the_order_of_first_execution() -> None:
 
 def test_without_evidence_there_is_a_report_still() -> None:
     empty = Report.of([Run()])
-    assert json.loads(empty.as_json())["totals"]["alive_percent"] is None
+    found = json.loads(empty.as_json())
+    assert (found["totals"]["alive_percent"], found["notes"]) == (None, ["no activation was seen"])
     assert as_text(empty).splitlines()[-4].split() == ["total", "0", "0", "0", "0", "–"]
     assert "no activation was seen" in as_text(empty).splitlines()[-1]
 

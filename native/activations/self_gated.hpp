@@ -3,6 +3,7 @@
 
 #include "../middle.hpp"
 #include "../tie.hpp"
+#include "exponential.hpp"
 #include "sigmoidal.hpp"
 
 namespace rectified::RECTIFIED_TARGET {
@@ -54,7 +55,8 @@ struct mish : ridge {
         const B b = bounded(x);
         const power_of_e<B> e(b);
         const pair<B> n = e.up * (e.up + 2 * one);
-        return select(x > b, x, with_sign_of(rounded_quotient(n * abs(b), n + 2 * one * one), x));
+        const B gated = select(x > b, x, with_sign_of(rounded_quotient(n * abs(b), n + 2 * one * one), x));
+        return unless_tail(gated, x, [](const B &a) { return exact(-a); });
     }
     // e ((e + 2) d + 4 x (1 + e)) / d^2 with d = n + 2.
     template <class B>
@@ -63,14 +65,29 @@ struct mish : ridge {
         const power_of_e<B> power(b);
         const pair<B> e = power.plain(), sum = e + 2, d = e * sum + 2;
         const pair<B> factor = sum * d + (e + 1) * (b * B(4));
-        return rounded_quotient(power.up * factor, d * d) * B(power.unit);
+        const B slope = rounded_quotient(power.up * factor, d * d) * B(power.unit);
+        return unless_tail(slope, x, [](const B &a) { return sum_of_any(B(1), -a); });
+    }
+    // float32, where e^x is nothing beside 1: a factor of a = -x, times e^x. In as many steps as elsewhere the least results
+    // would go through microcode, each time.
+    template <class B, class F>
+    RECTIFIED_INLINE static B unless_tail(const B &y, const B &x, F factor) {
+        if constexpr (std::is_same_v<typename B::scalar, float>) {
+            const auto is_tail = x < B(tail_ends);
+            if (any(is_tail)) {
+                const B a = lesser(B(-power_of_e<B>::ends), abs(x));
+                return select(is_tail, decay(factor(a), exact(a), -power_of_e<B>::ends), y);
+            }
+        }
+        return y;
     }
     // Right of the upper bound the gate and the derivative round to 1.
     template <class B>
     RECTIFIED_INLINE static B bounded(const B &x) {
-        const B upper = B(std::is_same_v<typename B::scalar, float> ? 12 : 24);
-        return greater(B(power_of_e<B>::ends), lesser(upper, x));
+        constexpr bool is_float = std::is_same_v<typename B::scalar, float>;
+        return greater(B(is_float ? tail_ends : power_of_e<B>::ends), lesser(B(is_float ? 12 : 24), x));
     }
+    static constexpr int tail_ends = -40;
 };
 
 // x / (1 + e^-z) with z = 2 sqrt(2 / pi) (x + 0.044715 x^3). Left of 0 that is -a s with a = |x|, s = 1 / (1 + e^z(a)), and

@@ -102,6 +102,8 @@ class Report:
         absent = [name for name in layers if name not in seen]
         if absent:
             notes.append(f"{some(absent)}: {'they' if absent[1:] else 'it'} did not run in {chosen} mode")
+        if not layers and not notes:
+            notes.append("no activation was seen")
         return cls(chosen, rule, verdicts, find(verdicts, rule), notes)
 
     def sorted(self, order: str) -> Report:

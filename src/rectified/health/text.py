@@ -96,9 +96,8 @@ def _counts(counted: Count) -> tuple[str, ...]:
 def _sections(report: Report) -> Iterator[tuple[str, list[str]]]:
     if report.findings:
         yield "findings", [f"{found.layer}: {found.message} ({found.kind})" for found in report.findings]
-    notes = [*report.notes, *(["no activation was seen"] if not report.layers and not report.notes else [])]
-    if notes:
-        yield "notes", notes
+    if report.notes:
+        yield "notes", list(report.notes)
 
 
 def _which(verdict: Verdict) -> Iterator[str]:
