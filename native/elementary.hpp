@@ -14,7 +14,8 @@ template <>
 struct format<float> {
     static constexpr int mantissa = 23;
     static constexpr float round = 0x1.8p23f;   // adding it rounds to an integer, which stands in the low bits
-    static constexpr float vanishes = -110.0f;  // 4 e^vanishes rounds to 0
+    static constexpr float vanishes = -110.0f;  // 4 e^vanishes rounds to 0, of float64 by so much that x86 does it at once
+    static constexpr float ends = 140.0f;       // e^-ends rounds to 0 even times 2^40
     static constexpr float saturates = 20.0f;   // 1 + e^-saturates rounds to 1
     static constexpr int headroom = 40;         // e^-vanishes 2^-headroom is a number, and its reciprocal is normal
     static constexpr float unit = 0x1p-40f;     // 2^-headroom
@@ -23,7 +24,8 @@ template <>
 struct format<double> {
     static constexpr int mantissa = 52;
     static constexpr double round = 0x1.8p52;
-    static constexpr double vanishes = -750.0;
+    static constexpr double vanishes = -757.0;
+    static constexpr double ends = 780.0;
     static constexpr double saturates = 40.0;
     static constexpr int headroom = 100;
     static constexpr double unit = 0x1p-100;
@@ -215,20 +217,20 @@ RECTIFIED_INLINE B polynomial(const T (&coefficients)[Count], const B &x) {
     return sum;
 }
 
-// What is added to more than 1: a number that is too small for that is one that is normal, and so are its powers.
+// What is added to more than 1: a number that is too small for that is the least one that is not.
 template <class B>
-RECTIFIED_INLINE B scaled_down(const B &x, typename B::scalar unit) {
-    if constexpr (std::is_same_v<typename B::scalar, float>)
-        if (unit != 1) return greater(B(0x1p-60f / unit), x) * B(unit);
-    return x * B(unit);
+RECTIFIED_INLINE B scaled_down(const B &x, typename B::scalar unit, typename B::scalar least) {
+    return unit == 1 ? x : greater(B(least / unit), x) * B(unit);
 }
 
 // log(1 + e) = 2 atanh(s) for s = e / (2 + e) = high + low in [0, 1/3], to relative accuracy; both times 2^headroom where
 // unit is 2^-headroom.
 template <class B>
 RECTIFIED_INLINE pair<B> twice_atanh(const pair<B> &s, typename B::scalar unit) {
-    const B bare = scaled_down(s.high, unit), square = bare * bare;
-    const B tail = polynomial(logarithm_table<typename B::scalar>::tail, square);
+    using T = typename B::scalar;
+    constexpr T least = std::is_same_v<T, float> ? 0x1p-23 : 0x1p-60;  // times its square no s is subnormal
+    const B bare = scaled_down(s.high, unit, least), square = bare * bare;
+    const B tail = polynomial(logarithm_table<T>::tail, square);
     const B twice = s.high + s.high, rest = fma(s.high * square, tail, s.low + s.low);
     if constexpr (has_spare_digits<B>)
         return {twice + rest, B(0)};
@@ -239,7 +241,7 @@ RECTIFIED_INLINE pair<B> twice_atanh(const pair<B> &s, typename B::scalar unit) 
 // log(1 + e) for e in [0, 1], as twice_atanh.
 template <class B>
 RECTIFIED_INLINE pair<B> log_of_one_plus(const pair<B> &e, typename B::scalar unit = 1) {
-    pair<B> divisor = sum_of(B(2), scaled_down(e.high, unit));
+    pair<B> divisor = sum_of(B(2), scaled_down(e.high, unit, 0x1p-120));
     divisor.low = fma(e.low, B(unit), divisor.low);
     return twice_atanh(quotient_of(e, divisor), unit);
 }

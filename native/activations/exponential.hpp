@@ -16,7 +16,7 @@ RECTIFIED_INLINE pair<B> exact(const B &a) {
 
 // factor e^-a for a >= 0, down to the last subnormal.
 template <class A, class B, class F = format<typename B::scalar>>
-RECTIFIED_INLINE B decay(const A &factor, const pair<B> &a, typename B::scalar bound = 30 - F::vanishes) {
+RECTIFIED_INLINE B decay(const A &factor, const pair<B> &a, typename B::scalar bound = F::ends) {
     constexpr int up = -2 * F::headroom;  // e^-a 2^-up is normal as far as its product with any factor is anything
     const pair<B> bounded = at_most(bound, a);
     const auto e = exponential<B>::template of_minus<up>(bounded.high, bounded.low);

@@ -21,7 +21,7 @@ struct gelu : ridge {
         } else {
             const B a = bounded(x);
             const pair<B> ratio = inverse<B>(a).of(gelu_polynomial::ratio) * inverse<B>(a).t * a;
-            const B left = rounded(bell(a).whole() * ratio) * B(-format<typename B::scalar>::unit);
+            const B left = rounded(bell<2>(a).whole() * ratio) * B(-unit<B>);
             return above_half(x, select(x >= B(0), x + left, left));
         }
     }
@@ -35,7 +35,7 @@ struct gelu : ridge {
         } else {
             const B a = bounded(x);
             const pair<B> product = distance_from<gelu_slope_table>(a) * inverse<B>(a).of(gelu_polynomial::slope);
-            left = rounded(bell(a).whole() * product) * B(format<typename B::scalar>::unit);
+            left = rounded(bell<2>(a).whole() * product) * B(unit<B>);
         }
         return select(x > B(0), B(1) - left, left);
     }
@@ -45,25 +45,25 @@ struct gelu : ridge {
         const B a = bounded(x);
         const pair<B> height = constant<B>(0x1.9884533d43651p-2, -0x1.cbc0d30ebfd15p-56);
         const pair<B> factor = -product_of(a, a) + 2;
-        return rounded(bell(a).whole() * factor * height) * B(format<typename B::scalar>::unit);
+        return rounded(bell<2>(a).whole() * factor * height) * B(unit<B>);
     }
 
   private:
     template <class B>
     static constexpr bool is_float = std::is_same_v<typename B::scalar, float>;
 
-    static constexpr float unit =
-        format<float>::unit * format<float>::unit;  // so that no step before the last is subnormal
+    template <class B, class F = format<typename B::scalar>>
+    static constexpr typename B::scalar unit = F::unit * F::unit;  // so that no step before the last is subnormal
 
     template <class B>
     RECTIFIED_INLINE static B far_left(const B &x) {
         const B a = bounded(x);
-        return brought_down(tabulated<gelu_table, B>(a).times(a, bell<2>(a)), unit);
+        return brought_down(tabulated<gelu_table, B>(a).times(a, bell<2>(a)), unit<B>);
     }
     template <class B>
     RECTIFIED_INLINE static B slope_far_left(const B &x) {
         const B a = bounded(x);
-        return brought_down(slope_with_root<gelu_slope_table>(a, bell<2>(a)), unit);
+        return brought_down(slope_with_root<gelu_slope_table>(a, bell<2>(a)), unit<B>);
     }
 
     // Beyond that a product with e^-(a^2 / 2) rounds to 0. The tables end at 15.

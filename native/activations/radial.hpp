@@ -284,7 +284,8 @@ struct gaussian : radial, curved {
 
     template <class B>
     RECTIFIED_INLINE static B value(const B &r, const B &epsilon) {
-        return rounded(bell(scaled(r, epsilon))) * B(unit);
+        const pair<B> z = scaled(r, epsilon);
+        return rounded(power_of(at_most(-format<double>::vanishes, product_of(z, z)))) * B(unit);
     }
     template <class B>
     RECTIFIED_INLINE static B derivative(const B &r, const B &epsilon) {
@@ -341,11 +342,15 @@ struct gaussian : radial, curved {
         const auto inside = abs(z.high) < B(vanishes);
         return {select(inside, z.high, select(z.high == z.high, B(vanishes), z.high)), select(inside, z.low, B(0))};
     }
-    // Times 2^160, with all the digits that the square has.
+    // Where the result vanishes it is 1, so that no step is subnormal.
     template <class B>
     RECTIFIED_INLINE static pair<B> bell(const pair<B> &z) {
+        return power_of(product_of(z, z) * select(abs(z.high) >= B(vanishes), B(0), B(1)));
+    }
+    // Times 2^160, with all the digits that the square has.
+    template <class B>
+    RECTIFIED_INLINE static pair<B> power_of(const pair<B> &square) {
         using D = batch<double, B::registers>;
-        const pair<B> square = at_most(vanishes * vanishes, product_of(z, z));
         const pair<D> e = exponential<D>::template of_minus<-160>(D::bits_of(square.high), D::bits_of(square.low)).whole();
         return with_rest(B::bits_of(e.high), [&] { return B::bits_of(e.low); });
     }

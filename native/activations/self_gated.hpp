@@ -68,26 +68,24 @@ struct mish : ridge {
         const B slope = rounded_quotient(power.up * factor, d * d) * B(power.unit);
         return unless_tail(slope, x, [](const B &a) { return sum_of_any(B(1), -a); });
     }
-    // float32, where e^x is nothing beside 1: a factor of a = -x, times e^x. In as many steps as elsewhere the least results
-    // would go through microcode, each time.
+    // Where e^x is nothing beside 1 it is multiplied by a factor of a = -x: as many steps as elsewhere would be subnormal,
+    // for which x86 takes microcode.
     template <class B, class F>
     RECTIFIED_INLINE static B unless_tail(const B &y, const B &x, F factor) {
-        if constexpr (std::is_same_v<typename B::scalar, float>) {
-            const auto is_tail = x < B(tail_ends);
-            if (any(is_tail)) {
-                const B a = lesser(B(-power_of_e<B>::ends), abs(x));
-                return select(is_tail, decay(factor(a), exact(a), -power_of_e<B>::ends), y);
-            }
+        const auto is_tail = x < B(tail_ends);
+        if (any(is_tail)) [[unlikely]] {
+            const B a = lesser(B(-power_of_e<B>::ends), abs(x));
+            return select(is_tail, decay(factor(a), exact(a), -power_of_e<B>::ends), y);
         }
         return y;
     }
     // Right of the upper bound the gate and the derivative round to 1.
     template <class B>
     RECTIFIED_INLINE static B bounded(const B &x) {
-        constexpr bool is_float = std::is_same_v<typename B::scalar, float>;
-        return greater(B(is_float ? tail_ends : power_of_e<B>::ends), lesser(B(is_float ? 12 : 24), x));
+        const B upper = B(std::is_same_v<typename B::scalar, float> ? 12 : 24);
+        return greater(B(tail_ends), lesser(upper, x));
     }
-    static constexpr int tail_ends = -40;
+    static constexpr int tail_ends = -60;
 };
 
 // x / (1 + e^-z) with z = 2 sqrt(2 / pi) (x + 0.044715 x^3). Left of 0 that is -a s with a = |x|, s = 1 / (1 + e^z(a)), and
@@ -101,9 +99,9 @@ struct gelu_tanh : ridge {
             return gated_in_the_middle<gelu_tanh_left_near_table>([](const auto &x) { return far_left(x); }, x, road);
         } else {
             const cubic<B> z(x);
-            const auto s = logistic<B>::left(z.growth());
+            const auto s = logistic<B, 2>::left(z.template growth<2>());
             const pair<B> product = product_of(z.a, s.high);
-            const B left = (product.high + fma(product.high, s.residual, product.low)) * B(-logistic<B>::unit);
+            const B left = (product.high + fma(product.high, s.residual, product.low)) * B(-s.unit);
             return above_half(x, select(x < B(0), left, x + left));
         }
     }
@@ -116,7 +114,7 @@ struct gelu_tanh : ridge {
             left = in_the_middle<gelu_tanh_slope_near_table>([](const auto &a) { return slope_far_left(a); }, abs(x), road);
         } else {
             const cubic<B> z(x);
-            left = logistic<B>::left(z.growth()).gated_slope(z.slope() * z.a);
+            left = logistic<B, 2>::left(z.template growth<2>()).gated_slope(z.slope() * z.a);
         }
         return select(x > B(0), B(1) - left, left);
     }
@@ -159,10 +157,11 @@ struct gelu_tanh : ridge {
         RECTIFIED_INLINE pair<B> value() const {
             return parabola(constant<B>(0.07135481627260025, -4.1218577217431825e-18)) * a;
         }
-        // e^z 2^-headroom and e^-z 2^(2 headroom)
+        // e^z 2^-(Times headroom) and e^-z 2^(2 headroom)
+        template <int Times = 1>
         RECTIFIED_INLINE exponential<B> growth() const {
             const pair<B> z = value();
-            return exponential<B>::template of_minus<format<T>::headroom>(-z.high, -z.low);
+            return exponential<B>::template of_minus<Times * format<T>::headroom>(-z.high, -z.low);
         }
         RECTIFIED_INLINE exponential<B> decay() const {
             const pair<B> z = value();

@@ -18,7 +18,7 @@ struct gated_by_sigmoid {
 
     RECTIFIED_INLINE static B value(const B &x, const pair<B> &beta) {
         // Where z passes one of its ends, the result is 0 or x. Bounding x there bounds z, and its low half is finite.
-        const B vanishes = B(F::vanishes - 30) / beta.high, saturates = B(F::saturates) / beta.high;
+        const B vanishes = B(-F::ends) / beta.high, saturates = B(F::saturates) / beta.high;
         const B lowest = lesser(vanishes, saturates), highest = greater(vanishes, saturates);
         const B bounded = lesser(highest, greater(lowest, x));
         const pair<B> z = product_of(bounded, beta);
@@ -81,7 +81,7 @@ struct gated_by_sigmoid {
     // small.
     RECTIFIED_INLINE static B derivative_wrt_factor(const B &x, const B &beta) {
         const pair<B> z = product_of(x, beta);
-        constexpr T bound = 30 - F::vanishes;
+        constexpr T bound = F::ends;
         const pair<B> a = magnitude(z, bound);
         const auto e = exponential<B>::template of_minus<-2 * F::headroom>(a.high, a.low);
         const pair<B> up = e.whole(), d = 1 + up * B(F::unit * F::unit);
