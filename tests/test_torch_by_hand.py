@@ -188,7 +188,7 @@ def test_what_else_is_computed_is_no_layer(function: Any) -> None:
         for _ in range(3):
             network(torch.randn(5, 3)).sum().backward()
     assert health.layers == {}
-    assert health.report().notes == []
+    assert health.run.notes == []
 
 
 def test_of_a_function_whose_inputs_nothing_keeps_a_note_tells() -> None:
@@ -265,7 +265,7 @@ def test_what_is_joined_with_others_stays_what_it_is(function: Any, seen: list[s
         for _ in range(12):
             network(torch.randn(5, 3)).sum().backward()
     assert [layer.function for layer in health.layers.values()] == seen
-    assert health.report().notes == []
+    assert health.run.notes == []
 
 
 def logistic(x: Tensor) -> Tensor:
@@ -291,6 +291,12 @@ LOSSES: dict[str, tuple[Any, bool]] = {
     "of contrasts": (lambda score, y: (y * score.norm(dim=1) + F.relu(2 - score.norm(dim=1)) ** 2).mean(), True),
     "of a generator's rival": (lambda score, y: F.softplus(score).mean(), True),
     "of pairs": (lambda score, y: -F.logsigmoid(score - score.flip(0)).mean(), True),
+    "a hinge of which the true class is left out": (
+        lambda score, y: F.relu(2 - y * score).masked_fill(torch.eye(16)[:, :1] > 0, 0.0).sum(1).mean(),
+        True,
+    ),
+    "the largest of some": (lambda score, y: F.relu(1 - y * score).max(0)[0].mean(), True),
+    "weighed by what is not learned": (lambda score, y: (F.relu(1 - y * score) @ torch.rand(1)).mean(), True),
     "what may be the network's": (lambda score, y: F.relu(score).sum(), False),
     "of a sigmoid": (lambda score, y: (torch.sigmoid(3 * score) - y).square().mean(), False),
 }
@@ -309,7 +315,7 @@ def test_a_rectifier_in_a_loss_is_no_layer(loss: Any, is_loss: bool) -> None:
     assert len(health.layers) == (1 if is_loss else 2)
     notes = health.report().notes
     assert len(notes) == is_loss
-    assert all("its mean is a loss" in note or "it bounds what is computed" in note for note in notes)
+    assert all("it is a part of a loss" in note or "it bounds what is computed" in note for note in notes)
 
 
 class Learned(nn.Module):
@@ -381,6 +387,20 @@ def test_an_activation_in_a_loss_that_learns_is_no_layer(function: Any, is_loss:
     assert bool(names[1:]) is not is_loss
 
 
+def test_what_gets_no_gradient_outside_of_a_network_is_not_counted() -> None:
+    network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with watch() as health:
+        for x in torch.randn(20, 16, 4):
+            score = network(x)
+            F.binary_cross_entropy_with_logits(score, x[:, :1].sign() / 2 + 0.5).backward()
+            (torch.sigmoid(score) > 0.5).float().mean().item()
+            optimizer.step()
+    assert list(health.layers) == ["1"]
+    (note,) = health.report().notes
+    assert note.endswith("nothing learns through it, and it was not counted")
+
+
 def test_what_bounds_a_function_of_outputs_is_no_layer() -> None:
     network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 4))
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
@@ -409,3 +429,25 @@ def test_what_feeds_a_layer_is_no_loss_whatever_its_mean_is_for(is_averaged_firs
     (layer,) = health.layers.values()
     assert (layer.function, layer.histories["train"].total.samples) == ("relu", 20 * 16)
     assert health.report().notes == []
+
+
+class Surrogate(torch.autograd.Function):
+    """A step whose gradient is another function's."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return F.relu(x).sign()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0]
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_a_gradient_that_the_program_defines_is_told(is_own: bool) -> None:
+    network = Net(Surrogate.apply if is_own else (lambda x: F.relu(x).sign()))
+    with watch(network) as health:
+        for _ in range(3):
+            network(torch.randn(5, 3)).sum().backward()
+    (layer,) = health.layers.values()
+    assert layer.note.startswith("the program defines its gradient") is is_own

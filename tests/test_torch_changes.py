@@ -136,6 +136,83 @@ def test_gradients_of_a_network_whose_first_step_gets_none_are_measured(every: i
     assert all(verdict.gradient_norm > 0 for verdict in report.layers)
 
 
+def by_hand(parameters: list[nn.Parameter]) -> Callable[[], None]:
+    def step() -> None:
+        with torch.no_grad():
+            for parameter in parameters:
+                parameter -= 1e-3 * parameter.grad  # type: ignore[operator]
+
+    return step
+
+
+def wrapped(parameters: list[nn.Parameter]) -> Callable[[], None]:
+    class Outer(torch.optim.Optimizer):
+        def __init__(self) -> None:
+            self.inner = torch.optim.SGD(parameters, 1e-3)
+            super().__init__(parameters, {})
+
+        def step(self, closure: Any = None) -> Any:
+            return self.inner.step(closure)
+
+    return Outer().step
+
+
+def one_for_each(parameters: list[nn.Parameter]) -> Callable[[], None]:
+    optimizers = [torch.optim.SGD([parameter], 1e-3) for parameter in parameters]
+    return lambda: [optimizer.step() for optimizer in optimizers] and None
+
+
+def compiled(parameters: list[nn.Parameter]) -> Callable[[], None]:
+    torch._dynamo.reset()
+    return torch.compile(torch.optim.SGD(parameters, 1e-3).step, backend="eager")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("make", [by_hand, wrapped, one_for_each, compiled])
+def test_a_step_is_one_however_it_is_made(make: Callable[[list[nn.Parameter]], Callable[[], None]]) -> None:
+    net = nn.Sequential(nn.Linear(UNITS, UNITS), nn.ReLU(), nn.Linear(UNITS, UNITS))
+    step = make(list(net.parameters()))
+    with watch(net) as health:
+        for number in range(3 * PASSES):
+            if number == PASSES:
+                with torch.no_grad():
+                    net[0].bias[SILENT] = -100
+            net.zero_grad()
+            net(torch.randn(BATCH, UNITS)).square().mean().backward()
+            step()
+    verdict = health.report().layers[0]
+    assert verdict.history.total.steps == (0, 3 * PASSES - 1)
+    assert (verdict.of(DEAD).tolist(), verdict.since[SILENT]) == ([SILENT], PASSES)
+
+
+def test_where_no_step_is_known_a_note_tells() -> None:
+    net = nn.Sequential(nn.Linear(UNITS, UNITS), nn.ReLU(), nn.Linear(UNITS, UNITS))
+    with watch(net) as health:
+        for _ in range(2 * PASSES):
+            net(torch.randn(BATCH, UNITS)).square().mean().backward()
+            for parameter in net.parameters():
+                parameter.data -= 1e-3 * parameter.grad  # type: ignore[operator]
+    assert health.report().notes[0].startswith("no step was seen")
+
+
+@pytest.mark.parametrize("every", [2, 3, 10])
+@pytest.mark.parametrize("tasks", [2, 3, 5])
+def test_what_is_counted_has_no_period(every: int, tasks: int) -> None:
+    net = nn.Sequential(nn.Linear(tasks, tasks), nn.ReLU())
+    with torch.no_grad():
+        net[0].weight.copy_(torch.eye(tasks))
+        net[0].bias.fill_(-0.5)
+    optimizer = torch.optim.SGD(net.parameters(), 0.0)
+    with watch(net, every=every) as health:
+        for number in range(600):
+            net(torch.eye(tasks)[[number % tasks]]).sum().backward()
+            optimizer.step()
+    (verdict,) = health.report().layers
+    assert verdict.history.total.samples == 600 // every
+    assert not verdict.of(DEAD).size
+    assert np.abs(verdict.history.total.fired * every * tasks / 600 - 1).max() < 0.5
+
+
 def test_evaluation_before_each_step_is_seen() -> None:
     net = nn.Sequential(nn.Linear(UNITS, UNITS), nn.ReLU())
     optimizer = torch.optim.SGD(net.parameters(), 1e-4)

@@ -524,3 +524,31 @@ def test_what_inductor_stores_is_counted_where_it_lies() -> None:
         np.testing.assert_allclose(seen[name].fired, total.fired, atol=2)  # of 720: compiled, it computes otherwise
         np.testing.assert_allclose(seen[name].sum_output, total.sum_output, rtol=1e-3)
         np.testing.assert_allclose(seen[name].max_slope, total.max_slope, rtol=1e-3)
+
+
+class Interrupted(nn.Module):
+    """A graph ends between a layer and its activation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.act, self.out = nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 6)
+        with torch.no_grad():
+            self.layer.bias[2] = self.out.bias[3] = -50.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layer(x)
+        y = self.act(y * 2 if y.sum() > 1e9 else y)
+        return F.relu(self.out(y))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_behind_a_break_of_the_graph_units_and_names_are_the_same() -> None:
+    torch._dynamo.reset()
+    network = Interrupted()
+    run = torch.compile(network, backend="eager")
+    with watch(network) as health:
+        for _ in range(6):
+            run(torch.randn(5, 4)).sum().backward()
+    first, second = health.report().layers
+    assert (first.of(DEAD).tolist(), second.of(DEAD).tolist()) == ([2], [3])
+    assert re.fullmatch(r"test_torch_compiled.py:\d+ in Interrupted.forward", second.layer.name)

@@ -12,7 +12,7 @@ when checkpointing repeats a part of the forward pass.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from threading import get_ident
 from types import FrameType
@@ -37,7 +37,7 @@ from rectified.torch.opaque import hides_activation, watch_opaque
 from rectified.torch.origins import Origins
 from rectified.torch.plan import Draft, Plan
 from rectified.torch.schedule import Schedule
-from rectified.torch.site import Site, caller, caller_of_part, is_activation, method_of, place_of
+from rectified.torch.site import Site, caller, caller_of_part, is_activation, is_in_function, method_of, place_of
 from rectified.torch.sites import Sites
 from rectified.torch.together import Together
 from rectified.torch.turns import Turns
@@ -50,6 +50,7 @@ _ANOTHER_CALL = (
     "its function or a parameter of that changed, and only the first one was counted, perhaps with some calls more"
 )
 _OTHER_AXES = "its units were on other axes later, and only those on the first ones were counted, perhaps with some others"
+_NO_STEPS = "no step was seen, neither of an optimizer nor in the parameters, so all that was counted is one window"
 _CHANGED = "some forward passes did what none before had done, and were counted in part"
 
 
@@ -106,6 +107,7 @@ class Collector:
         self._roots: dict[int, Network] = {}
         self._turns = Turns()  # outside of these
         self._networks = 0
+        self._hears_steps = False
         self._skipped: nn.Module | None = None
         self._hidden: nn.Module | None = None
         self._kinds: dict[type, str] = {}
@@ -137,20 +139,29 @@ class Collector:
         self._switch(False)
         while self._handles:
             self._handles.pop().remove()
+        if self.schedule.lacks_steps and any(root.turns.has_gradients for root in self._roots.values()):
+            self.note(_NO_STEPS)
         self.update()
 
     def update(self) -> Run:
         """The record, with all that was seen until now."""
         with torch._C.DisableTorchFunction():  # what the counters call is no part of the program
             self._together.hand_out()
+            others_learn = any(site.has_gradients for site in self.sites)
             for site in self.sites:
+                if site.compares_outputs and not (site.feeds_layer or site.is_part):
+                    self._leave_to_loss(site)
                 if site.is_part:
                     continue
+                if site.is_outside:
+                    if others_learn and site.is_idle:
+                        self.note(_idle(site))
+                        continue
+                    self._take_back(_idle(site))
                 if not site.axes:
                     self.note(_unknown(site))
                 else:
-                    if self.run.notes and _unknown(site) in self.run.notes:  # it was told later
-                        self.run.notes.remove(_unknown(site))
+                    self._take_back(_unknown(site))  # it was told later
                     site.write(self.run, self.schedule.steps)
         return self.run
 
@@ -158,6 +169,11 @@ class Collector:
         """Say, once, what could not be seen."""
         if text not in self.run.notes:
             self.run.notes.append(text)
+
+    def _take_back(self, text: str) -> None:
+        """Say no more what is not true any more."""
+        if text in self.run.notes:
+            self.run.notes.remove(text)
 
     def _is_elsewhere(self) -> bool:
         """Whether this runs in another thread than that which is looked at; then a note says so."""
@@ -200,6 +216,16 @@ class Collector:
     def _after_step(self, *_: Any) -> None:
         if torch.compiler.is_dynamo_compiling() or self._is_elsewhere():
             return
+        self._hears_steps = True
+        if self.schedule.has_run or not self._roots:  # several steps without a pass between are those of one optimizer
+            self._end_step()
+
+    def _look_for_step(self, networks: Iterable[Network]) -> None:
+        """Know of a step where no optimizer tells of any: by hand, or in compiled code."""
+        if not self._hears_steps and True in [network.has_learned() for network in networks]:  # of all
+            self._end_step()
+
+    def _end_step(self) -> None:
         if self._root is not None and self._plan is not None:
             self._root.forget_plans()  # an error has ended a pass, or the network itself makes steps in one
             self._end(None)
@@ -245,6 +271,7 @@ class Collector:
         if kind in ("compiled", "wrapper", "threads", "script"):
             return
         if not stack:
+            self.schedule.has_run = True
             if not self._begin(module):
                 return
             self.origins.in_network = True
@@ -303,6 +330,7 @@ class Collector:
             self._close_window()
         root = self._network(module)
         root.passes += 1
+        self._look_for_step([root])
         if not self.schedule.counts(root.turns, training=module.training):
             self._skipped = module
             self._switch(bool(self.schedule.outside))
@@ -443,6 +471,7 @@ class Collector:
         x = args[0] if args else kwargs.get("input")
         if not isinstance(x, Tensor) or not self._looks():
             return function(*args, **kwargs)
+        self.schedule.has_run = True
         module = self._owner()
         site = self._site(function, name, x, module, args, kwargs)
         if site is None:
@@ -547,9 +576,12 @@ class Collector:
             if not site.is_outside and (self._root is None or not self._root.holds(site)):
                 continue
             if not site.axes or any(other.own(site.layers_behind) for other in self._roots.values()):
-                site.is_part = True
-                self.schedule.outside.discard(site)
-                self.note(note_of(site))
+                self._leave_to_loss(site)
+
+    def _leave_to_loss(self, site: Site) -> None:
+        site.is_part = True
+        self.schedule.outside.discard(site)
+        self.note(note_of(site))
 
     def _is_computed(self, x: Tensor) -> bool:
         """Whether a tensor is no output of a network, but computed of such, as what two boxes have in common."""
@@ -557,16 +589,17 @@ class Collector:
         is_of_network = any(other.own(sources) for other in self._roots.values()) if sources else x.requires_grad
         return term is not None and bool(term.args and self._roots and is_of_network)
 
-    def _see_use(self, name: str, x: Any) -> None:
+    def _see_use(self, name: str, x: Any, *others: Any) -> None:
         """Count activations whose outputs another layer gets, whatever else becomes of them."""
-        if not is_maker(name):
+        given = [part for each in others for part in (each if isinstance(each, list | tuple) else [each])]
+        if not is_maker(name) or not any(isinstance(each, nn.Parameter) or _learns(each) for each in given):
             return
         term, origin = self.origins.terms.get(x), self.origins.of(x)
         for site in {term and term.activation, *(origin.passed if origin else ())} - {None}:
             if not site.feeds_layer:
                 site.feeds_layer = True
                 if note_of(site) in self.run.notes:
-                    self.run.notes.remove(note_of(site))
+                    self._take_back(note_of(site))
                     site.is_part = False
                     self.schedule.outside |= {site} if site.is_outside else set()
 
@@ -584,8 +617,9 @@ class Collector:
             counter.see(x, y if site.factor == 1 else y.detach() / site.factor, self.schedule.step)
         if site.is_unsure:
             self._ask(self._root, site)
+        site.may_learn |= torch.is_grad_enabled()
         turns = self._turns if self._root is None else self._root.turns
-        if y.requires_grad and self.schedule.measures(turns):
+        if y.requires_grad and (self.schedule.measures(turns) or (site.is_outside and site.is_idle)):
             y.register_hook(turns.hearing(counter.see_gradient))  # type: ignore[no-untyped-call]
         return True
 
@@ -604,7 +638,7 @@ class Collector:
             if result.ndim == 0 and args:
                 self._see_average(plain_name(function), args[0])
             elif args:
-                self._see_use(plain_name(function), args[0])
+                self._see_use(plain_name(function), *args)
         return result
 
     def _owner(self) -> nn.Module | None:
@@ -692,6 +726,7 @@ class Collector:
             site = self.sites.claim(path, name, args, kwargs)
             site.sources = sources
             site.is_outside = is_outside
+            site.has_own_gradient = not torch.is_grad_enabled() and is_in_function()
             site.again = call_again(function, args, kwargs)
             is_marked = bool(kwargs.get("inplace")) or kwargs.get("out") is not None or any(each is True for each in args)
             overwrites = is_marked or is_in_place(function)
@@ -708,6 +743,7 @@ class Collector:
             site.is_part = True
             self.note(note_of_bound(site))
         elif module is None:
+            site.compares_outputs = site.is_outside and activation.name == "relu" and self._is_computed(x)
             self.schedule.outside.add(site)
             self.schedule.is_everywhere = True
         elif root is not None:
@@ -765,6 +801,8 @@ class Collector:
         self._compiled_in = caller if begins else None
         self._switch(self._wants_mode)
         if begins:
+            self.schedule.has_run = True
+            self._look_for_step(self._roots.values())
             self._until_compiled_ends.enter_context(self._hooks.aside())
             module = getattr(caller.f_locals.get("fn"), "__self__", None)
             if isinstance(module, nn.Module) and type(module).__module__.startswith("torch.nn."):
@@ -798,6 +836,15 @@ class Collector:
 
 def _unknown(site: Site) -> str:
     return f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted"
+
+
+def _learns(value: Any) -> bool:
+    """Whether a value is a tensor that may have gradients."""
+    return isinstance(value, Tensor) and (value.requires_grad or not torch.is_grad_enabled())
+
+
+def _idle(site: Site) -> str:
+    return f"{site.name}: no gradient comes to it, so nothing learns through it, and it was not counted"
 
 
 def _needs_gradients(module: nn.Module) -> bool:

@@ -47,6 +47,7 @@ _library.define(
     "count(Tensor(a!) sums, Tensor(b!) low, Tensor(c!) high, Tensor x, Tensor y, int[] axes, int place) -> ()",
     tags=(torch.Tag.flexible_layout,),  # it asks for no order in memory, which would be that of the network, too
 )
+_RESUMED = re.compile(r"torch_dynamo_resume_in_(.+)_at_\d+")  # behind a graph that could not go on
 _places: dict[int, _Place] = {}  # while their collectors look
 _numbers = count()
 _collectors: list[Collector] = []
@@ -455,7 +456,8 @@ class _Graph:
         known = [name for name in ("self", *local) if isinstance(local.get(name), nn.Module)]
         self._source = f"L['{known[0]}']" if known else ""  # of the module whose code this is, or that it gets
         self._codes: dict[str, _Code] = {}
-        self._origins: dict[Any, Origin] = {}
+        given = ((node, collector.origins.of(value)) for node, value in self._inputs.items())
+        self._origins: dict[Any, Origin] = {node: origin for node, origin in given if origin is not None}
         parameters = ((node, value) for node, value in self._inputs.items() if isinstance(value, nn.Parameter))
         self._weights = {node: Weight((node, 0), tuple(value.shape)) for node, value in parameters}
         self._uses: dict[tuple[str, str], int] = {}
@@ -698,6 +700,7 @@ def _place(node: Any, owner: Any) -> str:
     if caller is None:
         return plain_name(node.target)
     file, line, function = caller
+    function = _RESUMED.sub(r"\1", function)
     method = getattr(type(owner), function, None)
     code = getattr(method, "__code__", None)
     is_its = code is not None and code.co_filename == file

@@ -42,6 +42,8 @@ class Counter:
         Whether batches were left out because they had another number of units.
     has_gradients : bool
         Whether gradients count.
+    has_heard : bool
+        Whether any came.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Counter:
         self._axes_behind_batches: Axes = ()
         self._again, self._lacks_axis = again, lacks_axis
         self.units_changed = False
-        self.has_gradients = True
+        self.has_gradients, self.has_heard = True, False
         self._units: list[int] | None = None
         self._form: tuple[torch.Size, torch.dtype] | None = None
         self._most = 1  # batches that wait
@@ -110,6 +112,7 @@ class Counter:
 
     def see_gradient(self, gradient: Tensor | None) -> None:
         """Count the gradient of the loss by the output."""
+        self.has_heard |= gradient is not None
         if gradient is None or not self.has_gradients:
             return
         gradient = gradient.detach().unsqueeze(-1) if self._lacks_axis else gradient.detach()

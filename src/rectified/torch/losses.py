@@ -27,7 +27,7 @@ def in_average(name: str, term: Term | None) -> Iterator[Any]:
 
 def note_of(site: Any) -> str:
     """What to say of an activation in a loss."""
-    return f"{site.name}: its mean is a loss, and no layer"
+    return f"{site.name}: it is a part of a loss, and no layer"
 
 
 def note_of_bound(site: Any) -> str:

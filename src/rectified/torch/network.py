@@ -56,6 +56,7 @@ class Network:
         self.passes = 0
         self.turns = Turns()
         self.tells_sources = self.was_blind = False
+        self._first: tuple[Any, int] | None = None  # the first parameter that learns, and its version
         self._sources: dict[Any, list[frozenset[Any]]] = {}
         self._places: dict[Any, list[Site]] = {}
         self._changes = 0
@@ -108,6 +109,15 @@ class Network:
         """By ``id``, its parameters that do not learn."""
         root = self.module()
         return frozenset(id(each) for each in (root.parameters() if root is not None else ()) if not each.requires_grad)
+
+    def has_learned(self) -> bool:
+        """Whether its first parameter that learns is another than the last time, or was changed."""
+        root = self.module()
+        found = next((each for each in (root.parameters() if root is not None else ()) if each.requires_grad), None)
+        if found is None:
+            return False
+        before, self._first = self._first, (weakref.ref(found), found._version)
+        return before is not None and (before[0]() is not found or before[1] != found._version)
 
     def behind(self, sources: frozenset[Any]) -> str:
         """What to add to the name of a call to tell the parameter behind it, where that is one."""

@@ -14,6 +14,7 @@ _LOOK_AGAIN = 256  # forward passes later at the latest
 _SETTLED = 64  # forward passes without a step
 _MOST_LOOKS_EVERYWHERE = 16
 _WINDOW = 8  # steps, at first
+_WHOLE, _GOLDEN = 1 << 32, 2654435769  # and its golden section, whose multiples are spread evenly in it
 
 
 class Schedule:
@@ -36,14 +37,17 @@ class Schedule:
         Activations that no network runs, and that only looking everywhere sees.
     is_everywhere : bool
         Whether to look at what no network runs, too.
+    has_run : bool
+        Whether anything has run in this step.
     """
 
     def __init__(self, began: int, every: int) -> None:
         self.step = self._window = self._began = began
-        self._every, self._width = every, _WINDOW * every
+        self._every, self._width = every, every * max(1, _WINDOW // every)
         self.forwards = 0
         self.outside: set[Any] = set()
         self.is_everywhere = True
+        self.has_run = False
         self._looks_since, self._looks_everywhere = began, 1
         self._settles_at, self._settles_after = began + _LOOKS, _SETTLED
 
@@ -51,7 +55,12 @@ class Schedule:
 
     def counts(self, turns: Turns, *, training: bool) -> bool:
         """Whether a pass that begins is counted: one turn of so many is."""
-        return self._every == 1 or turns.begin(self.step, training=training) % self._every == 0
+        return self._every == 1 or self._is_chosen(turns.begin(self.step, training=training))
+
+    def _is_chosen(self, number: int) -> bool:
+        """Of so many numbers that follow each other one, at a place that differs: what the program repeats has a period."""
+        block, place = divmod(number, self._every)
+        return place == (block * _GOLDEN % _WHOLE) * self._every // _WHOLE
 
     def measures(self, turns: Turns) -> bool:
         """Whether gradients of a pass that is counted are."""
@@ -59,11 +68,17 @@ class Schedule:
 
     def is_left_out(self, number: int | None = None) -> bool:
         """Whether what no network runs is not counted in this step, or in the forward pass of this number."""
-        return (self.step if number is None else number) % self._every != 0
+        return not self._is_chosen(self.step if number is None else number)
+
+    @property
+    def lacks_steps(self) -> bool:
+        """Whether there were many forward passes and no step."""
+        return self.step == self._began and self.forwards > _SETTLED
 
     def end_step(self) -> bool:
         """Go on to the next step. Whether a window is complete."""
         self.step += 1
+        self.has_run = False
         if not self.is_new:
             self.is_everywhere = bool(self.outside)
         return self.step % self._width == 0

@@ -26,6 +26,7 @@ from rectified.torch.tally import Counted
 from rectified.torch.units import Axes
 
 _MOST_LAYERS = 256  # that are told apart by names
+_APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]
 _SLOPES: dict[tuple[Any, ...], Slopes] = {}
 _TORCH = Path(torch.__file__).parent
 _PASSED_THROUGH = {
@@ -78,6 +79,8 @@ class Site:
         Whether it is a part of what is counted elsewhere, or not at all.
     is_outside : bool
         Whether it runs in nothing that learns.
+    compares_outputs : bool
+        Whether it is a rectifier of what is computed of a network's outputs, as hinge losses are, outside of any.
     feeds_layer : bool
         Whether another layer is known to get its outputs as they are.
     is_gated : bool
@@ -100,6 +103,10 @@ class Site:
         Gives the outputs of other inputs.
     family : int
         The same for sites of one function.
+    may_learn : bool
+        Whether it ran where gradients are enabled.
+    has_own_gradient : bool
+        Whether a function of autograd that the program defines calls it, and says what its gradient is.
     taking : list of tuple
         For each place in compiled code the mode, and what gives that which was counted since the last time.
     """
@@ -120,10 +127,10 @@ class Site:
         self.is_mixed = False
         self.is_part = False
         self.input_at: tuple[int, ...] = ()
-        self.is_outside = self.is_whole = self.feeds_layer = False
+        self.is_outside = self.is_whole = self.feeds_layer = self.compares_outputs = False
         self.factor = 1.0
         self.ran_in = -1
-        self.is_overwritten = False
+        self.is_overwritten = self.may_learn = self.has_own_gradient = False
         self.needs_mode = False
         self.again: Callable[[Tensor], Tensor] = torch.clone
         self._call = function, (None, *args[1:]), {key: value for key, value in kwargs.items() if key != "input"}
@@ -138,6 +145,16 @@ class Site:
         self._counters: dict[bool, Counter] = {}
         self._has_gradients = True
         self.taking: list[tuple[Mode, Callable[[], Counted | None]]] = []
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it ran where gradients are enabled, but none came to it."""
+        return self.may_learn and not self.has_gradients
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether gradients came to it."""
+        return any(counter.has_heard for counter in self._counters.values())
 
     @property
     def activation(self) -> Ridge:
@@ -243,6 +260,8 @@ class Site:
             layer.note = "its number of units changed, and only the first number was counted"
         elif is_another:
             layer.note = "its function changed, and only the first one was counted"
+        elif self.has_own_gradient:
+            layer.note = "the program defines its gradient, and the verdicts are those of the function's derivative"
         elif self._stacked > 1 and not self.layers:
             layer.note = f"its units are those of {self._stacked} layers, which follow one another"
         elif self.is_mixed:
@@ -283,6 +302,16 @@ def method_of(frame: FrameType) -> nn.Module | None:
     code = frame.f_code
     owner = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
     return owner if isinstance(owner, nn.Module) else None
+
+
+def is_in_function() -> bool:
+    """Whether a function of autograd runs that the program defines, with a gradient of its own."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code is _APPLY and not frame.f_locals["cls"].__module__.startswith("torch."):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def caller_of_part(part: nn.Module) -> nn.Module | None:

@@ -28,6 +28,11 @@ class Turns:
             self._measured = window, step
         return self._measured[1] == step
 
+    @property
+    def has_gradients(self) -> bool:
+        """Whether any gradient came."""
+        return self._heard_in >= 0
+
     def hearing(self, see: Callable[[Any], None]) -> Callable[[Any], None]:
         """A hook on gradients that are measured."""
 
