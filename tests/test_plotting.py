@@ -353,6 +353,13 @@ def run(program: str) -> None:
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)
 
 
+def test_a_strict_errstate_changes_nothing() -> None:
+    with np.errstate(all="raise"):
+        rf.relu.plot()
+        rf.plot_surface(rf.softmax)
+        assert "<svg" in rf.relu._repr_html_()
+
+
 def test_importing_the_library_does_not_import_matplotlib() -> None:
     run("import sys, rectified; assert 'matplotlib' not in sys.modules")
 

@@ -73,6 +73,7 @@ class _Zone(NamedTuple):
     stop: float
 
 
+@np.errstate(all="ignore")  # beside zero the next number is subnormal
 def plot(
     *activations: Activation,
     derivative: bool = True,
@@ -134,6 +135,7 @@ def plot(
     return _draw_alone(plt.figure(), curves, view, derivative)
 
 
+@np.errstate(all="ignore")
 def plot_surface(activation: Activation, *, ax: Axes | None = None, limit: float = 4.0) -> Axes:
     """Draw a function of two numbers as a surface, seen from above: lines of equal value, and colours between them.
 
@@ -200,6 +202,7 @@ def plot_surface(activation: Activation, *, ax: Axes | None = None, limit: float
     return ax
 
 
+@np.errstate(all="ignore")
 def svg(activation: Activation) -> str:
     """A picture of one function as an SVG element that can stand in any page.
 
