@@ -24,6 +24,11 @@ CATEGORIES = {
 }
 SERIES = (-10.0, -3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 10.0)
 DERIVATIVES = {"fold": "the derivative of each output by each input of its group"}
+LETTERS = {
+    "fold": "The derivative is that of output *i* by input *j*, and *y* is f(x). [:formula:`i == j`] is 1 where "
+    ":formula:`i == j`, and 0 elsewhere. Of gated units *a* is the first half of the axis and *b* the second, each of "
+    "*n* numbers."
+}
 SYMBOLS = {np.inf: "∞", -np.inf: "−∞"}
 
 
@@ -60,17 +65,24 @@ def index() -> str:
         if not members:
             continue
         lines += [*heading(category.capitalize(), "-"), f"{category.capitalize()} functions are {meaning}.", ""]
-        rows = [
-            [
-                f":doc:`{f.name}`",
-                f":formula:`{f.formula}`",
-                f":formula:`{f.derivative_formula}`",
-                ", ".join(f.also_known_as),
-            ]
-            for f in members.values()
-        ]
-        lines += table([["Function", "Formula", "Derivative", "Also known as"], *rows])
+        rows = [[paragraphs(f":doc:`{f.name}`", *other_names(f)), both_formulas(f)] for f in members.values()]
+        lines += [LETTERS[category], ""] if category in LETTERS else []
+        lines += table([["Function", "Formula, and derivative"], *rows], css="catalogue")
     return "\n".join([*lines, ".. toctree::", "   :hidden:", "", *(f"   {name}" for name in rf.catalogue), ""])
+
+
+def other_names(activation: rf.Activation) -> list[str]:
+    names = [name for name in activation.also_known_as if name.lower() != activation.name.replace("_", "")]
+    return [", ".join(names)] if names else []
+
+
+def both_formulas(activation: rf.Activation) -> str:
+    return paragraphs(*(f":formula:`{formula}`" for formula in (activation.formula, activation.derivative_formula)))
+
+
+def paragraphs(*texts: str) -> str:
+    """Paragraphs of one cell of a list table."""
+    return "\n\n       ".join(texts)
 
 
 def page(activation: rf.Activation) -> str:

@@ -86,7 +86,14 @@ much of a gradient comes back through it: all of it where the unit is on, nothin
         f'<div class="formula"><div>{mathml(rf.relu.formula, "relu(x)")}</div>'
         f"<div>{mathml(rf.relu.derivative_formula, 'derivative(x)')}</div></div>",
         row(
-            f"""<div>{figure(drawn[0], "Solid: the value. Dashed: the derivative, which jumps from 0 to 1 at the kink.")}
+            f"""<div>{
+                figure(
+                    drawn[0],
+                    "Solid: the value. Dashed: the derivative, which jumps from 0 to 1 at the kink. Left of it both are "
+                    "0, and lie on each other. Full dot: the derivative at 0. Open dot: its limit from the right. Bar: the "
+                    "subdifferential, all slopes between.",
+                )
+            }
 <p>At 0 there is no single slope: it is 0 from the left and 1 from the right. The library takes the smaller one, so that
 relu′(0) = 0; <code>at_kink</code> chooses another.</p></div>""",
             series,
@@ -114,7 +121,11 @@ two pieces.</p>""",
             figure(
                 drawn[1], f"Leaky ReLU with slope {SLOPE:g}; the default is {rf.leaky_relu.parameters['slope'].default:g}."
             ),
-            figure(drawn[2], "Maxout of two pieces, by one of them, for three values of the other."),
+            figure(
+                drawn[2],
+                "Maxout of two pieces, by one of them, for three values of the other. Where derivatives are equal, their "
+                "dashes take turns.",
+            ),
         ),
         """<p>The group may stand along any axis of an array of any number of dimensions. In a network for images it is a
 group of feature maps, and pixel by pixel the largest of them goes on. Which of them that was takes two bits for three
@@ -166,7 +177,7 @@ def speed(measured: benchmark.Run) -> Section:
                 )
                 for label, result in ours.items()
             ],
-            caption=f"{size:,} numbers: the times",
+            caption=f"{size:,} numbers: the times; the limit is measured anew beside each",
         )
         for size, (ours, idioms) in by_size.items()
     ]
@@ -195,12 +206,29 @@ NumPy walks through memory once for each operator:
             )
         ),
         row(*tables),
+        unsteady(measured),
         f"""<p class="note">float32, one thread; all candidates take turns, and the median counts. The limit is
 <code>np.copyto</code> for the value and <code>np.multiply</code> on the way back, where two arrays are read. Sigmoid
 and tanh go back from their output, which saves the exponential: sigmoid′ = y · (1 − y), tanh′ = 1 − y².
 {escape(benchmark.measured_on(measured))}.</p>""",
     )
     return Section(html, drawn)
+
+
+def unsteady(measured: benchmark.Run) -> str:
+    """A remark, where the same copy or product took much longer beside one function than beside another."""
+    limits: dict[tuple[str, int], list[float]] = {}
+    for found in measured.results:
+        if found.peer == "rectified":
+            call = "np.copyto" if found.kind == "value" else "np.multiply"
+            limits.setdefault((call, found.size), []).append(found.seconds / found.to_limit)
+    seen = [
+        f"<code>{call}</code> of {size:,} numbers took {benchmark.duration(min(times))} to {benchmark.duration(max(times))}"
+        for (call, size), times in limits.items()
+        if max(times) > 1.5 * min(times)
+    ]
+    remark = "<b>The machine was not steady:</b> {}. Figures of a machine that does nothing else say more."
+    return f'<p class="note">{remark.format("; ".join(seen))}</p>' if seen else ""
 
 
 def _backward(name: str) -> str:
