@@ -36,6 +36,8 @@ html_css_files = ["rectified.css"]
 html_show_sourcelink = False
 html_sidebars = {
     "index": [],
+    "functions/index": [],
+    "api": [],
     "tutorial": [],
     "conventions": [],
     "is_it_relu": [],

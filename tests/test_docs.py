@@ -1,11 +1,15 @@
 """What the documentation says: its examples run, and its tables are those of the measurements."""
 
 import doctest
+import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import figures
+import rectified as rf
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.rst"))]
@@ -31,3 +35,19 @@ def test_readme_has_examples() -> None:
 def test_readme_shows_what_was_measured(name: str) -> None:
     readme = figures.README.read_text(encoding="utf-8")
     assert f"<!-- {name} -->\n\n{figures.text(name)}\n\n<!-- end -->" in readme, "run python tools/figures.py"
+
+
+@pytest.fixture(scope="module")
+def pages() -> Any:
+    sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+    yield pytest.importorskip("catalogue_pages")
+    sys.path.remove(str(ROOT / "docs" / "_ext"))
+
+
+@pytest.mark.parametrize("fold", rf.catalogue.of("fold").values(), ids=lambda fold: fold.name)
+def test_the_values_of_a_fold_are_one_block(pages: Any, fold: Any) -> None:
+    core, nodes = pytest.importorskip("docutils.core"), pytest.importorskip("docutils.nodes")
+    document = core.publish_doctree("\n".join(pages.values(fold)))
+    (block,) = document.findall(nodes.literal_block)
+    assert block.astext().endswith(repr(fold.derivative(np.array([[-1.0, 3.0], [2.0, 2.0]]))))
+    assert not list(document.findall(nodes.doctest_block))

@@ -55,6 +55,11 @@ def test_what_a_formula_cannot_say(expression: str) -> None:
         ("lambd * pi", "λ⋅π"),
         ("x - (1 - x)", "x−(1−x)"),
         ("0 <= x <= 1", "0≤x≤1"),
+        ("(i == j) - y[j]", "[i=j]−yj"),
+        ("1 - 1 / sum(t > 0 for t in y)", "1−1∑t∈y[t>0]"),
+        ("(x > 0) if i == j else 0", "{[x>0]if i=j0else"),
+        ("(1 if x > 0 else 0) - 1", "({1if x>00else)−1"),
+        ("1 + (1 if x > 0 else 0)", "1+({1if x>00else)"),
     ],
 )
 def test_mathml_says(expression: str, shown: str) -> None:

@@ -353,6 +353,36 @@ def run(program: str) -> None:
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)
 
 
+def test_a_surface_shows_all_of_its_labels() -> None:
+    ax = rf.plot_surface(rf.crelu, ax=axes())
+    labels = [text for text in ax.texts if text.get_text()]
+    assert labels
+    assert not any(text.get_clip_on() for text in labels)
+
+
+def test_a_flat_surface_has_levels_that_can_be_read() -> None:
+    ax = rf.plot_surface(rf.gaussian.bind(epsilon=0.0), ax=axes())
+    levels: Any = ax.collections[0].levels  # type: ignore[attr-defined]
+    assert np.diff(levels).min() > 0.01
+
+
+def test_a_folds_derivatives_are_told_apart_and_small_axes_explain_kinks() -> None:
+    texts = legend(rf.plot(rf.maxout))
+    assert len(texts) == len(set(texts))
+    ax = rf.plot(rf.relu, ax=axes())
+    assert any(text.startswith("kink") for text in legend(ax))
+    found: Any = ax.get_legend()
+    (dashed,) = [line for line in found.get_lines() if line.get_label() == "derivative"]
+    assert dashed.get_color() == curves(ax)[0].get_color()
+
+
+def test_a_strict_errstate_changes_nothing() -> None:
+    with np.errstate(all="raise"):
+        rf.relu.plot()
+        rf.plot_surface(rf.softmax)
+        assert "<svg" in rf.relu._repr_html_()
+
+
 def test_importing_the_library_does_not_import_matplotlib() -> None:
     run("import sys, rectified; assert 'matplotlib' not in sys.modules")
 

@@ -3,6 +3,7 @@
 import re
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import rectified as rf
+from rectified import benchmark
 
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
@@ -158,6 +160,16 @@ def test_small_numbers_are_readable() -> None:
     assert sections.scientific(0.25**10) == "9.5 × 10⁻⁷"
     assert sections.scientific(0.0) == "0"
     assert sections.scientific(0.25) == "0.25"
+
+
+@pytest.mark.parametrize(("slower", "remarks"), [(1.4, False), (1.6, True)])
+def test_a_limit_that_varies_is_remarked(slower: float, remarks: bool) -> None:
+    run = benchmark.run([rf.relu, rf.sigmoid], sizes=(100,), peers=[], seconds=0.0001)
+    first, second = (
+        next(r for r in run.results if (r.function, r.peer) == (name, "rectified")) for name in ("relu", "sigmoid")
+    )
+    results = [replace(first, seconds=1e-6, to_limit=1.0), replace(second, seconds=slower * 1e-6, to_limit=1.0)]
+    assert ("not steady" in sections.unsteady(replace(run, results=results))) == remarks
 
 
 def test_a_session_shows_what_the_lines_return() -> None:

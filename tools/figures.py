@@ -40,7 +40,7 @@ def text(name: str) -> str:
         ``"accuracy"``, ``"accuracy beside others"``, ``"accuracy of relu"``, ``"accuracy of relu beside others"``,
         ``"speed at 1000000"`` (elements), ``"overhead"`` or ``"conditions"``, under which the latter two were measured;
         after ``"known"`` a table has but the best known functions. ``"functions"`` are all, by category, and
-        ``"accuracy in short"`` is the worst of them.
+        ``"accuracy in short"`` is the worst of those of one number.
     """
     if name == "functions":
         return functions()

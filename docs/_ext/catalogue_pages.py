@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,11 @@ CATEGORIES = {
 }
 SERIES = (-10.0, -3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 10.0)
 DERIVATIVES = {"fold": "the derivative of each output by each input of its group"}
+LETTERS = {
+    "fold": "The derivative is that of output *i* by input *j*, and *y* is f(x). [:formula:`i == j`] is 1 where "
+    ":formula:`i == j`, and 0 elsewhere. Of gated units *a* is the first half of the axis and *b* the second, each of "
+    "*n* numbers."
+}
 SYMBOLS = {np.inf: "∞", -np.inf: "−∞"}
 
 
@@ -59,17 +65,24 @@ def index() -> str:
         if not members:
             continue
         lines += [*heading(category.capitalize(), "-"), f"{category.capitalize()} functions are {meaning}.", ""]
-        rows = [
-            [
-                f":doc:`{f.name}`",
-                f":formula:`{f.formula}`",
-                f":formula:`{f.derivative_formula}`",
-                ", ".join(f.also_known_as),
-            ]
-            for f in members.values()
-        ]
-        lines += table([["Function", "Formula", "Derivative", "Also known as"], *rows])
+        rows = [[paragraphs(f":doc:`{f.name}`", *other_names(f)), both_formulas(f)] for f in members.values()]
+        lines += [LETTERS[category], ""] if category in LETTERS else []
+        lines += table([["Function", "Formula, and derivative"], *rows], css="catalogue")
     return "\n".join([*lines, ".. toctree::", "   :hidden:", "", *(f"   {name}" for name in rf.catalogue), ""])
+
+
+def other_names(activation: rf.Activation) -> list[str]:
+    names = [name for name in activation.also_known_as if name.lower() != activation.name.replace("_", "")]
+    return [", ".join(names)] if names else []
+
+
+def both_formulas(activation: rf.Activation) -> str:
+    return paragraphs(*(f":formula:`{formula}`" for formula in (activation.formula, activation.derivative_formula)))
+
+
+def paragraphs(*texts: str) -> str:
+    """Paragraphs of one cell of a list table."""
+    return "\n\n       ".join(texts)
 
 
 def page(activation: rf.Activation) -> str:
@@ -78,11 +91,13 @@ def page(activation: rf.Activation) -> str:
 
 
 def head(activation: rf.Activation) -> list[str]:
-    value, index = "<mi>f</mi>", "j"
+    whole, value, index = "<mi>f</mi>", "<mi>f</mi>", "j"
     if activation.name == "maxout":
         index = "i"
     elif activation.category == "fold":
         value = "<msub><mi>f</mi><mi>i</mi></msub>"
+        whole = value if uses("i", activation.formula) else whole
+    whole += "<mrow><mo>(</mo><mi>x</mi><mo>)</mo></mrow>"
     derivative = (
         f"<mfrac><mrow><mo>∂</mo>{value}</mrow><mrow><mo>∂</mo><msub><mi>x</mi><mi>{index}</mi></msub></mrow></mfrac>"
     )
@@ -95,10 +110,11 @@ def head(activation: rf.Activation) -> list[str]:
         ".. raw:: html",
         "",
         '   <div class="formulas">',
-        f"   {displayed(activation.formula, '<mi>f</mi><mrow><mo>(</mo><mi>x</mi><mo>)</mo></mrow>')}",
+        f"   {displayed(activation.formula, whole)}",
         f"   {displayed(activation.derivative_formula, derivative)}",
         "   </div>",
         "",
+        *letters(activation),
         *picture(activation.name, f"{activation.name} and its derivative"),
         *(picture(f"{activation.name}-surface", f"{activation.name} from above") if has_surface(activation) else []),
         ".. code-block:: python",
@@ -106,6 +122,35 @@ def head(activation: rf.Activation) -> list[str]:
         f"   rectified.{activation.signature}",
         "",
     ]
+
+
+def letters(activation: Any) -> list[str]:
+    """What the formulas' letters and brackets mean."""
+    meanings = []
+    if hasattr(activation, "gate"):
+        meanings.append("*a* is the first half of the axis and *b* the second, each of *n* numbers.")
+        meanings.append("The derivative is that for j = i and j = i + n; all others are 0.")
+    formulas = (activation.formula, activation.derivative_formula)
+    if uses("y", *formulas):
+        meanings.append("*y* is f(x).")
+    if conditions := numbers_by_condition(*formulas):
+        meanings.append("[:formula:`{0}`] is 1 where :formula:`{0}`, and 0 elsewhere.".format(conditions[0]))
+    return [" ".join(meanings), ""] if meanings else []
+
+
+def uses(name: str, *formulas: str) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == name for node in nodes_of(*formulas))
+
+
+def nodes_of(*formulas: str) -> list[ast.AST]:
+    return [node for formula in formulas for node in ast.walk(ast.parse(formula))]
+
+
+def numbers_by_condition(*formulas: str) -> list[str]:
+    """The comparisons that a formula counts as 1 or 0."""
+    nodes = nodes_of(*formulas)
+    tests = [node.test for node in nodes if isinstance(node, ast.IfExp)]
+    return [ast.unparse(node) for node in nodes if isinstance(node, ast.Compare) and node not in tests]
 
 
 def displayed(formula: str, left: str) -> str:
@@ -138,10 +183,11 @@ def parameters(activation: rf.Activation) -> list[str]:
 def values(activation: Any) -> list[str]:
     if activation.category == "fold":
         group = np.array([[-1.0, 3.0], [2.0, 2.0]])
-        lines = [f">>> x = np.{group!r}".replace("\n      ", "\n...    ")]
+        lines = f">>> x = np.{group!r}".replace("\n      ", "\n...    ").splitlines()
         for call, result in (("", activation(group)), (".derivative", activation.derivative(group))):
-            lines += [f">>> rf.{activation.name}{call}(x)", repr(result)]
-        return [*heading("Values", "-"), *lines, ""]
+            lines += [f">>> rf.{activation.name}{call}(x)", *repr(result).splitlines()]
+        # Blank lines part the matrices of an array, and would end a doctest block.
+        return [*heading("Values", "-"), ".. code-block:: pycon", "", *(f"   {line}" for line in lines), ""]
     x = np.array([number for number in SERIES if number >= 0] if activation.category == "radial" else SERIES)
     columns = (x, activation(x), activation.derivative(x))
     rows = [[f"{number + 0.0:.6g}" for number in row] for row in zip(*columns, strict=True)]

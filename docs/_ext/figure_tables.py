@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,10 +36,17 @@ def translated(markdown: str) -> list[str]:
     for block in markdown.replace("`", "``").split("\n\n"):
         if block.startswith("|"):
             head, _, *rows = figures.cells(block)
+            rows = [[short(cell, title) for cell, title in zip(row, head, strict=True)] for row in rows]
             lines += table([head, *rows], css="measured" if head[1] in ("", "operation") else "measured one-label")
         else:
             lines += [*block.splitlines(), ""]
     return lines
+
+
+def short(cell: str, title: str) -> str:
+    """A time does not part from its unit, and the limit is 1 by itself."""
+    cell = re.sub(r" (?=[nµm]?s\b)", "\u00a0", cell)
+    return cell.removesuffix(" (1.00×)") if title == "limit" else cell
 
 
 class CompiledUfuncs(Directive):

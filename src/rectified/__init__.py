@@ -1,4 +1,4 @@
-"""Activation functions with their derivatives, exact and at the speed of memory, on NumPy arrays.
+"""Activation functions with their derivatives, accurate to the last digit and at the speed of memory, on NumPy arrays.
 
 Every function of `rectified.catalogue` is a name of this module too:
 

@@ -42,7 +42,7 @@ _MOST_VALUES = 100_000
 _ENDINGS = (".png", ".svg", ".pdf")
 
 app = typer.Typer(
-    help="Activation functions with their derivatives, exact and at the speed of memory.",
+    help="Activation functions with their derivatives, accurate to the last digit and at the speed of memory.",
     epilog="A function may carry parameters: leaky_relu:slope=0.2",
     add_completion=False,
     pretty_exceptions_enable=False,

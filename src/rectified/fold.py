@@ -686,6 +686,8 @@ class Doubled(_OfHalves):
     def backward_from_output(self, dy: Any, y: Any, /, axis: int | None = None, **keywords: Any) -> Any:
         """The gradient by the input, from the gradient `dy` by the output and from that output alone.
 
+        It needs no input to be kept, but takes longer than `backward`: it reads twice as many numbers, in several passes.
+
         Examples
         --------
         >>> import numpy as np, rectified as rf

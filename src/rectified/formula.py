@@ -61,13 +61,15 @@ def _compiled(expression: str) -> CodeType:
 def mathml(expression: str, left: str = "") -> str:
     """A formula as a MathML element, which browsers show without help; `left` is the side before the equals sign.
 
+    A comparison that is used as a number stands in brackets: ``[i = j]`` is 1 where i = j, and 0 elsewhere.
+
     Examples
     --------
     >>> mathml("max(0, x)")
     '<math><mrow><mi>max</mi><mo>(</mo><mn>0</mn><mo>,</mo><mi>x</mi><mo>)</mo></mrow></math>'
     """
     before = f"{_markup(ast.parse(left, mode='eval').body)}<mo>=</mo>" if left else ""
-    return f"<math>{_row(before + _markup(ast.parse(expression, mode='eval').body))}</math>"
+    return f"<math>{_row(before + _condition(ast.parse(expression, mode='eval').body))}</math>"
 
 
 def _row(content: str) -> str:
@@ -79,7 +81,7 @@ def _fenced(node: ast.expr, in_power: bool = False) -> str:
     loose = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow) if in_power else (ast.Add, ast.Sub)
     is_loose = isinstance(node, ast.BinOp) and isinstance(node.op, loose)
     is_exponential = in_power and isinstance(node, ast.Call) and ast.unparse(node.func) == "exp"
-    if is_loose or is_exponential or isinstance(node, ast.UnaryOp | ast.IfExp | ast.Compare):
+    if is_loose or is_exponential or isinstance(node, ast.UnaryOp | ast.IfExp):
         return f"<mrow><mo>(</mo>{content}<mo>)</mo></mrow>"
     return content
 
@@ -106,17 +108,15 @@ def _markup(node: ast.expr) -> str:
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
             return f"<mrow>{_fenced(left)}<mo>⋅</mo>{_fenced(right)}</mrow>"
         case ast.BinOp(left=left, op=op, right=right):
-            after = _fenced(right) if isinstance(op, ast.Sub) else _markup(right)
-            return f"<mrow>{_markup(left)}<mo>{_OPERATORS[type(op)]}</mo>{after}</mrow>"
-        case ast.Compare(left=left, ops=ops, comparators=comparators):
-            parts = [_markup(left)]
-            for comparison, right in zip(ops, comparators, strict=True):
-                parts.append(f"<mo>{_OPERATORS[type(comparison)]}</mo>{_markup(right)}")
-            return f"<mrow>{''.join(parts)}</mrow>"
+            before = _fenced(left) if isinstance(left, ast.IfExp) else _markup(left)
+            after = _fenced(right) if isinstance(op, ast.Sub) or isinstance(right, ast.IfExp) else _markup(right)
+            return f"<mrow>{before}<mo>{_OPERATORS[type(op)]}</mo>{after}</mrow>"
+        case ast.Compare():  # Iverson's bracket
+            return f'<mrow><mo stretchy="false">[</mo>{_condition(node)}<mo stretchy="false">]</mo></mrow>'
         case ast.Call(func=function, args=[ast.GeneratorExp(elt=term, generators=[one])]):
-            name = "<mo>∑</mo>" if ast.unparse(function) == "sum" else _markup(function)
+            name = '<mo movablelimits="false">∑</mo>' if ast.unparse(function) == "sum" else _markup(function)
             below = f"<mrow>{_markup(one.target)}<mo>∈</mo>{_markup(one.iter)}</mrow>"
-            return f"<mrow><munder>{name}{below}</munder>{_markup(term)}</mrow>"
+            return f"<mrow><munder>{name}{below}</munder>{_fenced(term)}</mrow>"
         case ast.Call(func=ast.Name(id="exp"), args=[argument]):
             return f"<msup><mi>e</mi><mrow>{_markup(argument)}</mrow></msup>"
         case ast.Call(func=ast.Name(id="abs"), args=[argument]):
@@ -131,10 +131,20 @@ def _markup(node: ast.expr) -> str:
     return f"<mtext>{escape(ast.unparse(node))}</mtext>"
 
 
+def _condition(node: ast.expr) -> str:
+    """What holds or does not; `_markup` makes a number of it."""
+    if not isinstance(node, ast.Compare):
+        return _markup(node)
+    parts = [_markup(node.left)]
+    for comparison, right in zip(node.ops, node.comparators, strict=True):
+        parts.append(f"<mo>{_OPERATORS[type(comparison)]}</mo>{_markup(right)}")
+    return f"<mrow>{''.join(parts)}</mrow>"
+
+
 def _cases(node: ast.expr) -> str:
     rows = []
     while isinstance(node, ast.IfExp):
-        rows.append((_markup(node.body), f"<mtext>if&nbsp;</mtext>{_markup(node.test)}"))
+        rows.append((_markup(node.body), f"<mtext>if&nbsp;</mtext>{_condition(node.test)}"))
         node = node.orelse
     rows.append((_markup(node), "<mtext>else</mtext>"))
     cell = '<mtd style="text-align:left"><mrow>{}</mrow></mtd>'

@@ -73,6 +73,7 @@ class _Zone(NamedTuple):
     stop: float
 
 
+@np.errstate(all="ignore")  # beside zero the next number is subnormal
 def plot(
     *activations: Activation,
     derivative: bool = True,
@@ -134,6 +135,7 @@ def plot(
     return _draw_alone(plt.figure(), curves, view, derivative)
 
 
+@np.errstate(all="ignore")
 def plot_surface(activation: Activation, *, ax: Axes | None = None, limit: float = 4.0) -> Axes:
     """Draw a function of two numbers as a surface, seen from above: lines of equal value, and colours between them.
 
@@ -183,23 +185,27 @@ def plot_surface(activation: Activation, *, ax: Axes | None = None, limit: float
         import matplotlib.pyplot as plt
 
         ax = plt.figure(figsize=(6.4, 5.6), layout="constrained").subplots()
-    levels = MaxNLocator(12).tick_values(float(np.nanmin(height)), float(np.nanmax(height)))
+    low, high = float(np.nanmin(height)), float(np.nanmax(height))
+    flat = high - low <= 1e-9 * max(abs(low), abs(high))
+    levels = MaxNLocator(12).tick_values(low - 0.5 * flat, high + 0.5 * flat)
     dark = _is_dark(ax)
     colored = ax.contourf(along, along, height, levels=levels, cmap="cividis", alpha=0.9)
     lines = ax.contour(along, along, height, levels=levels, colors=_ink(ax), linewidths=0.6, alpha=0.8 if dark else 0.6)
     if ax.figure.get_axes() == [ax]:
         ax.figure.colorbar(colored, ax=ax, shrink=0.85).outline.set_visible(False)
-    ax.clabel(lines, fontsize="x-small")
+    for label in ax.clabel(lines, fontsize="x-small"):
+        label.set_clip_on(False)  # at the edge it would be cut
     ax.set_aspect("equal", adjustable="box")
     ax.set_xlabel(names[0])
     ax.set_ylabel(names[1])
-    ax.set_title(_definition(found), fontsize="small")
+    ax.set_title(_definition(found), fontsize="small", pad=12)
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
     return ax
 
 
+@np.errstate(all="ignore")
 def svg(activation: Activation) -> str:
     """A picture of one function as an SVG element that can stand in any page.
 
@@ -295,14 +301,15 @@ def _sections(found: Any) -> Iterator[_Curve]:
         shown = [f"{other:g}".replace("-", "−")] * pieces
         shown[moving] = "x"
         heading = _definition(found) if other == _OTHERS[0] else ""
-        label = f"of the group ({', '.join(shown)})"
+        group_shown = f"({', '.join(shown)})"
+        label = f"of the group {group_shown}"
         possible = sorted({0.0, *_OTHERS, *(each + side for each in _OTHERS for side in (-1.0, 1.0))})
         kinks = (
             _OTHERS
             if found.name == "maxout"
             else [kink for kink in possible if _jumps(value, [kink]) or _jumps(derivative, [kink])]
         )
-        yield _Curve(value, derivative, tuple(kinks), label, "its derivative by x", heading, True)
+        yield _Curve(value, derivative, tuple(kinks), label, f"the derivative by x of {group_shown}", heading, True)
 
 
 def _group_of(found: Any) -> tuple[int, int]:
@@ -537,14 +544,15 @@ def _draw_alone(
 
 
 def _legend_with(ax: Axes, values: list[Artist], slopes: list[Artist], marks: list[Artist]) -> None:
-    """A legend for axes that may be small: one entry for all derivatives, and none for the kinks."""
-    dashed = [Line2D([], [], color=_ink(ax), linestyle=(0, _DASHES), label="derivative")] if slopes else []
-    zones = [mark for mark in marks if isinstance(mark, Patch)]
+    """A legend for axes that may be small: one entry for all derivatives."""
+    lines = [line for line in values if isinstance(line, Line2D) and line.get_linestyle() != "None"]
+    color = lines[0].get_color() if len(lines) == 1 else _ink(ax)
+    dashed = [Line2D([], [], color=color, linestyle=(0, _DASHES), label="derivative")] if slopes else []
     look: dict[str, Any] = {"fontsize": "small", "framealpha": 0.8, "edgecolor": "none", "labelspacing": 0.3}
     # A flat picture has no room inside, but above: the equal scales keep it from filling its axes.
     flat = np.ptp(ax.get_ylim()) < 0.4 * np.ptp(ax.get_xlim())
     place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1)} if flat else {"loc": "best"}
-    legend = ax.legend(handles=[*values, *dashed, *zones], handlelength=1.8, **look, **place)
+    legend = ax.legend(handles=[*values, *dashed, *marks], handlelength=1.8, **look, **place)
     _shrink(legend, (0.9 if flat else 0.5) * ax.get_window_extent().width)
 
 

@@ -104,6 +104,7 @@ def write_tour(out: Path, *, quick: bool = False, report: Report | None = None) 
             ),
         ),
     ]
+    head.append(sections.unsteady(timed))
     if quick:
         head.append('<p class="note">A quick run on small settings: its figures mean little.</p>')
     where = ", ".join(

@@ -18,7 +18,7 @@ from rectified.health.report import Report
 from rectified.health.text import as_text
 from rectified.tour import network, pictures
 from rectified.tour.digits import SPLIT_SEED, Digits
-from rectified.tour.experiments import ACTIVATIONS, Death, Learning, Plan, Run, Runs, sizes
+from rectified.tour.experiments import ACTIVATIONS, Death, Learning, Plan, Run, Runs, best, sizes
 from rectified.tour.page import figure, row, section, session, source, table
 from rectified.tour.pictures import Picture
 
@@ -86,7 +86,14 @@ much of a gradient comes back through it: all of it where the unit is on, nothin
         f'<div class="formula"><div>{mathml(rf.relu.formula, "relu(x)")}</div>'
         f"<div>{mathml(rf.relu.derivative_formula, 'derivative(x)')}</div></div>",
         row(
-            f"""<div>{figure(drawn[0], "Solid: the value. Dashed: the derivative, which jumps from 0 to 1 at the kink.")}
+            f"""<div>{
+                figure(
+                    drawn[0],
+                    "Solid: the value. Dashed: the derivative, which jumps from 0 to 1 at the kink. Left of it both are "
+                    "0, and lie on each other. Full dot: the derivative at 0. Open dot: its limit from the right. Bar: the "
+                    "subdifferential, all slopes between.",
+                )
+            }
 <p>At 0 there is no single slope: it is 0 from the left and 1 from the right. The library takes the smaller one, so that
 relu′(0) = 0; <code>at_kink</code> chooses another.</p></div>""",
             series,
@@ -114,7 +121,11 @@ two pieces.</p>""",
             figure(
                 drawn[1], f"Leaky ReLU with slope {SLOPE:g}; the default is {rf.leaky_relu.parameters['slope'].default:g}."
             ),
-            figure(drawn[2], "Maxout of two pieces, by one of them, for three values of the other."),
+            figure(
+                drawn[2],
+                "Maxout of two pieces, by one of them, for three values of the other. Where derivatives are equal, their "
+                "dashes take turns.",
+            ),
         ),
         """<p>The group may stand along any axis of an array of any number of dimensions. In a network for images it is a
 group of feature maps, and pixel by pixel the largest of them goes on. Which of them that was takes two bits for three
@@ -166,7 +177,7 @@ def speed(measured: benchmark.Run) -> Section:
                 )
                 for label, result in ours.items()
             ],
-            caption=f"{size:,} numbers: the times",
+            caption=f"{size:,} numbers: the times; the limit is measured anew beside each",
         )
         for size, (ours, idioms) in by_size.items()
     ]
@@ -195,12 +206,29 @@ NumPy walks through memory once for each operator:
             )
         ),
         row(*tables),
+        unsteady(measured),
         f"""<p class="note">float32, one thread; all candidates take turns, and the median counts. The limit is
 <code>np.copyto</code> for the value and <code>np.multiply</code> on the way back, where two arrays are read. Sigmoid
 and tanh go back from their output, which saves the exponential: sigmoid′ = y · (1 − y), tanh′ = 1 − y².
 {escape(benchmark.measured_on(measured))}.</p>""",
     )
     return Section(html, drawn)
+
+
+def unsteady(measured: benchmark.Run) -> str:
+    """A remark, where the same copy or product took much longer beside one function than beside another."""
+    limits: dict[tuple[str, int], list[float]] = {}
+    for found in measured.results:
+        if found.peer == "rectified":
+            call = "np.copyto" if found.kind == "value" else "np.multiply"
+            limits.setdefault((call, found.size), []).append(found.seconds / found.to_limit)
+    seen = [
+        f"<code>{call}</code> of {size:,} numbers took {benchmark.duration(min(times))} to {benchmark.duration(max(times))}"
+        for (call, size), times in limits.items()
+        if max(times) > 1.5 * min(times)
+    ]
+    remark = "<b>The machine was not steady:</b> {}. Figures of a machine that does nothing else say more."
+    return f'<p class="note">{remark.format("; ".join(seen))}</p>' if seen else ""
 
 
 def _backward(name: str) -> str:
@@ -263,7 +291,7 @@ def learning(digits: Digits, found: Learning, plan: Plan) -> Section:
         (
             name,
             spread([run.accuracy for run in runs]),
-            _epochs_to(0.9, runs),
+            _epochs(runs),
             _mean(runs),
             f"{1e3 * np.median([run.seconds for run in runs]):.1f} ms",
             f"{found.rates[name]:g}",
@@ -302,6 +330,7 @@ about as many numbers. All are trained for {plan.epochs} epochs with batches of 
         f"""<p class="note">One image is {percent(1 / count["test"], 2)} of the test: differences below one percent or
 so are luck. An epoch's time is mostly that of the matrix products, on one thread. The digits are split with seed
 {SPLIT_SEED}.</p>""",
+        f"<p><b>Fewer steps?</b> {_steps(found.runs)}</p>",
         row(
             figure(drawn[0], "The line is the mean over the seeds, the band goes from the smallest to the largest."),
             figure(drawn[1], "What a wrong learning rate costs, before the best one was taken."),
@@ -314,7 +343,8 @@ slope, changes little about that ({_mean(found.runs["leaky_relu"])}); good start
 usual answers.</p>""",
         f"""<h3>With {plan.deep} hidden layers</h3>
 <p>With few layers, sigmoid too arrives, given a rate high enough. Section 3 said what depth would do to it. So here
-is the same network with {plan.deep} hidden layers, trained with every rate of the list; guessing gives about 10%.</p>""",
+is the same network with {plan.deep} hidden layers, trained with every rate of the list; guessing gives about 10%.
+Where the loss was lowest in the end, the test accuracy was {_deep_best(found.deep)}.</p>""",
         row(
             figure(
                 drawn[2],
@@ -331,11 +361,36 @@ def _mean(runs: Runs) -> str:
     return f"{np.mean([run.mean_output for run in runs]):+.2f}".replace("-", "−")
 
 
-def _epochs_to(share: float, runs: Runs) -> str:
-    """How many epochs the median run took to tell this share of the test images right."""
+def _median_epochs(runs: Runs, share: float = 0.9) -> float:
+    """How many epochs the median run took to tell this share of the test images right; infinity where it never did."""
     needed = [int(np.argmax(run.accuracies >= share)) + 1 if run.accuracies.max() >= share else np.inf for run in runs]
-    median = float(np.median(needed))
+    return float(np.median(needed))
+
+
+def _epochs(runs: Runs) -> str:
+    median = _median_epochs(runs)
     return f"{median:g}" if np.isfinite(median) else "never"
+
+
+def _steps(runs: Mapping[str, Runs]) -> str:
+    """Whether ReLU learned in fewer epochs than sigmoid and tanh."""
+    relu = _median_epochs(runs["relu"])
+    others = {name: _median_epochs(runs[name]) for name in ("sigmoid", "tanh")}
+    faster = [name for name, epochs in others.items() if relu < epochs]
+    not_faster = [name for name in others if name not in faster]
+    counted = ", ".join(f"{name} {_epochs(runs[name])}" for name in ("relu", *others))
+    first = f"Half of the runs had 90% of the test images right after so many epochs: {counted}. "
+    if not faster:
+        return first + "Here ReLU was ahead of neither of the two: what it saves is arithmetic."
+    if not not_faster:
+        return first + "Here ReLU was ahead of both."
+    return first + (
+        f"Here ReLU was ahead of {faster[0]}, and not of {not_faster[0]}: beside that it saves arithmetic, and no steps."
+    )
+
+
+def _deep_best(deep: Mapping[str, Mapping[float, Run]]) -> str:
+    return ", ".join(f"{name} {_deep_cell(best(by_rate))}" for name, by_rate in deep.items())
 
 
 def _deep_cell(run: Run) -> str:
@@ -377,6 +432,7 @@ def death(found: Death, usual: Learning, plan: Plan) -> Section:
         caption=f"Rate {plan.deadly_rate:g} without clipping the gradient",
     )
     relu, leaky, maxout = (found.clipped[name] for name in plan.mortal)
+    verdicts = {name: _verdicts(runs) for name, runs in found.clipped.items()}
     html = section(
         "death",
         5,
@@ -386,7 +442,7 @@ def death(found: Death, usual: Learning, plan: Plan) -> Section:
 they are: the unit is <b>dead</b>. To see it happen, here is the network of section 4 once more; only the learning rate is
 {plan.deadly_rate:g} instead of {usual.rates["relu"]:g}.</p>""",
         row(
-            figure(drawn[0], "Dead: the derivative is zero on every one of the training images."),
+            figure(drawn[0], "Dead: after this epoch the derivative is zero on every one of the training images."),
             figure(drawn[1], f"Seeds {_list(plan.seeds)}: their mean, and from the smallest to the largest."),
         ),
         table(
@@ -404,16 +460,20 @@ the network told
 and it knows more than dead. <b>Saturated</b> is a unit whose derivative was at most 1% of the function's largest on
 every image, <b>linear</b> is one that never bent, and <b>alive</b> are the others. It works for any network, from the
 numbers that go into the activations. Here are its verdicts about the ReLU network with seed {plan.seeds[0]}. A step is
-an epoch, after which each unit saw all training images. A unit that fired rarely, or fell silent not long ago, is not
-called dead yet, for its silence may be chance: so these may be somewhat fewer than above.</p>""",
+an epoch, after which each unit saw all training images.</p>""",
         f"<pre><code>{escape(as_text(Report.of([relu[0].health]), width=100))}</code></pre>",
         table(
             ("", "dead", "saturated", "linear", "alive"),
-            [(name, *_verdicts(runs)) for name, runs in found.clipped.items()],
+            [(name, *cells) for name, cells in verdicts.items()],
             caption=f"At {plan.deadly_rate:g}: the share of the hidden units in each state; mean of the seeds",
         ),
-        """<p>Leaky ReLU's units are not dead, but many may be saturated: where all inputs are negative they learn a
-hundred times more slowly. For PyTorch, <code>rectified run train.py</code> and <code>rectified report</code> tell the
+        f"""<p><b>Two counts of the dead.</b> In the pictures and the table above a unit is dead that was silent on all
+images after the last epoch: {percent(_dead(relu))} of the ReLU units. Here it has to be silent for longer than chance
+explains, by how often it fired before, and for five epochs at least: {verdicts["relu"][0]}. The others fell silent
+too late for that, or fire now and then.</p>
+<p>Leaky ReLU's units can not be dead, but they can be saturated: where all inputs are negative they learn a hundred times
+more slowly. {verdicts["leaky_relu"][1]} of them were.</p>
+<p>For PyTorch, <code>rectified run train.py</code> and <code>rectified report</code> tell the
 same of any script.</p>""",
         """<p><b>What is counted.</b> For relu and leaky_relu a unit. Leaky ReLU's derivative is its slope where
 ReLU's is 0, so that it can not be zero: that cure is by definition. For maxout it is a piece that is the largest for
