@@ -231,8 +231,18 @@ def _data(function: Any, kind: str, size: int, dtype: str, spread: float) -> dic
     x = np.abs(x) if function.category == "radial" else x
     y = function(x)
     names = {"x": x, "y": y, "dx": np.empty_like(x), "dy": random.standard_normal(y.shape, np.float32).astype(dtype)}
-    names["out"] = names["dx"] if kind != "value" or y.shape == x.shape else np.empty_like(y)
+    names = {key: _aligned(array) for key, array in names.items()}
+    names["out"] = names["dx"] if kind != "value" or y.shape == x.shape else _aligned(y)
     return names
+
+
+def _aligned(array: Any) -> Any:
+    """A copy that begins where a line of the cache does: NumPy's arrays begin anywhere, which can double a time."""
+    room = np.empty(array.nbytes + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    copy = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
 def _cell(
