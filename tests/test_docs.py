@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import figures
+import sweep
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.rst"))]
@@ -31,3 +32,13 @@ def test_readme_has_examples() -> None:
 def test_readme_shows_what_was_measured(name: str) -> None:
     readme = figures.README.read_text(encoding="utf-8")
     assert f"<!-- {name} -->\n\n{figures.text(name)}\n\n<!-- end -->" in readme, "run python tools/figures.py"
+
+
+def test_readme_says_what_is_a_sample_and_shows_no_broken_promise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert figures.broken() == []
+    figure = {"float32": {"ulp": 2, "input": 1.0, "stride": 1009}, "float64": {"ulp": 2, "input": 1.0, "stride": None}}
+    monkeypatch.setattr(sweep, "recorded", lambda: {"tanh": {"value": figure}})
+    assert figures.broken() == ["tanh, value, float32: 2 ULP, and 1 are promised"]
+    rows = figures.accuracy_in_short().splitlines()
+    assert "| float32 | 2 (1 functions, partly a sample) |  |  |  |" in rows
+    assert "| float64 | 2 (1 functions) |  |  |  |" in rows
