@@ -451,10 +451,12 @@ def test_erase_deletes_the_data_file_and_no_other(data: Path, run: Callable[...,
     assert run("erase", "--data-file", str(other))[0] == 1
     Writer(part(data)).write([planted(steps=2)])
     assert run("erase") == (0, "", "")
-    assert len(list(data.parent.iterdir())) == 2
+    (beside,) = (path.name for path in data.parent.iterdir() if path.name != "notes")
+    line = f"there is no data file .rectified, but {beside}: rectified erase --parallel deletes them"
+    assert run("erase") == (1, "", f"rectified: {line}\n")
     assert run("erase", "--parallel") == (0, "", "")
     assert [path.name for path in data.parent.iterdir()] == ["notes"]
-    assert run("erase") == (1, "", "rectified: there is no data file .rectified\n")
+    assert run("erase") == run("erase", "--parallel") == (1, "", "rectified: there is no data file .rectified\n")
 
 
 def test_debug_shows_what_a_file_holds(data: Path, run: Callable[..., tuple[int, str, str]]) -> None:

@@ -185,16 +185,17 @@ def combine(
 
 def erase(
     data_file: DataFile = Path(".rectified"),
-    parallel: Annotated[bool, typer.Option("--parallel", help="Delete the files that --parallel wrote, too.")] = False,
+    parallel: Annotated[bool, typer.Option("--parallel", help="Delete the files of several processes, too.")] = False,
 ) -> None:
     """Delete the data file."""
     from rectified.health.store import erase as erase_file
     from rectified.health.store import parts
 
     with _readable():
-        for path in parts(data_file) if parallel else []:
+        beside = parts(data_file) if parallel else []
+        for path in beside:
             erase_file(path)
-        if data_file.exists() or not parallel:
+        if data_file.exists() or not beside:
             erase_file(data_file)
 
 

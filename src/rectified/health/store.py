@@ -180,7 +180,10 @@ def erase(path: Path) -> None:
         Where there is none, or where the file is not a data file.
     """
     if not path.exists():
-        raise DataError(f"there is no data file {path}")
+        others = ", ".join(other.name for other in parts(path))
+        raise DataError(
+            f"there is no data file {path}" + (f", but {others}: rectified erase --parallel deletes them" if others else "")
+        )
     _refuse_foreign(path)
     path.unlink()
 
