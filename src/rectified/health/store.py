@@ -226,7 +226,9 @@ def _open(path: Path, create: bool = False) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(address, timeout=30, isolation_level=None, uri=True)) as connection:
             yield connection
     except sqlite3.OperationalError as error:
-        raise DataError(f"cannot use {path}: {error}") from None
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:  # which says that it lacks a table or a column
+            raise DataError(f"cannot use {path}: {error}") from None
+        raise DataError(f"{path} is damaged: rectified erase deletes it") from None
     except (sqlite3.Error, zlib.error, ValueError, TypeError, LookupError, AttributeError):
         raise DataError(f"{path} is damaged: rectified erase deletes it") from None
 
