@@ -155,7 +155,7 @@ def diff(
 
 def combine(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="FILE", help="Data files; by default those that --parallel wrote.")
+        list[Path] | None, typer.Argument(metavar="FILE", help="Data files; by default those of several processes.")
     ] = None,
     data_file: DataFile = Path(".rectified"),
     append: Annotated[bool, typer.Option("--append", help="Keep what the data file holds already.")] = False,

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from secrets import randbits
@@ -163,6 +163,15 @@ def part(path: Path) -> Path:
 def of_rank(path: Path, rank: int) -> Path:
     """The same for a process of several that train together."""
     return path.with_name(f"{path.name}.rank{rank}")
+
+
+def erase_ranks(path: Path, first: int) -> None:
+    """Delete the data files that such processes of these ranks and higher ones left beside `path`."""
+    for found in parts(path):
+        rank = found.name.removeprefix(f"{path.name}.rank")
+        if rank.isdecimal() and int(rank) >= first:
+            with suppress(DataError):
+                erase(found)
 
 
 def parts(path: Path) -> list[Path]:
