@@ -188,7 +188,7 @@ def test_what_else_is_computed_is_no_layer(function: Any) -> None:
         for _ in range(3):
             network(torch.randn(5, 3)).sum().backward()
     assert health.layers == {}
-    assert health.report().notes == []
+    assert health.run.notes == []
 
 
 def test_of_a_function_whose_inputs_nothing_keeps_a_note_tells() -> None:
@@ -265,7 +265,7 @@ def test_what_is_joined_with_others_stays_what_it_is(function: Any, seen: list[s
         for _ in range(12):
             network(torch.randn(5, 3)).sum().backward()
     assert [layer.function for layer in health.layers.values()] == seen
-    assert health.report().notes == []
+    assert health.run.notes == []
 
 
 def logistic(x: Tensor) -> Tensor:

@@ -176,7 +176,7 @@ def seen_behind_a_layer(function: Any, way: str) -> Any:
 def test_what_is_like_a_rectifier_and_is_none(function: Any, way: str) -> None:
     health = seen_behind_a_layer(function, way)
     assert health.layers == {}
-    assert health.report().notes == []
+    assert health.run.notes == []
 
 
 @pytest.mark.parametrize("way", ["eager", "compiled"])
