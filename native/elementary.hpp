@@ -97,8 +97,8 @@ RECTIFIED_INLINE void lookup_both(const typename B::integer &index, B &power, B 
     rest = lookup<B>(Table::power_rest, index);
 }
 
-// e^-x 2^-headroom = large (1 + rest), with a relative error near 2^-29 (float32) or 2^-57 (float64), for |x| < 1000 where
-// large is a normal number.
+// e^-x 2^-headroom = large (1 + rest), for |x| < 1000 where large is a normal number, with a relative error below 2^-27
+// (float32) or 2^-55 (float64), and mostly near 2^-29 or 2^-57.
 //
 // With 2^(j/steps) from a table as a number and what it lacks, the rest of the argument is at most ln(2)/16 (float32),
 // ln(2)/32 (float64): a short polynomial does, and its rounding errors stand so far below 1 that the product is good to

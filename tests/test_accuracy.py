@@ -764,16 +764,17 @@ def test_a_sweep_fails_where_a_promise_is_broken(
     monkeypatch.setattr(sys, "argv", ["sweep.py", name, "--operation", operation, "--dtype", dtype])
     for ulp in (most, most + 1):
         for measure in ("measure_16_bits", "measure_float32", "measure_float64"):
-            monkeypatch.setattr(sweep, measure, lambda *_, ulp=ulp: {"one": Worst(ulp, 1.0)})
+            monkeypatch.setattr(sweep, measure, lambda _, whose, *__, ulp=ulp: dict.fromkeys(whose, Worst(ulp, 1.0)))
         (tmp_path / "accuracy.json").unlink(missing_ok=True)
         assert sweep.main() == (ulp > most)
-        assert (f"{ulp} ULP, and {most} are promised" in capsys.readouterr().out) == (ulp > most)
+        printed = capsys.readouterr().out
+        assert (f"{ulp} ULP, and {most} are promised" in printed) == (": it gives " in printed) == (ulp > most)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_sweep_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "STATE", tmp_path)
-    contenders = {"ours": sweep.ours("tanh", "value")[ISAS[-1]], "NumPy": lambda x: x}
+    contenders = {"ours": sweep.ours("tanh", "value")[ISAS[-1]], "NumPy": lambda x: np.where(abs(x) < 1e30, x, np.sign(x))}
     found = sweep.measure_float32(oracle("tanh", "value"), contenders, stride=200_003, processes=2)
     assert found["ours"].ulp <= 1
     assert found["NumPy"].ulp > 10**8
@@ -790,6 +791,26 @@ def test_a_sweep_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Mo
     kept = max(json.loads(line)[1]["NumPy"] for line in lines[:-2])
     assert again == {"ours": Worst(9, 9.0), "NumPy": Worst(*kept)}
     assert sorted(state.read_text().splitlines()[:-2]) == sorted(lines[:-2])
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("name", ["tanh", "gaussian"])
+def test_a_sample_has_the_ends(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "STATE", tmp_path)
+    ours = sweep.ours(name, "value")[ISAS[-1]]
+    ends = [-0.0, np.inf, np.nan, 1e-45, np.float32(3.4028235e38), *([] if name == "gaussian" else [-np.inf, -1e-45])]
+
+    def wrong_at(end: float) -> Any:
+        return lambda x: np.where((x == end) | (np.isnan(x) & np.isnan(end)), np.float32(7), ours(x))
+
+    contenders = {repr(end): wrong_at(end) for end in ends}
+    found = sweep.measure_float32(oracle(name, "value"), contenders, stride=500_000_003, processes=1)
+    assert all(worst.ulp > 1000 for worst in found.values()), found
+
+
+def test_what_is_wrong_is_shown_beside_what_is_right() -> None:
+    told = sweep.told(Oracle(rf.tanh, "value", np.float16), lambda x: x * np.float16(np.nan), Worst(1 << 15, -np.inf))
+    assert told == ": it gives nan, and -1.0 is right"
 
 
 @functions

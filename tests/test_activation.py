@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import functools
 import inspect
 import pickle
 import re
@@ -337,6 +338,23 @@ def test_docstring(activation: rf.Activation) -> None:
     assert f"rf.{activation.name}(" in example.examples[-1].source
     assert doctest.DocTestRunner().run(example).failed == 0
     assert not (type(activation).__doc__ or "").startswith("``")
+
+
+@pytest.mark.parametrize("activation", [*rf.catalogue.values(), rf.relu.bind(), rf.gated(rf.tanh)], ids=lambda f: f.name)
+def test_it_has_a_name_as_functions_do(activation: Any) -> None:
+    @functools.wraps(activation)
+    def other(x: Any) -> Any:
+        return activation(x)
+
+    assert other.__name__ == other.__qualname__ == activation.__name__ == activation.name
+    assert other.__doc__ == activation.__doc__
+    assert type(activation).__name__ == type(activation).__qualname__ != activation.name
+
+
+def test_dir_has_what_is_there() -> None:
+    for activation in rf.catalogue.values():
+        assert all(hasattr(activation, name) for name in dir(activation))
+    assert {"forward_packed", "backward_packed", "backward_from_output", "bind"} <= set(dir(rf.relu))
 
 
 # ---- errors ---------------------------------------------------------------------------------------------------------

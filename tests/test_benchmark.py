@@ -97,6 +97,16 @@ def test_libraries_may_differ_at_a_kink_and_nowhere_else(monkeypatch: pytest.Mon
     is_refused("dy * (x > 0.1)", quick(rf.relu))
 
 
+@pytest.mark.parametrize("name", ["relu", "maxout", "crelu", "gaussian"])
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_all_arrays_begin_with_a_line_of_the_cache(name: str, dtype: str) -> None:
+    for kind in ("value", "backward"):
+        arrays = measure._data(rf.catalogue[name], kind, 1002, dtype, 3.0)
+        assert {array.ctypes.data % 64 for array in arrays.values()} == {0}
+        assert {array.dtype.name for array in arrays.values()} == {dtype}
+        np.testing.assert_array_equal(arrays["y"], rf.catalogue[name](arrays["x"]))
+
+
 def test_a_call_without_a_parameter_holds_for_its_default() -> None:
     fixed, free = "np.where(x > 0, x, 0.01 * x)", "np.where(x > 0, x, slope * x)"
     peer = Peer(("numpy",), plain_names, {"leaky_relu": ((fixed, free),)})

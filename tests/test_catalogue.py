@@ -261,6 +261,15 @@ def test_the_module_lists_what_it_has() -> None:
     assert "inf" not in dir(rf)
 
 
+def test_a_star_brings_the_functions_and_their_tools() -> None:
+    names: dict[str, Any] = {}
+    exec("from rectified import *", names)
+    assert (
+        {"relu", "softmax", "catalogue", "gated", "Ridge", "set_num_threads"} <= names.keys() <= {"__builtins__", *dir(rf)}
+    )
+    assert "plot" not in names
+
+
 def test_every_public_name_is_documented() -> None:
     for name, found in vars(rf).items():
         if not name.startswith("_") and not inspect.ismodule(found) and name not in ("TYPE_CHECKING", "Any"):

@@ -10,6 +10,7 @@ import pytest
 
 import figures
 import rectified as rf
+import sweep
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.rst"))]
@@ -51,3 +52,13 @@ def test_the_values_of_a_fold_are_one_block(pages: Any, fold: Any) -> None:
     (block,) = document.findall(nodes.literal_block)
     assert block.astext().endswith(repr(fold.derivative(np.array([[-1.0, 3.0], [2.0, 2.0]]))))
     assert not list(document.findall(nodes.doctest_block))
+
+
+def test_readme_says_what_is_a_sample_and_shows_no_broken_promise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert figures.broken() == []
+    figure = {"float32": {"ulp": 2, "input": 1.0, "stride": 1009}, "float64": {"ulp": 2, "input": 1.0, "stride": None}}
+    monkeypatch.setattr(sweep, "recorded", lambda: {"tanh": {"value": figure}})
+    assert figures.broken() == ["tanh, value, float32: 2 ULP, and 1 are promised"]
+    rows = figures.accuracy_in_short().splitlines()
+    assert "| float32 | 2 (1 functions, partly a sample) |  |  |  |" in rows
+    assert "| float64 | 2 (1 functions) |  |  |  |" in rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import mpmath
@@ -42,34 +43,79 @@ def given(name: str, dtype: Any) -> tuple[list[float], list[float]]:
         case "inverse_quadratic" | "inverse_multiquadric" | "multiquadric":
             large = [1e4, most**0.5, most / 4]
             return large, [first, tiny, *(z / epsilon for z in (0.5, 3.0, 1e3) for epsilon in large), 1.0, most / 2]
+        case "gaussian" | "thin_plate_spline" | "cubic" | "quintic":  # powers of epsilon leave the range by themselves
+            return [1e-4, 100.0], [tiny, 1e-5, 0.3, 1.0, 4.0]
         case _:
             ends = [first, tiny, first**0.5, tiny**0.5, 1e-20, 1e19, most]
             return [first, tiny, most / 4], [0.0, *ends, *(-x for x in ends)]
 
 
-OF_A_ROOT = ("squareplus", "inverse_quadratic", "inverse_multiquadric", "multiquadric")
+PARAMETERS = [(name, key) for name, found in rf.catalogue.items() if found.category != "fold" for key in found.parameters]
 OPERATIONS = [
-    (name, operation)
-    for name in ("elu", "celu", "silu", "softplus", *OF_A_ROOT)
+    (name, key, operation)
+    for name, key in PARAMETERS
     for operation in operations(rf.catalogue[name])
     if (name, operation) != ("inverse_quadratic", "second_derivative")  # loses a digit beside the smallest normal number
 ]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("name", "operation"), OPERATIONS)
-def test_they_give_what_the_formula_does(name: str, operation: str, dtype: Any) -> None:
+@pytest.mark.parametrize(("name", "key", "operation"), OPERATIONS)
+def test_they_give_what_the_formula_does(name: str, key: str, operation: str, dtype: Any) -> None:
     parameters, inputs = given(name, dtype)
-    x = np.array(inputs, dtype)
+    x = np.array([each for each in inputs if name not in rf.catalogue.of("radial") or each > 0], dtype)
     for parameter in map(dtype, parameters):
-        exact = Oracle(rf.catalogue[name].bind(**{next(iter(rf.catalogue[name].parameters)): parameter}), operation, dtype)
+        bound = rf.catalogue[name].bind(**{key: parameter})
+        numbers = [dtype(value) for value in bound._defaults.values()]
+        exact = Oracle(bound, operation, dtype)
         values = [exact.at(float(each), 6000) for each in x]
         with mpmath.workprec(200):
             want = np.array([rounded(+value, dtype) for value in values], dtype)
         for isa in ISAS:
-            got = sweep.compiled(isa)[kernel(rf.catalogue[name], operation)](x, parameter)
+            got = sweep.compiled(isa)[kernel(bound, operation)](x, *numbers)
             far = np.flatnonzero((ulps(got, want) > claimed(name, operation, x.dtype.name)) & (got != want))
             assert far.size == 0, (isa, parameter, x[far], got[far], want[far])
+
+
+def is_excepted(name: str, key: str, sign: int, x: float) -> bool:
+    """Where the documentation says that an infinite parameter does not give the limit."""
+    match name, key, sign:
+        case "celu" | "squareplus" | "thin_plate_spline", _, -1:
+            return True  # whose left side, root or logarithm wants a positive number
+        case ("leaky_relu", _, _) | (_, "epsilon", _):
+            return x == 0  # inf * 0
+        case ("clipped_relu", _, -1) | ("hardtanh", "min_val", 1) | ("hardtanh", "max_val", -1):
+            return True  # an infinite bound stops nothing
+    return False
+
+
+def limit(name: str, key: str, sign: int, operation: str, x: float) -> float:
+    """What the formula tends to while a parameter grows; NaN where it does not."""
+    bound = (rf.catalogue[name].bind(**{key: sign * 2.0**exponent}) for exponent in (100, 300, 900))
+    near = [Oracle(each, operation, np.float64).at(x, 4000) for each in bound]
+    first, second, last = (abs(each) for each in near)
+    if last < 1e-20:
+        return 0.0
+    if abs(near[2] - near[1]) <= 1e-9 * last:
+        return float(near[2])
+    return math.copysign(math.inf, near[2]) if 1e20 < last > second > first else math.nan
+
+
+@pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(("name", "key"), PARAMETERS)
+def test_an_infinite_parameter_gives_the_limit(name: str, key: str, sign: int, dtype: Any) -> None:
+    found = rf.catalogue[name]
+    sides = (1,) if found.category == "radial" else (1, -1)
+    x = np.array([side * size for size in (0.0, 1e-3, 1.0, 30.0) for side in sides]).astype(dtype)
+    x = x[[not is_excepted(name, key, sign, each) for each in x.tolist()]]
+    numbers = [dtype(value) for value in found.bind(**{key: sign * np.inf})._defaults.values()]
+    for operation in operations(found) if x.size else ():
+        want = np.array([limit(name, key, sign, operation, each) for each in x.tolist()])
+        for isa in ISAS:
+            got = sweep.compiled(isa)[kernel(found, operation)](x, *numbers).astype(float)
+            is_limit = np.isnan(want) | np.isclose(got, want, rtol=0.01)
+            assert is_limit.all(), (operation, isa, x[~is_limit], got[~is_limit], want[~is_limit])
 
 
 @pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])

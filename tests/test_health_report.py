@@ -16,7 +16,6 @@ import rectified as rf
 from planted import ALWAYS_ON, BACK, DEAD, DIED, SATURATED, planted
 from rectified.cli import main
 from rectified.health import Evidence, Run
-from rectified.health.diff import changes
 from rectified.health.html import page
 from rectified.health.report import Report, percent, ranges
 from rectified.health.store import Writer, part, read
@@ -429,20 +428,25 @@ def test_diff_tells_what_died_and_what_came_back(tmp_path: Path, run: Callable[.
     assert json.loads(run("diff", *files, "--format", "json")[1]) == {
         "format": 1,
         "changes": [{"layer": "hidden", "state": "dead", "entered": [5, 6, 7], "left": [1]}],
+        "not_compared": [],
         "only_before": ["early"],
         "only_after": ["late"],
     }
     assert run("diff", files[0], files[0]) == (0, "no unit has changed its state\n", "")
 
 
-def test_diff_of_different_networks_is_a_mistake() -> None:
-    reports = []
-    for units in (2, 3):
+def test_diff_compares_the_layers_that_have_as_many_units(tmp_path: Path, run: Callable[..., tuple[int, str, str]]) -> None:
+    files = [str(tmp_path / name) for name in "ab"]
+    for path, units in zip(files, (2, 3), strict=True):
         found = Run()
         found.layer("hidden", "relu", units).add(Evidence.of(rf.relu, np.ones((1, units))))
-        reports.append(Report.of([found]))
-    with pytest.raises(ValueError, match=r"^hidden has 2 units in one file and 3 in the other$"):
-        list(changes(*reports))
+        found.layer("last", "relu", 1).add(Evidence.of(rf.relu, [[1.0], [-1.0]] if units == 2 else [[-1.0]]))
+        Writer(Path(path)).write([found])
+    line = "hidden: not compared: 2 units in the first file, 3 in the second\n"
+    assert run("diff", *files) == (0, f"last: died: 0\n{line}", "")
+    told = json.loads(run("diff", *files, "--format", "json")[1])
+    assert told["not_compared"] == [{"layer": "hidden", "before": 2, "after": 3}]
+    assert [change["layer"] for change in told["changes"]] == ["last"]
 
 
 def test_erase_deletes_the_data_file_and_no_other(data: Path, run: Callable[..., tuple[int, str, str]]) -> None:
@@ -451,10 +455,12 @@ def test_erase_deletes_the_data_file_and_no_other(data: Path, run: Callable[...,
     assert run("erase", "--data-file", str(other))[0] == 1
     Writer(part(data)).write([planted(steps=2)])
     assert run("erase") == (0, "", "")
-    assert len(list(data.parent.iterdir())) == 2
+    (beside,) = (path.name for path in data.parent.iterdir() if path.name != "notes")
+    line = f"there is no data file .rectified, but {beside}: rectified erase --parallel deletes them"
+    assert run("erase") == (1, "", f"rectified: {line}\n")
     assert run("erase", "--parallel") == (0, "", "")
     assert [path.name for path in data.parent.iterdir()] == ["notes"]
-    assert run("erase") == (1, "", "rectified: there is no data file .rectified\n")
+    assert run("erase") == run("erase", "--parallel") == (1, "", "rectified: there is no data file .rectified\n")
 
 
 def test_debug_shows_what_a_file_holds(data: Path, run: Callable[..., tuple[int, str, str]]) -> None:

@@ -196,7 +196,7 @@ def value(path: Path, statement: str, *values: object) -> None:
         (lambda path: value(path, """UPDATE layer SET parameters = '{"slope": 1}'"""), "is damaged"),
         (lambda path: value(path, "UPDATE evidence SET samples = 'text'"), "is damaged"),
         (lambda path: value(path, "UPDATE evidence SET gradient_squares = 'text'"), "is damaged"),
-        (lambda path: value(path, "DROP TABLE evidence"), "no such table: evidence"),
+        (lambda path: value(path, "DROP TABLE evidence"), "is damaged: rectified erase deletes it"),
         (lambda path: value(path, "UPDATE layer SET function = 'gelu3'"), "has the function 'gelu3', which this version"),
         (lambda path: path.unlink(), "there is no data file"),
         (lambda path: (path.unlink(), path.mkdir()), "cannot read"),

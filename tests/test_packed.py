@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import pydoc
 from typing import Any
 
 import ml_dtypes
@@ -65,8 +67,7 @@ def test_the_bits_are_numpys(function: Any) -> None:
 def test_integers_and_layouts(function: Any) -> None:
     x = np.arange(-12, 12).reshape(4, 6)
     y, bits = function.forward_packed(x)
-    assert y.dtype == np.float64
-    np.testing.assert_array_equal(y, function(x.astype(float)))
+    np.testing.assert_array_equal(y, function(x), strict=True)
     turned = np.asfortranarray(x.astype(np.float32))
     np.testing.assert_array_equal(function.forward_packed(turned)[1], bits)
     np.testing.assert_array_equal(function.forward_packed(turned[:, ::-1])[0], function(turned[:, ::-1]))
@@ -78,12 +79,29 @@ def test_the_types_are_those_of_the_ordinary_passes(function: Any) -> None:
     for dtype in ("b", "H", "i", "?", "e", ">f4", ml_dtypes.bfloat16):
         x = np.array([0, 1, 1], dtype)
         y, bits = function.forward_packed(x)
-        assert y.dtype == (np.exp(x) if function.name == "relu" and x.dtype.kind in "biu" else function(x)).dtype
+        np.testing.assert_array_equal(y, function(x), strict=True)
         assert function.backward_packed(x, bits).dtype == function.backward(x, x).dtype
     wide = [np.float64(parameter.default) for parameter in function.parameters.values()]
     y, bits = function.forward_packed(np.ones(3, np.float32), *wide)
     assert y.dtype == function(np.ones(3, np.float32), *wide).dtype
     assert function.backward_packed(np.ones(3, np.float32), bits, *wide).dtype == y.dtype
+
+
+def test_whole_numbers_keep_their_digits() -> None:
+    x = np.array([-(2**53) - 1, 2**53 + 1])
+    y, bits = rf.relu.forward_packed(x)
+    assert (y.tolist(), bits.tolist()) == ([0, 2**53 + 1], [2])
+    assert rf.relu.forward_packed(x, out=(y, None))[0] is y
+    assert isinstance(rf.relu.forward_packed(3)[0], np.ndarray)
+
+
+def test_the_method_tells_what_it_is() -> None:
+    for method in (rf.relu.forward_packed, rf.relu.backward_packed):
+        name = method.__name__
+        assert inspect.getdoc(method) == inspect.getdoc(getattr(rf.Ridge, name))
+        assert pydoc.render_doc(method).count(name) > 1
+        assert "Parameters" in pydoc.render_doc(method)
+    assert [*inspect.signature(rf.relu.forward_packed).parameters] == ["x", "parameters", "out", "keywords"]
 
 
 def test_parameters_and_out() -> None:
@@ -134,6 +152,10 @@ def test_bad_input() -> None:
             function.forward_packed(x, out=np.empty(10))
         with pytest.raises(ValueError, match=r"out is a C-contiguous array of shape \(\d+,\), here it has \(0,\)"):
             function.forward_packed(x, out=([], bits))
+    with pytest.raises(ValueError, match=r"array of shape \(10,\), and this one is not contiguous$"):
+        rf.relu.forward_packed(x, out=(np.empty(20)[::2], None))
+    with pytest.raises(ValueError, match=r"array of shape \(2,\), not a list$"):
+        rf.relu.forward_packed(x, out=(None, [0, 0]))
     with pytest.raises(ValueError, match=r"out is a C-contiguous array of shape \(10,\), here it has \(1, 10\)"):
         rf.relu.backward_packed(x, bits, out=(np.empty(10),))
     with pytest.raises(TypeError, match="relu: numbers behind a mask would count"):

@@ -175,6 +175,10 @@ def test_each_of_several_processes_has_a_file_of_its_own(tmp_path: Path, monkeyp
     LightningTrainer([lightning_callback(tmp_path / "data")]).fit(Model(), BATCHES)
     (file,) = parts(tmp_path / "data")
     assert file.name == "data.rank1"
+    file.rename(tmp_path / "data.rank2")  # of an earlier job that had more processes
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 0)
+    LightningTrainer([lightning_callback(tmp_path / "data")]).fit(Model(), BATCHES)
+    assert [file.name for file in parts(tmp_path / "data")] == ["data.rank0"]
 
 
 # ---- the real ones ---------------------------------------------------------------------------------------------------

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rectified.health.store import read
+import rectified as rf
+from rectified.health import Evidence, Run
+from rectified.health.store import Writer, read
 
 torch = pytest.importorskip("torch")
 
@@ -362,6 +364,11 @@ distributed.destroy_process_group()
 
 def test_two_ranks_are_a_union(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(RANKS)
+    larger = Run()  # an earlier job, in which no unit was dead
+    larger.layer("1", "relu", 8).add(Evidence.of(rf.relu, np.tile([[1.0], [-1.0]], 8)))
+    for rank in (1, 2, 10):
+        Writer(tmp_path / f".rectified.rank{rank}").write([larger])
+    (tmp_path / ".rectified.rank11").write_text("not ours")
     command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29571", "-m", "rectified", "run"]
     ran = python(*command, "program.py", folder=tmp_path, OMP_NUM_THREADS="1", MASTER_ADDR="127.0.0.1")
     assert ran.returncode == 0, ran.stderr
@@ -371,6 +378,7 @@ def test_two_ranks_are_a_union(tmp_path: Path) -> None:
         dead.append(json.loads(reported.stdout)["layers"][0]["dead"])
     assert dead[0][:2] == [0, 1]
     assert dead[1] == [0]
+    (tmp_path / ".rectified.rank11").unlink()
     assert rectified("combine", folder=tmp_path).returncode == 0
     layer = json.loads(rectified("report", "--format", "json", folder=tmp_path).stdout)["layers"][0]
     assert (layer["name"], layer["dead"], layer["samples"]) == ("1", [0], 320)

@@ -351,6 +351,20 @@ def test_two_networks_and_a_function_outside_of_both() -> None:
     assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [20] * 3
 
 
+def test_watching_can_begin_again() -> None:
+    network = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    watching = watch(network)
+    with watching as first:
+        network(torch.rand(4, 2))
+        with watching as inner:
+            network(torch.rand(5, 2))
+    with watching as second:
+        network(torch.rand(6, 2))
+    watching(lambda: network(torch.rand(7, 2)))()
+    samples = [health.layers["1"].histories["train"].total.samples for health in (first, inner, second)]
+    assert samples == [9, 5, 6]
+
+
 def test_where_units_are_not_known_it_says_so() -> None:
     class Net(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

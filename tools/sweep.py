@@ -50,6 +50,8 @@ SPARSELY = {"x86-64-v2": 61}
 """Instruction sets that are slow, and of how many inputs they are given one."""
 BLOCKS = {False: 256, True: 16}
 """Into how many parts all float32 numbers are divided, when all of them are looked at, or a sample."""
+ENDS = np.array([sign << 31 | size for sign in (0, 1) for size in (0, 1, 0x7F7FFFFF, 0x7F800000, 0x7FC00000)], np.uint32)
+"""Zero, the smallest and the largest float32, infinity and NaN, which a sample would miss; and the same below zero."""
 PORTION = 1 << 17  # fits in a cache, and is long beside the calls into NumPy that it takes
 SAMPLE = 1_000
 CLAIMED = {"float16": 0, "bfloat16": 0, "float32": 1, "float64": 2}
@@ -216,7 +218,8 @@ def measure_float32(oracle: Oracle, contenders: dict[str, Function], stride: int
                 print(f"\r{name}: {len(done)} of {blocks} blocks", end="", file=sys.stderr, flush=True)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
-    return {key: max(found[key] for found in done.values()) for key in contenders}
+    ends = measure_bits(oracle, contenders, ENDS[: 6 if oracle.activation.category == "radial" else None])
+    return {key: max(ends[key], *(found[key] for found in done.values())) for key in contenders}
 
 
 _run: Callable[[int], tuple[int, dict[str, Worst]]]
@@ -254,6 +257,12 @@ def measure(oracle: Oracle, contenders: dict[str, Function], x: Any) -> dict[str
         return Worst(int(distance[place]), float(x[place]))
 
     return {key: far(function(x)) for key, function in contenders.items()}
+
+
+def told(oracle: Oracle, function: Function, found: Worst) -> str:
+    """What a function gives there, and what would be right."""
+    x = np.array([found.input]).astype(oracle.dtype)
+    return f": it gives {function(x)[0]}, and {oracle.rounded(x)[0]} is right"
 
 
 def recorded() -> dict[str, Any]:
@@ -367,9 +376,11 @@ def main() -> int:
                 found = measure_float32(oracle, contenders, chosen.stride, chosen.processes)
             else:
                 found = (measure_float64 if chosen.dtype == "float64" else measure_16_bits)(oracle, contenders)
-            for key, value in found.items():
-                print(f"{name:12} {operation:22} {chosen.dtype} {key:12} {value.ulp} ULP at {value.input!r}", flush=True)
             most, ulp = claimed(name, operation, chosen.dtype), max(found.values()).ulp
+            for key, value in found.items():
+                detail = told(oracle, contenders[key], value) if value.ulp > most else ""
+                where = f"{name:12} {operation:22} {chosen.dtype} {key:12}"
+                print(f"{where} {value.ulp} ULP at {value.input!r}{detail}", flush=True)
             if ulp > most and not chosen.peers:
                 print(f"{name:12} {operation:22} {chosen.dtype} too far: {ulp} ULP, and {most} are promised")
                 status = 1

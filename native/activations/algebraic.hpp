@@ -236,7 +236,7 @@ struct squareplus : ridge {
     template <class B>
     RECTIFIED_INLINE static B better(const B &h, const B &r, const B &a, const B &quarter) {
         const B residual = fnma(h, h, fnma(h, a, quarter));
-        const B slope = r * fma(h * r, B(-2), B(1.914f));  // 1 / s, to 5 percent
+        const B slope = r * fma(h * r, B(-2), B(1.914f));  // 1 / s, to 9 percent
         return fma(residual, slope, h);
     }
 };

@@ -179,7 +179,7 @@ struct tanh : ridge {
         d.low = d.low + m.low;
         const B quotient = m.high / d.high;
         const B residual = fnma(quotient, d.low, fnma(quotient, d.high, m.high)) + m.low;
-        const B reciprocal = fma(d.high, B(-0.47), B(1.45));  // of d in [1, 2] to 5 percent: enough for a correction
+        const B reciprocal = fma(d.high, B(-0.47), B(1.45));  // of d in [1, 2] to 12 percent: enough for a correction
         return fma(residual, reciprocal, quotient);
     }
 };

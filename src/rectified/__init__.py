@@ -32,6 +32,21 @@ if TYPE_CHECKING:
     from rectified.plotting import plot as plot
     from rectified.plotting import plot_surface as plot_surface
 else:  # where a type checker would take every name for one of these
+    __all__ = [  # without the pictures, which load matplotlib
+        *catalogue,
+        "Activation",
+        "Fold",
+        "Parameter",
+        "Radial",
+        "Ridge",
+        "catalogue",
+        "gated",
+        "get_num_threads",
+        "radial",
+        "set_num_threads",
+        "show_config",
+        "ufuncs",
+    ]
 
     def __getattr__(name: str) -> Any:
         if name in ("plot", "plot_surface"):  # load matplotlib only when they are used

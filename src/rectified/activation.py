@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import update_wrapper
-from types import MappingProxyType
+from types import MappingProxyType, MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self, TypeVar, cast
 
 import numpy as np
@@ -116,7 +116,7 @@ class Activation:
         also_known_as: tuple[str, ...] = (),
         elsewhere: Mapping[str, str] | None = None,
     ) -> None:
-        self.name = name
+        self.name = self.__name__ = self.__qualname__ = name
         self.summary = summary
         self.formula = formula
         self.derivative_formula = derivative_formula
@@ -288,8 +288,15 @@ class Activation:
         return value, packed
 
     def _refuse_layout(self, array: Any, shape: tuple[int, ...]) -> None:
-        if not isinstance(array, np.ndarray) or array.shape != shape or not array.flags.c_contiguous:
-            raise ValueError(f"{self.name}: out is a C-contiguous array of shape {shape}, here it has {np.shape(array)}")
+        if np.shape(array) != shape:
+            fault = f"here it has {np.shape(array)}"
+        elif not isinstance(array, np.ndarray):
+            fault = f"not a {type(array).__name__}"
+        elif not array.flags.c_contiguous:
+            fault = "and this one is not contiguous"
+        else:
+            return
+        raise ValueError(f"{self.name}: out is a C-contiguous array of shape {shape}, {fault}")
 
     def _told_by_output(self, numbers: Mapping[str, Any]) -> bool:
         """Whether the output tells the derivative for these parameters; arrays give NaN where it does not."""
@@ -391,6 +398,22 @@ def _restored(name: str, defaults: dict[str, Any]) -> Activation:
     return found.bind(**defaults) if defaults else found
 
 
+class _WhereCompiled:
+    """A method that is absent where the function has no ufunc of its name."""
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self._method = method
+        update_wrapper(cast(Any, self), method)
+
+    def __get__(self, activation: Activation | None, _: type) -> Callable[..., Any]:
+        if activation is None:
+            return self._method
+        name = self._method.__name__
+        if ufuncs.named(f"{activation.name}_{name}") is None:
+            raise AttributeError(f"{activation.name} has no {name}: its derivative takes more than two values")
+        return MethodType(self._method, activation)
+
+
 def _plainly(attribute: str) -> Callable[[_Method], _Method]:
     """Lets plain calls of a method go to the ufunc in this attribute, past the method and NumPy's machinery."""
 
@@ -422,6 +445,10 @@ class Ridge(called_plainly, Activation):
         told = ufuncs.named(f"{self.name}_backward_from_output")
         fixed = self._default_values if self._output_tells else None
         self._plain_backward_from_output = told and (told, fixed if self.output_condition else self._defaults)
+
+    def __dir__(self) -> list[str]:
+        absent = {name for name in ("backward_from_output", "forward_packed", "backward_packed") if not hasattr(self, name)}
+        return [name for name in super().__dir__() if name not in absent]
 
     def _evaluate(self, x: Any, /, *parameters: Any, **keywords: Any) -> Any:
         return self._run(self._ufunc(""), (x,), parameters, keywords)
@@ -566,8 +593,8 @@ class Ridge(called_plainly, Activation):
     def _refuse_absent(self, method: str) -> NoReturn:
         raise AttributeError(f"{self.name} has no {method}: use backward(dy, x)")
 
-    @property
-    def forward_packed(self) -> Callable[..., Any]:
+    @_WhereCompiled
+    def forward_packed(self, x: Any, /, *parameters: Any, out: Any = None, **keywords: Any) -> Any:
         """``(y, bits)``: the value, and one bit for each element that tells the derivative.
 
         ``forward_packed(x, *parameters, out=(y, bits))``. The attribute is absent where the derivative takes more than two
@@ -603,11 +630,18 @@ class Ridge(called_plainly, Activation):
         >>> rf.relu.backward_packed(np.array([5.0, 5.0, 5.0]), bits)
         array([0., 5., 5.])
         """
-        self._refuse_unpacked("forward_packed")
-        return self._run_forward_packed
+        x = np.asarray(self._array(x), order="C")
+        y, bits = self._places(out, x.shape, (x.size + 7) // 8)
+        flat = y if y is None else y.reshape(-1)
+        if x.dtype.kind in "biu":  # the value may keep them, which the packed loops do not
+            self._run_packed("_forward_packed", (x.reshape(-1),), parameters, keywords, (None, bits))
+            value = self(x, *parameters, out=y, **keywords)
+            return np.asarray(value) if y is None else y, bits
+        made, _ = self._run_packed("_forward_packed", (x.reshape(-1),), parameters, keywords, (flat, bits))
+        return made.reshape(x.shape) if y is None else y, bits
 
-    @property
-    def backward_packed(self) -> Callable[..., Any]:
+    @_WhereCompiled
+    def backward_packed(self, dy: Any, bits: Any, /, *parameters: Any, out: Any = None, **keywords: Any) -> Any:
         """``dy * f'(x)`` from the bits of `forward_packed`: ``backward_packed(dy, bits, *parameters, out=dx)``.
 
         The attribute is absent where the derivative takes more than two values. NaN in `x` counts as the side on which
@@ -635,21 +669,6 @@ class Ridge(called_plainly, Activation):
         ValueError
             Where `bits` does not belong to so many elements.
         """
-        self._refuse_unpacked("backward_packed")
-        return self._run_backward_packed
-
-    def _refuse_unpacked(self, method: str) -> None:
-        if ufuncs.named(f"{self.name}_{method}") is None:
-            raise AttributeError(f"{self.name} has no {method}: its derivative takes more than two values")
-
-    def _run_forward_packed(self, x: Any, /, *parameters: Any, out: Any = None, **keywords: Any) -> Any:
-        x = np.asarray(self._array(x), order="C")
-        y, bits = self._places(out, x.shape, (x.size + 7) // 8)
-        flat = y if y is None else y.reshape(-1)
-        made, _ = self._run_packed("_forward_packed", (x.reshape(-1),), parameters, keywords, (flat, bits))
-        return made.reshape(x.shape) if y is None else y, bits
-
-    def _run_backward_packed(self, dy: Any, bits: Any, /, *parameters: Any, out: Any = None, **keywords: Any) -> Any:
         dy, bits = np.asarray(self._array(dy), order="C"), np.asarray(bits)
         if bits.dtype != np.uint8 or bits.shape != ((dy.size + 7) // 8,):
             raise ValueError(

@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):  # what typer finds wrong, wherever it keeps its click
             raise
-        return _refuse(error.format_message())
+        return _refuse(_explained(error))
     return _run_program(code) if callable(code) else code or 0
 
 
@@ -111,6 +111,15 @@ def _refuse(message: str, code: int = 2) -> int:
 
     complain(printable(" ".join(message.split())))
     return code
+
+
+def _explained(error: Any) -> str:
+    """What typer finds wrong; where it asks pydantic, the value in place of words about it."""
+    for found in getattr(error.__cause__, "errors", list)()[:1]:
+        message = error.message.removeprefix("Value error, ").partition(", unable to")[0]
+        subject = repr(found["input"]) if message.startswith("Input ") else ""
+        error.message = subject + message.removeprefix("Input" if subject else "")
+    return str(error.format_message())
 
 
 def _version(wanted: bool) -> None:

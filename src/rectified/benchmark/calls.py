@@ -23,6 +23,7 @@ _LIMIT_OF_ONE = ("np.copyto(out, x)", "np.multiply(x, dy, out=out)", "np.multipl
 LIMIT: Calls = {
     "ridge": _LIMIT_OF_ONE,
     "radial": _LIMIT_OF_ONE,
+    # The dy of some has another shape, so that a product with x itself stands for all, which reads one array less.
     "fold": ("np.copyto(dx, x)", "np.multiply(x, x, out=dx)", "np.multiply(x, x, out=dx)"),
 }
 

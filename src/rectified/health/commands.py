@@ -150,13 +150,12 @@ def diff(
 
     rule = _rule(saturated=saturated, linear=linear)
     reports = [_report(path, mode, rule) for path in (before, after)]
-    with _one_network():
-        print(as_text(*reports) if format is DiffFormat.text else as_json(*reports))
+    print(as_text(*reports) if format is DiffFormat.text else as_json(*reports))
 
 
 def combine(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="FILE", help="Data files; by default those that --parallel wrote.")
+        list[Path] | None, typer.Argument(metavar="FILE", help="Data files; by default those of several processes.")
     ] = None,
     data_file: DataFile = Path(".rectified"),
     append: Annotated[bool, typer.Option("--append", help="Keep what the data file holds already.")] = False,
@@ -185,16 +184,17 @@ def combine(
 
 def erase(
     data_file: DataFile = Path(".rectified"),
-    parallel: Annotated[bool, typer.Option("--parallel", help="Delete the files that --parallel wrote, too.")] = False,
+    parallel: Annotated[bool, typer.Option("--parallel", help="Delete the files of several processes, too.")] = False,
 ) -> None:
     """Delete the data file."""
     from rectified.health.store import erase as erase_file
     from rectified.health.store import parts
 
     with _readable():
-        for path in parts(data_file) if parallel else []:
+        beside = parts(data_file) if parallel else []
+        for path in beside:
             erase_file(path)
-        if data_file.exists() or not parallel:
+        if data_file.exists() or not beside:
             erase_file(data_file)
 
 

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from secrets import randbits
@@ -165,6 +165,15 @@ def of_rank(path: Path, rank: int) -> Path:
     return path.with_name(f"{path.name}.rank{rank}")
 
 
+def erase_ranks(path: Path, first: int) -> None:
+    """Delete the data files that such processes of these ranks and higher ones left beside `path`."""
+    for found in parts(path):
+        rank = found.name.removeprefix(f"{path.name}.rank")
+        if rank.isdecimal() and int(rank) >= first:
+            with suppress(DataError):
+                erase(found)
+
+
 def parts(path: Path) -> list[Path]:
     """The data files that processes wrote beside `path`."""
     beside = path.parent.glob(f"{escape(path.name)}.*")
@@ -180,7 +189,10 @@ def erase(path: Path) -> None:
         Where there is none, or where the file is not a data file.
     """
     if not path.exists():
-        raise DataError(f"there is no data file {path}")
+        others = ", ".join(other.name for other in parts(path))
+        raise DataError(
+            f"there is no data file {path}" + (f", but {others}: rectified erase --parallel deletes them" if others else "")
+        )
     _refuse_foreign(path)
     path.unlink()
 
@@ -223,7 +235,9 @@ def _open(path: Path, create: bool = False) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(address, timeout=30, isolation_level=None, uri=True)) as connection:
             yield connection
     except sqlite3.OperationalError as error:
-        raise DataError(f"cannot use {path}: {error}") from None
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:  # which says that it lacks a table or a column
+            raise DataError(f"cannot use {path}: {error}") from None
+        raise DataError(f"{path} is damaged: rectified erase deletes it") from None
     except (sqlite3.Error, zlib.error, ValueError, TypeError, LookupError, AttributeError):
         raise DataError(f"{path} is damaged: rectified erase deletes it") from None
 

@@ -13,7 +13,7 @@ from typing import Any
 from torch import distributed
 
 from rectified.health.record import Run
-from rectified.health.store import of_rank
+from rectified.health.store import erase_ranks, of_rank
 from rectified.torch.collect import Collector
 from rectified.torch.saving import Saver, before_ending, undisturbed
 from rectified.torch.watching import Health
@@ -72,7 +72,11 @@ class _Watch:
 def _own(data_file: Path) -> Path:
     """The data file of this process, which may train together with others."""
     is_one_of_several = distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
-    return of_rank(data_file, distributed.get_rank()) if is_one_of_several else data_file
+    if not is_one_of_several:
+        return data_file
+    if distributed.get_rank() == 0:
+        erase_ranks(data_file, distributed.get_world_size())
+    return of_rank(data_file, distributed.get_rank())
 
 
 def lightning_callback(data_file: str | Path | None = None, every: int = 1) -> Any:

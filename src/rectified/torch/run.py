@@ -16,7 +16,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from rectified.health.record import Run
-from rectified.health.store import DataError, of_rank, part, read
+from rectified.health.store import DataError, erase_ranks, of_rank, part, read
 from rectified.mistake import Mistake, complain
 from rectified.torch.imports import after_import
 from rectified.torch.own_frames import show_warnings_in_place, without_own_frames
@@ -62,7 +62,8 @@ def run(
     if append and parallel:
         raise Mistake("--append goes on with a data file, and --parallel begins a new one: leave one of them out")
     program = _Program.of_module(arguments) if module else _Program.of_script(arguments)
-    record = _Record(_own(data_file, parallel), every, append, shlex.join([*(["-m"] if module else []), *arguments]))
+    command = shlex.join([*(["-m"] if module else []), *arguments])
+    record = _Record(_own(data_file, parallel, append), every, append, command)
     after_import("torch", record.start)
     show_warnings_in_place()
     try:
@@ -193,9 +194,13 @@ class _without_own_frames:  # noqa: N801 - used as a statement
             sys.excepthook = show_cleaned
 
 
-def _own(data_file: Path, parallel: bool) -> Path:
-    """The data file of this process."""
-    rank = os.environ.get("RANK")
+def _own(data_file: Path, parallel: bool, append: bool) -> Path:
+    """The data file of this process. The first of several deletes what an earlier job left that had more of them."""
+    rank, count = (os.environ.get(name, "") for name in ("RANK", "WORLD_SIZE"))
     if parallel:
         return part(data_file)
-    return of_rank(data_file, int(rank)) if rank and rank.isdecimal() else data_file
+    if not rank.isdecimal():
+        return data_file
+    if int(rank) == 0 and count.isdecimal() and not append:
+        erase_ranks(data_file, int(count))
+    return of_rank(data_file, int(rank))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator
 from datetime import UTC, datetime
 
 from torch import nn
@@ -52,8 +51,26 @@ class Health:
         return Report.of([self.run], mode)
 
 
-@contextmanager
-def watch(model: nn.Module | None = None, *, every: int = 1) -> Iterator[Health]:
+class Watching(ContextDecorator):
+    """What `watch` gives: each time that it is entered it looks anew."""
+
+    def __init__(self, model: nn.Module | None, every: int) -> None:
+        self._model = model
+        self._every = every
+        self._collectors: list[Collector] = []
+
+    def __enter__(self) -> Health:
+        run = Run(started=datetime.now(UTC).isoformat(timespec="seconds"))
+        collector = Collector(self._model, every=self._every, run=run)
+        collector.start()
+        self._collectors.append(collector)
+        return Health(collector)
+
+    def __exit__(self, *_: object) -> None:
+        self._collectors.pop().stop()
+
+
+def watch(model: nn.Module | None = None, *, every: int = 1) -> Watching:
     """Look at a network's units for as long as the context lasts.
 
     Parameters
@@ -63,10 +80,11 @@ def watch(model: nn.Module | None = None, *, every: int = 1) -> Iterator[Health]
     every : int
         Look at one step of so many.
 
-    Yields
-    ------
-    Health
-        What is known, during the context and after it.
+    Returns
+    -------
+    Watching
+        A context, or a decorator, that gives a `Health`: what is known, during the context and after it. It can be entered
+        again, and looks anew then.
 
     Examples
     --------
@@ -80,9 +98,4 @@ def watch(model: nn.Module | None = None, *, every: int = 1) -> Iterator[Health]
     >>> [(verdict.layer.name, verdict.state_of(1)) for verdict in health.report().layers]
     [('1', 'dead')]
     """
-    collector = Collector(model, every=every, run=Run(started=datetime.now(UTC).isoformat(timespec="seconds")))
-    collector.start()
-    try:
-        yield Health(collector)
-    finally:
-        collector.stop()
+    return Watching(model, every)
