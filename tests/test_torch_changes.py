@@ -195,6 +195,19 @@ def test_where_no_step_is_known_a_note_tells() -> None:
     assert health.report().notes[0].startswith("no step was seen")
 
 
+@pytest.mark.parametrize("every", [1, 3])
+def test_steps_of_a_network_of_functions_are_counted_behind_a_module(every: int) -> None:
+    weight = torch.randn(UNITS, UNITS, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], 1e-3)
+    with watch(every=every) as health:
+        nn.Linear(UNITS, UNITS)(torch.randn(BATCH, UNITS))
+        for _ in range(3 * PASSES):
+            F.relu(torch.randn(BATCH, UNITS) @ weight).sum().backward()
+            optimizer.step()
+    (verdict,) = health.report().layers
+    assert verdict.history.total.samples == 3 * PASSES // every * BATCH
+
+
 @pytest.mark.parametrize("every", [2, 3, 10])
 @pytest.mark.parametrize("tasks", [2, 3, 5])
 def test_what_is_counted_has_no_period(every: int, tasks: int) -> None:

@@ -469,9 +469,11 @@ class Collector:
         """Make a call of what may be an activation, and count it."""
         __tracebackhide__ = True
         x = args[0] if args else kwargs.get("input")
-        if not isinstance(x, Tensor) or not self._looks():
+        if not isinstance(x, Tensor):
             return function(*args, **kwargs)
         self.schedule.has_run = True
+        if not self._looks():
+            return function(*args, **kwargs)
         module = self._owner()
         site = self._site(function, name, x, module, args, kwargs)
         if site is None:
