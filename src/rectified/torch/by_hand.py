@@ -27,6 +27,7 @@ _TOLERANCE = 1e-5  # constants are written with some eight digits; GELU and its 
 _ZERO = 1e-12  # what is no more is 0: a bound of 1e-6 is there for safety
 _POINTS = np.concatenate([[-100.0, -30.0, -1.0, 1.0, 30.0, 100.0], np.linspace(-7.3, 7.9, 97)])
 _ONE, _STEEP = 3, 5  # places of 1, and of a number where what is no sigmoid is steep
+_LEAST = int(np.where(_POINTS > 0, _POINTS, np.inf).argmin())
 
 _CONSTANTS = {"zeros": 0.0, "zeros_like": 0.0, "new_zeros": 0.0, "ones": 1.0, "ones_like": 1.0, "new_ones": 1.0}
 _FILLED = {"tensor": 0, "scalar_tensor": 0, "as_tensor": 0, "full": 1, "full_like": 1}  # the number's place
@@ -49,7 +50,7 @@ _EXPONENTIALS = frozenset({"exp", "expm1"})
 _NEGATIONS = frozenset({"neg", "negative"})
 _ENDS_OF_CHAINS = frozenset(f"{_LINES} reciprocal rdiv rtruediv log log1p".split())
 _POWERS = frozenset({"pow", "square"})
-_OF_RELU = "squared_relu"  # told by ReLU's outputs as well as by its inputs
+_RELU, _OF_RELU = "relu", "squared_relu"  # told by ReLU's outputs as well as by its inputs
 SUMS = frozenset({"mean", "sum"})
 
 
@@ -359,6 +360,8 @@ def whole_of(term: Term) -> Whole | None:
             parts = [part for part in parts if part is not None]
             if parts and is_chain and not (is_negated and function == "logsigmoid"):
                 return None  # the logarithm of a probability, for instance, belongs to a loss
+            if function == _RELU and len(varying) == 1 and _rectifies(varying[0]):
+                return None  # it is bounded for safety
             if function == _OF_RELU and len(varying) == 1 and varying[0].activation in parts:
                 base = varying[0]
             return Whole(function, parameters, factor, term, base, parts)
@@ -376,7 +379,13 @@ def _may_end_chain(term: Term, before: Term) -> bool:
     """Whether a call without a second path to the same number may be the last of what is a function of the catalogue."""
     if term.name in _POWERS:
         return before.activation is not None
-    return (term.name in _BOUNDS and len(term.terms) > 1) or (before.is_exponential and term.name in _ENDS_OF_CHAINS)
+    if term.name in _BOUNDS and (len(term.terms) > 1 or _rectifies(before)):
+        return True
+    return before.is_exponential and term.name in _ENDS_OF_CHAINS
+
+
+def _rectifies(term: Term) -> bool:
+    return term.activation is not None and term.activation.function == _RELU
 
 
 def _gate(term: Term) -> Term | None:
@@ -417,10 +426,13 @@ def _with_parameters(values: NDArray[np.float64]) -> list[tuple[str, dict[str, f
     """Functions with the parameters that a few of the values tell, if they are those of these functions."""
     with np.errstate(all="ignore"):
         left, one = values[[0, _ONE]] / (values[_STEEP] / _POINTS[_STEEP])
-    found = []
+        ceiling = values[_STEEP] / (values[_LEAST] / _POINTS[_LEAST])
+    found: list[tuple[str, dict[str, float]]] = []
     if _POINTS[0] * (1 - _TOLERANCE) < left < 0:  # else it may be a line
         alpha = {"alpha": -left}
         found = [("leaky_relu", {"slope": left / _POINTS[0]}), ("elu", alpha), ("celu", alpha)]
+    if values[0] == 0 and values[_STEEP] == values[_STEEP - 1] and 0 < ceiling < _POINTS[_STEEP - 1]:
+        found.append(("clipped_relu", {"ceiling": ceiling}))
     if 0.5 < one < 1:
         found.append(("silu", {"beta": np.log(one / (1 - one))}))
     return [(name, {key: float(f"{number:.9g}") for key, number in parameters.items()}) for name, parameters in found]
