@@ -300,6 +300,18 @@ LOSSES: dict[str, tuple[Any, bool]] = {
     ),
     "the largest of some": (lambda score, y: F.relu(1 - y * score).max(0)[0].mean(), True),
     "weighed by what is not learned": (lambda score, y: (F.relu(1 - y * score) @ torch.rand(1)).mean(), True),
+    "a focal loss of probabilities": (
+        lambda score, y: (
+            F.binary_cross_entropy_with_logits(score, y / 2 + 0.5, reduction="none") * (1 - torch.sigmoid(score)) ** 2
+        ).mean(),
+        True,
+    ),
+    "a focal loss that takes probabilities first": (
+        lambda score, y: (
+            (1 - torch.sigmoid(score)) ** 2 * F.binary_cross_entropy_with_logits(score, y / 2 + 0.5, reduction="none")
+        ).mean(),
+        True,
+    ),
     "what may be the network's": (lambda score, y: F.relu(score).sum(), False),
     "of a sigmoid": (lambda score, y: (torch.sigmoid(3 * score) - y).square().mean(), False),
 }
@@ -396,7 +408,7 @@ def test_what_gets_no_gradient_outside_of_a_network_is_not_counted() -> None:
     with watch() as health:
         for x in torch.randn(20, 16, 4):
             score = network(x)
-            F.binary_cross_entropy_with_logits(score, x[:, :1].sign() / 2 + 0.5).backward()
+            F.mse_loss(score, x[:, :1].sign()).backward()
             (torch.sigmoid(score) > 0.5).float().mean().item()
             optimizer.step()
     assert list(health.layers) == ["1"]

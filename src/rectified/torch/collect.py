@@ -27,7 +27,7 @@ from rectified.health.record import Run
 from rectified.torch.by_hand import JOINED, UNKNOWN, is_transformed, whole_of
 from rectified.torch.exported import decomposed_in, is_compiled, is_part, name_in_graph
 from rectified.torch.function_mode import FunctionMode
-from rectified.torch.functions import CLAMPS, activation_of, call_again, is_in_place, output_of, plain_name
+from rectified.torch.functions import CLAMPS, LOSSES, activation_of, call_again, is_in_place, output_of, plain_name
 from rectified.torch.graph import gradients_are_computed, next_node
 from rectified.torch.hooks import Hooks
 from rectified.torch.kinds import kind_of, unseen_in, unwrapped
@@ -487,6 +487,8 @@ class Collector:
             self.origins.terms.see(function, name, terms, y, site)
         if self.is_tracking:
             self._see_axes(site, self.origins.of_result(name, args, kwargs, y), y)
+            if site.is_outside:
+                self._see_use_of_logits(site, x)
         self._see_call(site, x, y, module)
         return result
 
@@ -580,6 +582,15 @@ class Collector:
             if not site.axes or any(other.own(site.layers_behind) for other in self._roots.values()):
                 self._leave_to_loss(site)
 
+    def _see_use_of_logits(self, use: Site | str, x: Any) -> None:
+        """Leave activations outside of networks to a loss that gets their inputs as they are, for logits."""
+        if isinstance(x, Tensor):
+            uses = self.origins.uses(x)
+            uses.append(use)
+            if LOSSES.intersection(each for each in uses if isinstance(each, str)):
+                for site in (each for each in uses if isinstance(each, Site) and not each.is_part):
+                    self._leave_to_loss(site)
+
     def _leave_to_loss(self, site: Site) -> None:
         site.is_part = True
         self.schedule.outside.discard(site)
@@ -635,6 +646,8 @@ class Collector:
         if hides_activation(function) and not gradients_are_computed():
             self.note_unseen(f"what {plain_name(function)} computes beside other things was not seen")
         result = self.origins.follow(function, args, kwargs)
+        if plain_name(function) in LOSSES and args:
+            self._see_use_of_logits(plain_name(function), args[0])
         if type(result) is Tensor:
             self._see_whole(function, result)
             if result.ndim == 0 and args:

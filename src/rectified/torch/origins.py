@@ -33,6 +33,7 @@ class Origins:
         self.terms = Terms(self._leaf, _standing_for, Tensor.numel)
         self._known: dict[int, tuple[weakref.ref[Tensor], Origin]] = {}
         self._weights: dict[int, tuple[weakref.ref[Tensor], Weight]] = {}
+        self._uses: dict[int, tuple[weakref.ref[Tensor], list[Any]]] = {}
 
     def follow(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call, and remember where its result comes from."""
@@ -63,6 +64,13 @@ class Origins:
         """The origin of a tensor, if it is known."""
         found = self._known.get(id(value))
         return found[1] if found is not None and found[0]() is value else None
+
+    def uses(self, value: Tensor) -> list[Any]:
+        """What a tensor was given to, as far as that was put here."""
+        found = self._uses.get(id(value))
+        if found is None or found[0]() is not value:
+            found = self._uses[id(value)] = weakref.ref(value), []
+        return found[1]
 
     def axes(self, value: Any) -> Axes:
         """The axes of its units, where they are known."""
@@ -118,6 +126,8 @@ class Origins:
         """Forget tensors that are gone, where there are many."""
         if len(self._known) > _MOST:
             self._known = {key: found for key, found in self._known.items() if found[0]() is not None}
+        if len(self._uses) > _MOST:
+            self._uses = {key: used for key, used in self._uses.items() if used[0]() is not None}
         if len(self._weights) > _MOST:
             self._weights = {key: made for key, made in self._weights.items() if made[0]() is not None}
 
