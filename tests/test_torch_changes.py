@@ -271,6 +271,20 @@ def test_one_unit_is_known_beside_one_row(lose: Callable[[Tensor], Tensor], firs
     assert (verdict.layer.units, verdict.history.total.samples) == (1, first + 9 * BATCH)
 
 
+def test_a_weight_for_each_row_leaves_the_units_where_they_are() -> None:
+    attention = nn.Linear(UNITS, 1)
+
+    def forward(net: Changing, x: Tensor) -> Tensor:
+        y = net.layer(x)
+        weights = torch.softmax(F.leaky_relu(attention(y).squeeze(-1)).view(-1, 4), 1).flatten()
+        return F.relu(torch.zeros_like(y).index_add(0, torch.arange(BATCH) // 4, weights[:, None] * y))
+
+    net = Changing(nn.Linear(UNITS, UNITS), forward)
+    verdicts = train(net, [(torch.randn(BATCH, UNITS),) for _ in range(PASSES)]).report().layers
+    assert [(verdict.layer.function, verdict.layer.units) for verdict in verdicts] == [("leaky_relu", 1), ("relu", UNITS)]
+    assert SILENT in verdicts[1].of(DEAD)
+
+
 @pytest.mark.parametrize("norm", [nn.LayerNorm(36), nn.BatchNorm1d(36)])
 def test_a_norm_has_units_of_its_own(norm: nn.Module) -> None:
     with torch.no_grad():

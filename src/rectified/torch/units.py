@@ -248,6 +248,8 @@ def _together(call: Call) -> int | None:
         if all(prod(weight.shape) == 1 for weight in learned) if place == 0 else shape[place] == call.out[place]:
             axes.add(place)
             sources.add(known.sources)
+    if len(axes) > 1:
+        axes.discard(0)  # one number for each row, such as a weight of attention, says nothing of what it is joined with
     are_mixed = call.name == "where" and len(sources) > 1
     return len(call.out) + axes.pop() if len(axes) == 1 and not are_mixed else None
 
