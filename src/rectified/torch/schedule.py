@@ -43,7 +43,7 @@ class Schedule:
 
     def __init__(self, began: int, every: int) -> None:
         self.step = self._window = self._began = began
-        self._every, self._width = every, every * max(2, _WINDOW // every)
+        self._every, self._width = every, every * max(4, _WINDOW // every)
         self.forwards = 0
         self.outside: set[Any] = set()
         self.is_everywhere = True
