@@ -50,7 +50,8 @@ _EXPONENTIALS = frozenset({"exp", "expm1"})
 _NEGATIONS = frozenset({"neg", "negative"})
 _ENDS_OF_CHAINS = frozenset(f"{_LINES} reciprocal rdiv rtruediv log log1p".split())
 _POWERS = frozenset({"pow", "square"})
-_RELU, _OF_RELU = "relu", "squared_relu"  # told by ReLU's outputs as well as by its inputs
+_RELU = "relu"
+_OF_RELU = "squared_relu"  # told by ReLU's outputs as well as by its inputs
 SUMS = frozenset({"mean", "sum"})
 
 

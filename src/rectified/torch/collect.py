@@ -222,7 +222,10 @@ class Collector:
 
     def _look_for_step(self, networks: Iterable[Network]) -> None:
         """Know of a step where no optimizer tells of any: by hand, or in compiled code."""
-        if not self._hears_steps and True in [network.has_learned() for network in networks]:  # of all
+        if self._hears_steps:
+            return
+        have_learned = [network.has_learned() for network in networks]  # each of them remembers what it has now
+        if any(have_learned):
             self._end_step()
 
     def _end_step(self) -> None:
