@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from glob import escape
 from pathlib import Path
+from re import fullmatch
 from secrets import randbits
 from socket import gethostname
 from typing import Any
@@ -172,6 +173,24 @@ def erase_ranks(path: Path, first: int) -> None:
         if rank.isdecimal() and int(rank) >= first:
             with suppress(DataError):
                 erase(found)
+
+
+def of_child(path: Path, name: str) -> Path:
+    """The same for a process that another one started."""
+    return path.with_name(f"{path.name}.process{name}")
+
+
+def of_children(path: Path) -> list[Path]:
+    """The data files of such processes beside `path`."""
+    prefix = f"{path.name}.process"
+    return [found for found in parts(path) if fullmatch(r"\d+(-\d+)*", found.name.removeprefix(prefix))]
+
+
+def erase_children(path: Path) -> None:
+    """Delete them."""
+    for found in of_children(path):
+        with suppress(DataError):
+            erase(found)
 
 
 def parts(path: Path) -> list[Path]:

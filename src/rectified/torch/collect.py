@@ -136,12 +136,16 @@ class Collector:
 
     def stop(self) -> None:
         """Look no longer, and bring the record up to date."""
-        self._switch(False)
-        while self._handles:
-            self._handles.pop().remove()
+        self.leave()
         if self.schedule.lacks_steps and any(root.turns.has_gradients for root in self._roots.values()):
             self.note(_NO_STEPS)
         self.update()
+
+    def leave(self) -> None:
+        """Look no longer."""
+        self._switch(False)
+        while self._handles:
+            self._handles.pop().remove()
 
     def update(self) -> Run:
         """The record, with all that was seen until now."""

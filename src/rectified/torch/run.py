@@ -7,20 +7,16 @@ import importlib.util
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from functools import wraps
+from collections.abc import Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from rectified.health.record import Run
-from rectified.health.store import DataError, erase_ranks, of_rank, part, read
-from rectified.mistake import Mistake, complain
-from rectified.torch.imports import after_import
-from rectified.torch.own_frames import show_warnings_in_place, without_own_frames
-from rectified.torch.saving import Saver, before_ending, undisturbed
+from rectified.health.store import erase_ranks, of_rank, part
+from rectified.mistake import Mistake
+from rectified.torch.own_frames import without_own_frames
+from rectified.torch.process import Process
 
 
 def run(
@@ -63,63 +59,12 @@ def run(
         raise Mistake("--append goes on with a data file, and --parallel begins a new one: leave one of them out")
     program = _Program.of_module(arguments) if module else _Program.of_script(arguments)
     command = shlex.join([*(["-m"] if module else []), *arguments])
-    record = _Record(_own(data_file, parallel, append), every, append, command)
-    after_import("torch", record.start)
-    show_warnings_in_place()
+    process = Process(_own(data_file, parallel, append), every, command, append=append)
     try:
         program.execute()
     finally:
-        record.finish()
+        process.finish()
     return 0
-
-
-class _Record:
-    """Begins when PyTorch is imported, and is written from time to time and at the end."""
-
-    def __init__(self, path: Path, every: int, append: bool, command: str) -> None:
-        self._run = Run(command, datetime.now(UTC).isoformat(timespec="seconds"))
-        try:
-            *others, self._run = read(path) if append and path.exists() else [self._run]
-            self._run.command = command
-            self._saver = Saver(path, self._run, others)
-        except DataError as error:
-            raise Mistake(str(error), code=1) from None
-        self._every = every
-        self._collector: Any = None
-        before_ending(self._save)
-        for name in ("_exit", "execv", "execve"):  # all other ways to replace the process lead to these
-            setattr(os, name, self._before(getattr(os, name)))
-
-    def start(self, torch: ModuleType) -> None:
-        from rectified.torch.collect import Collector
-
-        self._collector = Collector(every=self._every, run=self._run, after_window=self._saver.save_at_times)
-        self._collector.start()
-
-    def finish(self) -> None:
-        """Look no longer, and write."""
-        if self._saver.is_fork:
-            return
-        with undisturbed():
-            if self._collector is not None:
-                self._collector.stop()
-            if not self._run.layers:
-                complain("no activation was seen")
-            self._saver.save()
-
-    def _before(self, end: Callable[..., Any]) -> Callable[..., Any]:
-        """Write before a call that leaves nothing of this process. If the call fails, all goes on."""
-
-        @wraps(end)
-        def save_and_end(*args: Any, **kwargs: Any) -> Any:
-            __tracebackhide__ = True
-            self._save()
-            return end(*args, **kwargs)
-
-        return save_and_end
-
-    def _save(self) -> None:
-        self._saver.save_now(lambda: self._collector and self._collector.update())
 
 
 class _Program:

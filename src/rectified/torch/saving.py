@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -53,13 +53,14 @@ class Saver:
         if monotonic() - self._written >= min(_SECONDS_BETWEEN_WRITES, self._written - self._began):
             self.save()
 
-    def save(self) -> None:
-        """Write. Where that is impossible a line says so, and the program goes on."""
+    def save(self, more: Iterable[Run] = ()) -> None:
+        """Write, and more runs as well. Where that is impossible a line says so, and the program goes on."""
         if self.is_fork:
             return
+        runs = [*self._runs, *more]
         with undisturbed():
             try:
-                self._writer.write(self._runs)
+                self._writer.write([run for run in runs if run.layers or run.notes] or runs)
             except DataError as error:
                 complain(str(error))
         self._written = monotonic()
