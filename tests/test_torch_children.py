@@ -117,3 +117,9 @@ def test_processes_with_networks_of_their_own_keep_their_files(tmp_path: Path) -
 def test_workers_that_load_data_are_not_looked_at(method: str, tmp_path: Path) -> None:
     ran = run(method, tmp_path, "list(DataLoader(Data(), 5, num_workers=1))")
     assert (ran.returncode, ran.stderr) == (0, "rectified: no activation was seen\n")
+
+
+def test_a_program_that_starts_itself_again_is_told(tmp_path: Path) -> None:
+    main = "os.environ['WORLD_SIZE'] = '2'\ntrain(10)"
+    assert run("fork", tmp_path, main).returncode == 0
+    assert "what they did was not seen: torchrun" in rectified("report", folder=tmp_path).stdout

@@ -23,6 +23,11 @@ from rectified.torch.imports import after_import
 from rectified.torch.own_frames import show_warnings_in_place
 from rectified.torch.saving import Saver, before_ending, undisturbed
 
+_OTHERS = (
+    "the program started the other processes of its job by itself, and what they did was not seen: torchrun starts them so "
+    "that it is"
+)
+
 
 class Process:
     """Looks at the networks of this process, and not at those of its forks.
@@ -58,6 +63,7 @@ class Process:
         self._path = path.absolute()  # the working directory may change
         self._every = every
         self._is_child = bool(child)
+        self._is_one_of_several = self._is_child or "RANK" in os.environ
         self._collector: Any = None
         if not child:
             if not append:
@@ -91,6 +97,8 @@ class Process:
             with undisturbed():
                 if self._collector is not None:
                     self._collector.stop()
+                    if not self._is_one_of_several and os.environ.get("WORLD_SIZE", "1") != "1":
+                        self._collector.note(_OTHERS)
                 if self._run.layers:
                     self._saver.save()
 
