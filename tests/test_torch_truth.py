@@ -448,6 +448,22 @@ def test_what_goes_into_a_loss(last: nn.Module, loss: Any, kind: str | None, onl
     assert [found.kind for found in health.findings] == ([kind] if kind else [])
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("only", [True, False])
+def test_a_softmax_before_a_loss_of_logits(only: bool, compiled: bool) -> None:
+    network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3), nn.Softmax(-1), nn.Flatten())
+    run: Any = torch.compile(network, backend="aot_eager") if compiled else network
+    with watch(network if only else None) as health:
+        F.nll_loss(torch.log(run(torch.randn(8, 4))), torch.randint(0, 3, (8,))).backward()
+        F.cross_entropy(torch.log_softmax(run(torch.randn(8, 4)), -1), torch.randint(0, 3, (8,))).backward()
+        assert health.report().notes == []
+        F.cross_entropy(run(torch.randn(8, 4)), torch.randint(0, 3, (8,))).backward()
+    assert health.report().notes == [
+        "cross_entropy expects logits, which are any numbers, and gets what softmax gave: leave that out"
+    ]
+    assert not health.findings
+
+
 def test_gradients_of_deep_sigmoids_vanish() -> None:
     network = nn.Sequential(*(part for _ in range(12) for part in (nn.Linear(8, 8), nn.Sigmoid())), nn.Linear(8, 4))
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)

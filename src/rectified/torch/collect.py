@@ -31,7 +31,7 @@ from rectified.torch.functions import CLAMPS, LOSSES, activation_of, call_again,
 from rectified.torch.graph import gradients_are_computed, next_node
 from rectified.torch.hooks import Hooks
 from rectified.torch.kinds import kind_of, unseen_in, unwrapped
-from rectified.torch.losses import in_average, is_bound, note_of, note_of_bound
+from rectified.torch.losses import in_average, is_bound, note_of, note_of_bound, note_of_softmax
 from rectified.torch.network import Network
 from rectified.torch.opaque import hides_activation, watch_opaque
 from rectified.torch.origins import Origins
@@ -598,6 +598,12 @@ class Collector:
                 for site in (each for each in uses if isinstance(each, Site) and not each.is_part):
                     self._leave_to_loss(site)
 
+    def _see_softmax(self, loss: str, origin: Origin | None) -> None:
+        if origin is None or not origin.is_softmax:
+            return
+        if self._only is None or not origin.sources or any(root.own(origin.sources) for root in self._roots.values()):
+            self.note(note_of_softmax(loss))
+
     def _leave_to_loss(self, site: Site) -> None:
         site.is_part = True
         self.schedule.outside.discard(site)
@@ -655,6 +661,7 @@ class Collector:
         result = self.origins.follow(function, args, kwargs)
         if plain_name(function) in LOSSES and args:
             self._see_use_of_logits(plain_name(function), args[0])
+            self._see_softmax(plain_name(function), self.origins.of(args[0]))
         if type(result) is Tensor:
             self._see_whole(function, result)
             if result.ndim == 0 and args:

@@ -28,9 +28,9 @@ import torch
 from torch import Tensor, nn
 
 from rectified.torch.by_hand import JOINED, UNKNOWN, Term, Terms, number_in, overwrites, whole_of
-from rectified.torch.functions import CLAMPS, FUNCTIONS, GATED, activation_of, plain_name
+from rectified.torch.functions import CLAMPS, FUNCTIONS, GATED, LOSSES, activation_of, plain_name
 from rectified.torch.imports import after_import
-from rectified.torch.losses import in_average, is_bound, note_of, note_of_bound
+from rectified.torch.losses import in_average, is_bound, note_of, note_of_bound, note_of_softmax
 from rectified.torch.positives import Positives, can_count
 from rectified.torch.site import Site, is_activation, traced_caller
 from rectified.torch.slopes import Slopes
@@ -543,6 +543,8 @@ class _Graph:
                 site.feeds_layer = True
         if origin is not None:
             origin.go_into(name)
+            if origin.is_softmax and name in LOSSES:
+                self._collector.note(note_of_softmax(name))
 
     def count(self) -> None:
         """Make the counting of what was seen a part of the graph, but for what belongs to a loss."""

@@ -35,6 +35,11 @@ def note_of_bound(site: Any) -> str:
     return f"{site.name}: it bounds what is computed of a network's outputs, and is no layer"
 
 
+def note_of_softmax(loss: str) -> str:
+    """What to say where a loss gets what softmax gave, and expects logits."""
+    return f"{loss} expects logits, which are any numbers, and gets what softmax gave: leave that out"
+
+
 def is_bound(term: Term | None) -> bool:
     """Whether a clamp of this is there for safety: of a square, for instance, or of 1 less a square."""
     while term is not None and term.name not in _STEPS:

@@ -17,7 +17,7 @@ from rectified.torch.functions import LOSSES, NAMES
 
 Shape = tuple[int, ...]
 Axes = tuple[int, ...]
-_LOGARITHM, _LOSS_OF_LOGARITHM = "log_softmax", "nll_loss"
+_SOFTMAX, _LOGARITHM, _LOSS_OF_LOGARITHM = "softmax", "log_softmax", "nll_loss"
 
 
 class Origin(NamedTuple):
@@ -36,6 +36,8 @@ class Origin(NamedTuple):
         The activations that what these layers gave has gone through since.
     logits : object
         The activation of whose outputs these are the logarithms of probabilities, if any.
+    is_softmax : bool
+        Whether these are what softmax gave, as it was.
     """
 
     axes: Axes = ()
@@ -43,6 +45,7 @@ class Origin(NamedTuple):
     sources: frozenset[tuple[Hashable, ...]] = frozenset()
     passed: frozenset[Any] = frozenset()
     logits: Any = None
+    is_softmax: bool = False
 
     def go_into(self, loss: str) -> None:
         """Let the activation know whose outputs a loss takes for logits, if any."""
@@ -53,7 +56,7 @@ class Origin(NamedTuple):
 
     def activated(self, activation: Any) -> Origin:
         """The origin of what an activation makes of it."""
-        return self._replace(activation=activation, passed=self.passed | {activation}, logits=None)
+        return self._replace(activation=activation, passed=self.passed | {activation}, logits=None, is_softmax=False)
 
 
 class Weight(NamedTuple):
@@ -112,12 +115,12 @@ def origin_of(call: Call) -> Origin:
         with suppress(TypeError, ValueError, LookupError, AttributeError):  # a form of the call that the rule does not know
             axes = rule(call)
     before = call.origin(call.input) or Origin()
-    activation, logits = (before.activation, before.logits) if name in _AS_THEY_WERE else (None, None)
-    if name == _LOGARITHM:
-        logits = before.activation
+    same = before if name in _AS_THEY_WERE else Origin()
+    logits = before.activation if name == _LOGARITHM else same.logits
+    is_softmax = name == _SOFTMAX or same.is_softmax
     if not axes or not all(0 <= axis < len(call.out) + (axis == axes[-1]) for axis in axes):
-        return Origin((), activation, logits=logits)
-    return Origin(axes, activation, *_sources(call), logits)
+        return Origin((), same.activation, logits=logits, is_softmax=is_softmax)
+    return Origin(axes, same.activation, *_sources(call), logits, is_softmax)
 
 
 def is_maker(name: str) -> bool:
