@@ -18,7 +18,7 @@ from rectified.torch import watch  # noqa: E402
 from rectified.torch.units import Call, Weight, origin_of  # noqa: E402
 from torch_networks import compare  # noqa: E402
 
-LAYERS, ROWS, INPUTS, UNITS = 4, 12, 5, 8
+LAYERS, ROWS, INPUTS, UNITS, HEADS = 4, 12, 5, 8, 3
 DEAD_UNITS = [[0], [1], [2], [3]]
 
 Product = Callable[[Tensor, Tensor], Tensor]
@@ -367,3 +367,70 @@ def test_weights_that_rows_choose_are_no_stack() -> None:
         assert health.layers == {}
         (note,) = health.report().notes
         assert "nothing tells which axis" in note
+
+
+class Attending(nn.Module):
+    """Attention with features of queries and keys in each head, and an activation behind it: of a layer each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(INPUTS, HEADS * UNITS) for _ in range(3))
+        self.last = nn.Linear(HEADS * UNITS, 2)
+        with torch.no_grad():
+            self.query.bias[UNITS + 3] = self.value.bias[2 * UNITS] = -50.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = (
+            layer(x).view(*x.shape[:2], HEADS, UNITS).transpose(1, 2) for layer in (self.query, self.key, self.value)
+        )
+        query = F.relu(F.dropout(query, 0.0))
+        key = F.elu(key) + 1
+        if torch.compiler.is_compiling():  # where PyTorch can not differentiate the other form
+            y = F.scaled_dot_product_attention(query, key, value)
+        else:
+            y = torch.matmul(torch.softmax(query @ key.mT, -1), value)
+        return self.last(F.relu(y.transpose(1, 2).flatten(2)))
+
+
+class Decoding(nn.Module):
+    """A layer whose outputs become an image; one of channels whose groups are exchanged; and one that is enlarged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(INPUTS, 6 * 3 * 3)
+        self.norm = nn.BatchNorm2d(6)
+        self.second = nn.Conv2d(6, 6, 3, padding=1)
+        with torch.no_grad():
+            self.first.bias[11] = self.second.bias[1] = -50.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        image = self.first(x).view(-1, 6, 3, 3)
+        y = F.silu(self.norm(F.relu(image)))
+        y = self.second(y).view(-1, 2, 3, 3, 3).transpose(1, 2).reshape(-1, 6, 3, 3)
+        return F.relu(y).flatten(1).sum(1) + F.relu(F.interpolate(image, scale_factor=2)).sum((1, 2, 3))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_an_axis_of_units_that_became_several_counts_all_of_them(compiled: bool) -> None:
+    found = {}
+    for net, shape in ((Attending(), (ROWS, 7, INPUTS)), (Decoding(), (ROWS, INPUTS))):
+        run: Any = torch.compile(net, backend="aot_eager") if compiled else net
+        with watch(net) as health:
+            for _ in range(5):
+                run(torch.randn(shape)).sum().backward()
+        found[type(net)] = [
+            (layer.function, layer.units, layer.histories["train"].total.samples) for layer in health.layers.values()
+        ]
+        dead = [verdict.of(DEAD).tolist() for verdict in health.report().layers]
+        notes = health.report().notes
+        if isinstance(net, Attending):
+            assert UNITS + 3 in dead[0]
+            assert 2 * UNITS in dead[2]
+            assert not notes
+        else:
+            assert 11 in dead[0]
+            assert dead[2] == [2]  # the second in the first group is the first in the second
+            (note,) = notes  # an image that was enlarged has other units
+            assert "nothing tells which axis" in note
+    assert found[Attending] == [(name, HEADS * UNITS, 5 * ROWS * 7) for name in ("relu", "elu", "relu")]
+    assert found[Decoding] == [("relu", 54, 5 * ROWS), ("silu", 6, 9 * 5 * ROWS), ("relu", 6, 9 * 5 * ROWS)]

@@ -511,7 +511,7 @@ class Collector:
     def _see_axes(self, site: Site, origin: Origin, y: Tensor) -> None:
         """Know which axes of an output count the units."""
         if origin.axes:
-            site.see_axes(origin.axes, y.shape)
+            site.see_axes(origin.axes, y.shape, is_split=origin.is_split)
             if not site.lies_on(origin.axes, y.ndim):
                 site.ended = site.ended or _OTHER_AXES
         site.layers_behind = origin.sources

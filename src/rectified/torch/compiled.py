@@ -98,8 +98,9 @@ class _Place:
     The counters of the first module are in the graph. `among` gives the site in another; None where it is not looked at.
     """
 
-    def __init__(self, code: _Code, slopes: Slopes, among: Callable[[nn.Module], Site | None]) -> None:
+    def __init__(self, code: _Code, slopes: Slopes, among: Callable[[nn.Module], Site | None], is_split: bool) -> None:
         self.slopes = slopes
+        self._is_split = is_split
         self.tally: Tally | None = None
         self.measures = Measures(slopes)
         self._positives: Positives | None = None
@@ -123,10 +124,10 @@ class _Place:
         if module is None:
             return self if self._code.is_wanted else None
         if module not in self._others:
-            site, other = self._among(module), _Place(self._code, self.slopes, self._among)
+            site, other = self._among(module), _Place(self._code, self.slopes, self._among, self._is_split)
             self._others[module] = None if site is None else other
             if site is not None:
-                site.see_axes(axes, y.shape)
+                site.see_axes(axes, y.shape, is_split=self._is_split)
                 other.tally = Tally.new(prod(y.shape[axis] for axis in axes), self.slopes, y.dtype, y.device)
                 site.taking += [(self._code.mode, take) for take in (other.tally.take, *other.takes)]
         return self._others[module]
@@ -524,7 +525,7 @@ class _Graph:
                 origin = origin._replace(axes=())
             site.layers_behind = origin.sources
             if origin.axes:
-                site.see_axes(origin.axes, shape)
+                site.see_axes(origin.axes, shape, is_split=origin.is_split)
             axes = origin.axes if origin.axes and site.takes(origin.axes) else site.axes_of(len(shape))
             if axes:
                 self._found.append((node, source, site, axes, among))
@@ -628,7 +629,7 @@ class _Graph:
         units = prod(_sizes(like)[axis] for axis in axes)
         tally = Tally.new(units, site.slopes, like.dtype, like.device)
         number, code = next(_numbers), self._code(node)
-        _places[number] = place = _Place(code, site.slopes, among)
+        _places[number] = place = _Place(code, site.slopes, among, site.is_split)
         site.taking += [(code.mode, take) for take in (tally.take, *place.takes)]
         names = [f"rectified_{number}_{field}" for field in Tally._fields]
         # A compiler should take the same parts of the network together as without. So what is counted are copies, products

@@ -69,6 +69,8 @@ class Site:
         Why it is counted no longer, where it is not.
     layers : tuple of int
         How many layers are stacked; empty where one is.
+    is_split : bool
+        Whether several axes count the units of one layer.
     sources : frozenset
         The parameters of the network behind the input, where they are known.
     layers_behind : frozenset
@@ -120,6 +122,7 @@ class Site:
         self.ended = ""
         self.layers: tuple[int, ...] = ()
         self._stacked = 1
+        self.is_split = False
         self.feeds_loss = ""
         self.sources: frozenset[Any] = frozenset()
         self.layers_behind: frozenset[Any] = frozenset()
@@ -178,8 +181,8 @@ class Site:
             found.has_gradients = self._has_gradients
         return found
 
-    def see_axes(self, axes: Axes, shape: Sequence[int]) -> None:
-        """Know which axes of an output of this shape count the units, unless that is known.
+    def see_axes(self, axes: Axes, shape: Sequence[int], *, is_split: bool) -> None:
+        """Know which axes of an output of this shape count the units, of one layer if they are split, unless that is known.
 
         What has a parameter for each channel has its channels on the second axis, and no other will do.
         """
@@ -189,8 +192,8 @@ class Site:
             self.lacks_axis = axes[-1] == len(shape)
             shape = (*shape, 1) if self.lacks_axis else shape
             self.axes, self.dimensions = axes, len(shape)
-            layers = tuple(shape[axis] for axis in axes[:-1])
-            self._stacked = prod(layers)
+            layers = () if is_split else tuple(shape[axis] for axis in axes[:-1])
+            self._stacked, self.is_split = prod(layers), is_split
             self.layers = layers if self._stacked <= _MOST_LAYERS else ()
         elif self.lacks_axis:
             shape = (*shape, 1)

@@ -38,6 +38,8 @@ class Origin(NamedTuple):
         The activation of whose outputs these are the logarithms of probabilities, if any.
     is_softmax : bool
         Whether these are what softmax gave, as it was.
+    is_split : bool
+        Whether one axis of units has become several, as where attention tells its heads apart: all of these count them.
     """
 
     axes: Axes = ()
@@ -46,6 +48,7 @@ class Origin(NamedTuple):
     passed: frozenset[Any] = frozenset()
     logits: Any = None
     is_softmax: bool = False
+    is_split: bool = False
 
     def go_into(self, loss: str) -> None:
         """Let the activation know whose outputs a loss takes for logits, if any."""
@@ -118,9 +121,12 @@ def origin_of(call: Call) -> Origin:
     same = before if name in _AS_THEY_WERE else Origin()
     logits = before.activation if name == _LOGARITHM else same.logits
     is_softmax = name == _SOFTMAX or same.is_softmax
+    is_split = len(axes) > 1 and _is_split(call, rule, axes)
+    if is_split and rule in (_kept, _expanded) and name not in _AS_THEY_WERE and call.shape(call.input) != call.out:
+        axes = ()
     if not axes or not all(0 <= axis < len(call.out) + (axis == axes[-1]) for axis in axes):
         return Origin((), same.activation, logits=logits, is_softmax=is_softmax)
-    return Origin(axes, same.activation, *_sources(call), logits, is_softmax)
+    return Origin(axes, same.activation, *_sources(call), logits, is_softmax, is_split)
 
 
 def is_maker(name: str) -> bool:
@@ -178,6 +184,16 @@ def _sources(call: Call) -> tuple[frozenset[tuple[Hashable, ...]], frozenset[Any
     return sources, frozenset[Any]().union(*(origin.passed for origin in behind))
 
 
+def _is_split(call: Call, rule: Any, axes: Axes) -> bool:
+    """Whether one axis of units has become these."""
+    tensors = _tensors(call)
+    known = [origin for origin in map(call.origin, tensors) if origin is not None and origin.axes]
+    if rule is _reshaped and len(axes) > len(known[0].axes):
+        return True
+    is_made = rule in _MAKERS and any(map(call.weight, tensors))
+    return not is_made and any(origin.is_split for origin in known)
+
+
 def _each(rule: Callable[[Call], int | None]) -> Callable[[Call], Axes]:
     """A rule for one axis as one for several, each of which goes its own way."""
 
@@ -226,8 +242,9 @@ def _kept(call: Call) -> int | None:
 
 def _channels(call: Call) -> Axes:
     """A norm with a scale for each channel tells the axis even where nothing else does."""
-    found = _kept(call)
-    return found if found and found[-1] < len(call.out) else (1,)
+    found, known = _kept(call), call.origin(call.input)
+    is_told = bool(found) and found[-1] < len(call.out) and not (known and known.is_split)
+    return found if is_told else (1,)
 
 
 def _normalized(call: Call) -> Axes:
@@ -298,7 +315,10 @@ def _einsum(call: Call) -> Axes:
 
 
 def _reshaped(call: Call) -> Axes:
-    """The axes in the new shape that have as many elements before them, and as many in them; several may become one."""
+    """The axes in the new shape that have as many elements before them, and as many in them.
+
+    Several that follow one another may become one, and one may become several.
+    """
     known, shape = call.origin(call.input), call.shape(call.input)
     if known is None or shape is None:
         return ()
@@ -307,12 +327,21 @@ def _reshaped(call: Call) -> Axes:
         before, units = prod(shape[:first]), prod(shape[first : last + 1])
         return [axis for axis, size in enumerate(call.out) if size == units and prod(call.out[:axis]) == before][:1]
 
+    def spread(axis: int) -> list[int]:
+        before, units, count = prod(shape[:axis]), shape[axis], len(call.out)
+        begin = next((each for each in range(count) if prod(call.out[:each]) == before and call.out[each] > 1), count)
+        return next((list(range(begin, end)) for end in range(begin, count + 1) if prod(call.out[begin:end]) == units), [])
+
     axes, first, last = known.axes, known.axes[0], known.axes[-1]
     if len(call.out) == len(axes) == 1 and prod(shape[first : last + 1]) == 1:
         return (1,)  # all that is left are its samples
     found = [axis for each in axes for axis in placed(each, each)]
     if len(found) < len(axes):
-        found = placed(first, last) if axes == tuple(range(first, last + 1)) else []
+        in_order = sorted(axes) if known.is_split else list(axes)
+        are_neighbours = in_order == list(range(in_order[0], in_order[-1] + 1))
+        found = placed(in_order[0], in_order[-1]) if are_neighbours else []
+    if not found and len(axes) == 1:
+        found = spread(first)
     return tuple(found) or ((len(call.out),) if len(axes) == 1 and prod(shape[first : last + 1]) == 1 else ())
 
 
