@@ -214,13 +214,12 @@ def test_attention_is_no_stack_of_layers(function: Any) -> None:
     "mixed",
     [
         lambda x, net: by_baddbmm(x, net).flatten(0, 1),
-        lambda x, net: by_baddbmm(x, net)[1],
         lambda x, net: by_baddbmm(x, net).index_select(0, torch.tensor([2, 0, 1])),
         lambda x, net: torch.cat([x @ net.weights[0], x @ net.weights[1]]),
         lambda x, net: torch.where(x[:, :1] > 0, x @ net.weights[0], x @ net.weights[1]),
         lambda x, net: torch.bmm(x[:, None], net.weights[torch.randint(LAYERS, (ROWS,))]),
     ],
-    ids=["flat", "one", "selected", "side by side", "chosen", "gathered"],
+    ids=["flat", "selected", "side by side", "chosen", "gathered"],
 )
 def test_where_layers_can_not_be_told_apart_it_says_so(mixed: Product) -> None:
     net = Stacked(mixed)
@@ -434,3 +433,90 @@ def test_an_axis_of_units_that_became_several_counts_all_of_them(compiled: bool)
             assert "nothing tells which axis" in note
     assert found[Attending] == [(name, HEADS * UNITS, 5 * ROWS * 7) for name in ("relu", "elu", "relu")]
     assert found[Decoding] == [("relu", 54, 5 * ROWS), ("silu", 6, 9 * 5 * ROWS), ("relu", 6, 9 * 5 * ROWS)]
+
+
+def test_one_of_a_stack_is_a_layer_like_others() -> None:
+    net = Stacked(lambda x, net: by_baddbmm(x, net)[1])
+    inputs = torch.randn(5, ROWS, INPUTS)
+    with watch(net) as health:
+        for x in inputs:
+            net(x)
+    compare(health.layers.values(), [truth(net, inputs)[1]])
+    assert health.report().notes == []
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_is_joined_with_places_of_an_image_has_no_units(compiled: bool) -> None:
+    class Levels(nn.Module):
+        """As of a detector: of a level with one place the axes of the units would be known."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.pool = nn.Conv2d(3, 2 * 4, 1), nn.AdaptiveAvgPool2d(1)
+
+        def level(self, x: Tensor) -> Tensor:
+            y = self.layer(x)
+            return y.view(len(x), -1, 4, *y.shape[2:]).permute(0, 3, 4, 1, 2).reshape(len(x), -1, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = torch.cat([self.level(x), self.level(self.pool(x))], 1)
+            none = y[:0] if torch.compiler.is_compiling() else y[y.sum(2) > 99]
+            return none[:, :2].sum() + torch.sigmoid(y).sum()
+
+    net = Levels()
+    run: Any = torch.compile(net, backend="aot_eager") if compiled else net
+    with watch(net) as health:
+        for _ in range(3):
+            run(torch.randn(3, 3, 5, 5)).backward()
+    assert not health.layers
+    assert any("nothing tells which axis" in note for note in health.report().notes)
+
+
+class InParts(nn.Module):
+    """A layer whose units an activation gets in parts, one after another."""
+
+    def __init__(self, parts: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.layer, self.last = nn.Linear(INPUTS, LAYERS * UNITS), nn.Linear(UNITS, 2)
+        self.parts = parts
+        with torch.no_grad():
+            self.layer.bias[[unit + layer * UNITS for layer, (unit,) in enumerate(DEAD_UNITS)]] = -50.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(sum(F.relu(part) for part in self.parts(self.layer(x))))
+
+
+PARTS: dict[str, Callable[[Tensor], Any]] = {
+    "chunk": lambda y: y.chunk(LAYERS, -1),
+    "split": lambda y: y.split([UNITS] * LAYERS, 1),
+    "slices": lambda y: [y[:, place : place + UNITS] for place in range(0, LAYERS * UNITS, UNITS)],
+    "narrow": lambda y: [y.narrow(1, place, UNITS) for place in range(0, LAYERS * UNITS, UNITS)],
+    "unbind": lambda y: y.view(-1, LAYERS, UNITS).unbind(1),
+    "numbers": lambda y: [y.unflatten(1, (LAYERS, UNITS))[:, place] for place in range(LAYERS)],
+    "select": lambda y: [y.view(-1, LAYERS, UNITS).select(-2, place) for place in range(LAYERS)],
+}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
+def test_parts_of_a_layer_are_layers_of_their_own(parts: Callable[[Tensor], Any], compiled: bool) -> None:
+    net = InParts(parts)
+    run: Any = torch.compile(net, backend="aot_eager") if compiled else net
+    inputs = torch.randn(40, ROWS, INPUTS)
+    with watch(net) as health:
+        for x in inputs:
+            run(x).sum().backward()
+    y = net.layer(inputs).detach().flatten(0, 1).numpy()
+    compare(health.layers.values(), [Evidence.of(rf.relu, part) for part in np.split(y, LAYERS, 1)])
+    assert health.report().notes == []
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_rows_that_an_activation_gets_in_parts_are_of_one_layer(compiled: bool) -> None:
+    net = InParts(lambda y: y.view(2, -1, 4, UNITS).transpose(0, 1).flatten(1, 2).unbind(1))
+    net.layer = nn.Linear(INPUTS, UNITS)
+    run: Any = torch.compile(net, backend="aot_eager") if compiled else net
+    with watch(net) as health:
+        for _ in range(5):
+            run(torch.randn(2 * 4 * 6, INPUTS)).sum().backward()
+    assert [(layer.units, layer.histories["train"].total.samples) for layer in health.layers.values()] == [(UNITS, 240)]

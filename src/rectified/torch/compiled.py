@@ -36,7 +36,7 @@ from rectified.torch.site import Site, is_activation, traced_caller
 from rectified.torch.slopes import Slopes
 from rectified.torch.tally import Counted, Measure, Measures, Tally
 from rectified.torch.turns import Turns
-from rectified.torch.units import Axes, Call, Origin, Weight, is_maker, origin_of, weight_of
+from rectified.torch.units import Axes, Call, Origin, Shape, Weight, is_maker, origin_of, part_of, weight_of
 
 if TYPE_CHECKING:
     from rectified.torch.collect import Collector
@@ -480,9 +480,9 @@ class _Graph:
         first = out[0] if isinstance(out, tuple | list) and out else out
         shape = _sizes(first) if isinstance(first, Tensor) else ()
         if node.target is operator.getitem and isinstance(_value(node.args[0]), tuple | list):
-            origin = self._origins.get(node.args[0])
+            origin = self._part_of(*node.args)
         else:
-            call = Call(name, node.args, kwargs, shape, self._origins.get, self._shape, self._weights.get)
+            call = self._call(name, node, shape)
             origin, weight = origin_of(call), weight_of(call)
             if weight is not None:
                 self._weights[node] = weight
@@ -533,6 +533,17 @@ class _Graph:
         if origin is not None:
             self._origins[node] = origin
         self._see_use(name, source, is_sum=is_tensor and not shape)
+
+    def _call(self, name: str, node: Any, shape: Shape) -> Call:
+        return Call(name, node.args, dict(node.kwargs), shape, self._origins.get, self._shape, self._weights.get)
+
+    def _part_of(self, whole: Any, number: int) -> Origin | None:
+        """The origin of one of several results."""
+        origin, shapes = (
+            self._origins.get(whole),
+            [_sizes(part) if isinstance(part, Tensor) else None for part in _value(whole)],
+        )
+        return origin and part_of(origin, self._call(plain_name(whole.target), whole, shapes[0] or ()), shapes, number)
 
     def _see_use(self, name: str, source: Any, *, is_sum: bool) -> None:
         """Know what becomes of the outputs of activations: another layer or a loss gets them, or they are added up."""

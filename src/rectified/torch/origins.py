@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 
 from rectified.torch.by_hand import Term, Terms, is_transformed, number_in
 from rectified.torch.functions import OF_PROBABILITIES, plain_name
-from rectified.torch.units import Axes, Call, Origin, Weight, origin_of, weight_of
+from rectified.torch.units import Axes, Call, Origin, Weight, origin_of, part_of, weight_of
 
 _MOST = 4096
 
@@ -50,10 +50,11 @@ class Origins:
                 origin.activation.leave_gradients_out()
         parts = result if isinstance(result, tuple | list) else (result,)
         if parts and isinstance(parts[0], Tensor):
-            origin = self.of_result(name, args, kwargs, parts[0])
-            for part in parts:
+            origin, shapes = self.of_result(name, args, kwargs, parts[0]), list(map(_shape, parts))
+            call = self._call(name, args, kwargs, parts[0])
+            for number, part in enumerate(parts):
                 if isinstance(part, Tensor):
-                    self.remember(part, origin)
+                    self.remember(part, part_of(origin, call, shapes, number))
         return result
 
     def terms_of(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -84,11 +85,14 @@ class Origins:
 
     def of_result(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> Origin:
         """The origin of what a call returned."""
-        call = Call(name, args, kwargs, _shape(out) or (), self.of, _shape, self._weight)
+        call = self._call(name, args, kwargs, out)
         weight = weight_of(call)
         if weight is not None and self._weight(out) is None:  # a view is known by its base
             self._weights[id(out)] = weakref.ref(out), weight
         return origin_of(call)
+
+    def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> Call:
+        return Call(name, args, kwargs, _shape(out) or (), self.of, _shape, self._weight)
 
     def _leaf(self, value: Any) -> Term | None:
         if not isinstance(value, Tensor):

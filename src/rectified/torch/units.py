@@ -17,6 +17,7 @@ from rectified.torch.functions import LOSSES, NAMES
 
 Shape = tuple[int, ...]
 Axes = tuple[int, ...]
+_GONE = -1  # of an axis that the result has not
 _SOFTMAX, _LOGARITHM, _LOSS_OF_LOGARITHM = "softmax", "log_softmax", "nll_loss"
 
 
@@ -56,6 +57,13 @@ class Origin(NamedTuple):
             self.activation.feeds_loss = loss
         if loss == _LOSS_OF_LOGARITHM and self.logits is not None:
             self.logits.feeds_loss = _LOGARITHM
+
+    def of_units(self, starts: Sequence[int]) -> Origin:
+        """The origin of a part of the units, which begins at these places along the axes."""
+        if not any(starts):
+            return self
+        mark = f"{', '.join(map(str, starts))}:"
+        return self._replace(sources=frozenset((*source, mark) for source in self.sources))
 
     def activated(self, activation: Any) -> Origin:
         """The origin of what an activation makes of it."""
@@ -114,9 +122,11 @@ def origin_of(call: Call) -> Origin:
     name = _plain(call.name)
     rule = _RULES.get(name)
     axes: Axes = ()
+    taken: dict[int, int] = {}
     if rule is not None and call.out:
-        with suppress(TypeError, ValueError, LookupError, AttributeError):  # a form of the call that the rule does not know
+        with suppress(Exception):  # a form of the call that the rule does not know must not end a program
             axes = rule(call)
+            taken = _taken(call)
     before = call.origin(call.input) or Origin()
     same = before if name in _AS_THEY_WERE else Origin()
     logits = before.activation if name == _LOGARITHM else same.logits
@@ -126,7 +136,20 @@ def origin_of(call: Call) -> Origin:
         axes = ()
     if not axes or not all(0 <= axis < len(call.out) + (axis == axes[-1]) for axis in axes):
         return Origin((), same.activation, logits=logits, is_softmax=is_softmax)
-    return Origin(axes, same.activation, *_sources(call), logits, is_softmax, is_split)
+    found = Origin(axes, same.activation, *_sources(call), logits, is_softmax, is_split)
+    return found.of_units([taken.get(axis, 0) for axis in before.axes])
+
+
+def part_of(origin: Origin, call: Call, parts: Sequence[Shape | None], number: int) -> Origin:
+    """The origin of one of the tensors that a call gave, whose shapes these are, given the origin of all."""
+    before, shape = call.origin(call.input), call.shape(call.input)
+    if before is None or shape is None or not origin.axes or _plain(call.name) not in _DIVISIONS:
+        return origin
+    if len(origin.axes) < len(before.axes):  # by `unbind`
+        return origin.of_units([number])
+    sizes = [[part[axis] for part in parts[:number] if part] for axis in origin.axes]
+    is_whole = [call.out[axis] == size for axis, size in zip(origin.axes, map(shape.__getitem__, before.axes), strict=True)]
+    return origin.of_units([0 if whole else sum(size) for whole, size in zip(is_whole, sizes, strict=True)])
 
 
 def is_maker(name: str) -> bool:
@@ -184,6 +207,18 @@ def _sources(call: Call) -> tuple[frozenset[tuple[Hashable, ...]], frozenset[Any
     return sources, frozenset[Any]().union(*(origin.passed for origin in behind))
 
 
+def _taken(call: Call) -> dict[int, int]:
+    """For axes of which a call takes a part, where that begins."""
+    name, shape = _plain(call.name), call.shape(call.input)
+    if name in ("narrow", "select"):
+        return {call.get(1, "dim") % len(shape or ()): call.get(2, "start" if name == "narrow" else "index")}
+    if name != "getitem" or shape is None:
+        return {}
+    entries = [each for each in _entries(call) if each is not None]
+    starts = [each if isinstance(each, int) else each.indices(size)[0] for each, size in zip(entries, shape, strict=False)]
+    return {axis: start % shape[axis] for axis, start in enumerate(starts)}
+
+
 def _is_split(call: Call, rule: Any, axes: Axes) -> bool:
     """Whether one axis of units has become these."""
     tensors = _tensors(call)
@@ -199,10 +234,11 @@ def _each(rule: Callable[[Call], int | None]) -> Callable[[Call], Axes]:
 
     def rule_for_all(call: Call) -> Axes:
         axes: Axes = ()
+        place = -1
         while True:
             found: list[Origin] = []
 
-            def origin(argument: Any, place: int = -1 - len(axes), found: list[Origin] = found) -> Origin | None:
+            def origin(argument: Any, place: int = place, found: list[Origin] = found) -> Origin | None:
                 known = call.origin(argument)
                 if known is None or len(known.axes) < -place:
                     return None
@@ -210,9 +246,12 @@ def _each(rule: Callable[[Call], int | None]) -> Callable[[Call], Axes]:
                 return known._replace(axes=(known.axes[place],))
 
             axis = rule(Call(call.name, call.args, call.kwargs, call.out, origin, call.shape, call.weight))
-            if axis is None or not found:
-                return () if found else axes
-            axes = (axis, *axes)
+            if not found:
+                return axes
+            if axis is None or (axis == _GONE and place == -1):
+                return ()
+            axes = axes if axis == _GONE else (axis, *axes)
+            place -= 1
 
     return rule_for_all
 
@@ -410,7 +449,7 @@ def _without(call: Call) -> int | None:
     if axis is None or shape is None:
         return None
     if dim % len(shape) == axis:
-        return len(call.out) if shape[axis] == 1 else None
+        return len(call.out) if shape[axis] == 1 else _GONE
     return axis - int(dim % len(shape) < axis)
 
 
@@ -423,7 +462,7 @@ def _joined(call: Call) -> Axes:
         return ()
     axes = tuple(axis + (dim <= axis) for axis in known[0].axes) if call.name == "stack" else known[0].axes
     if dim in axes:  # beside the units of a layer stand others, of whatever
-        return axes
+        return () if any(origin.is_split for origin in known) else axes
     sources = {origin.sources for origin in known}
     if len(known) < len(tensors):
         return ()
@@ -447,19 +486,25 @@ def _indexed(call: Call) -> int | None:
         or not all(each is None or each is ... or isinstance(each, int | slice) for each in index)
     ):
         return None
-    used = sum(each is not None and each is not ... for each in index)
-    place = [place for place, each in enumerate(index) if each is ...] or [len(index)]
-    index = (*index[: place[0]], *[slice(None)] * (len(shape) - used), *index[place[0] + 1 :])
     source = result = 0
-    for each in index:
+    for each in _entries(call):
         if each is None:
             result += 1
             continue
         if source == axis:
-            return result if not isinstance(each, int) else len(call.out) if shape[axis] == 1 else None
+            return result if not isinstance(each, int) else len(call.out) if shape[axis] == 1 else _GONE
         source += 1
         result += not isinstance(each, int)
     return len(call.out) if source == axis else None
+
+
+def _entries(call: Call) -> list[Any]:
+    """What is taken of each axis of a tensor that is indexed, without an ellipsis."""
+    index = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
+    used = sum(each is not None and each is not ... for each in index)
+    place = [place for place, each in enumerate(index) if each is ...] or [len(index)]
+    missing = len(call.shape(call.input) or ()) - used
+    return [*index[: place[0]], *[slice(None)] * missing, *index[place[0] + 1 :]]
 
 
 @_each
@@ -489,6 +534,7 @@ def _attention(call: Call) -> int | None:
 _MOVES = "view reshape flatten unflatten squeeze unsqueeze transpose swapaxes swapdims t T mT permute movedim"
 _COPIES = "contiguous clone detach to float half double bfloat16 type cuda cpu type_as"
 _PARTS = "dropout getitem select narrow chunk split"
+_DIVISIONS = frozenset(["chunk", "split", "tensor_split", "unbind"])
 _AS_THEY_WERE = frozenset(f"{_MOVES} {_COPIES} {_PARTS} nan_to_num".split())
 _FORMS = _AS_THEY_WERE | {"expand"}
 
