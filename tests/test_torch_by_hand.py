@@ -16,7 +16,7 @@ from torch.nn import functional as F  # noqa: E402, N812
 
 import rectified as rf  # noqa: E402
 from rectified.health import Evidence  # noqa: E402
-from rectified.health.verdict import LINEAR  # noqa: E402
+from rectified.health.verdict import DEAD, LINEAR  # noqa: E402
 from rectified.torch import watch  # noqa: E402
 from torch_networks import compare  # noqa: E402
 
@@ -330,7 +330,7 @@ def test_a_rectifier_in_a_loss_is_no_layer(loss: Any, is_loss: bool) -> None:
     assert len(health.layers) == (1 if is_loss else 2)
     notes = health.report().notes
     assert len(notes) == is_loss
-    assert all("it is a part of a loss" in note or "it bounds what is computed" in note for note in notes)
+    assert all("it is a part of a loss" in note or "it only bounds what it gets" in note for note in notes)
 
 
 class Learned(nn.Module):
@@ -427,7 +427,7 @@ def test_what_bounds_a_function_of_outputs_is_no_layer() -> None:
             optimizer.step()
     assert list(health.layers) == ["1"]
     (note,) = health.report().notes
-    assert note.endswith("it bounds what is computed of a network's outputs, and is no layer")
+    assert note.endswith("it only bounds what it gets, and is no layer")
 
 
 @pytest.mark.parametrize("is_averaged_first", [True, False])
@@ -466,3 +466,145 @@ def test_a_gradient_that_the_program_defines_is_told(is_own: bool) -> None:
             network(torch.randn(5, 3)).sum().backward()
     (layer,) = health.layers.values()
     assert layer.note.startswith("the program defines its gradient") is is_own
+
+
+class Swish(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(x)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1])
+@pytest.mark.parametrize("evaluates_first", [False, True])
+@pytest.mark.parametrize("gradients", [False, True])
+def test_what_gives_back_its_input_is_no_part_of_an_activation(
+    share: float, evaluates_first: bool, gradients: bool
+) -> None:
+    net = nn.Sequential(nn.Linear(4, 8), Swish(), nn.Dropout(share), nn.Linear(8, 3))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+
+    def evaluate() -> None:
+        net.eval()
+        with torch.set_grad_enabled(gradients):
+            net(torch.randn(16, 4))
+        net.train()
+
+    def train(steps: int) -> None:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            F.cross_entropy(net(torch.randn(16, 4)), torch.randint(0, 3, (16,))).backward()
+            optimizer.step()
+
+    with watch(net) as health:
+        if evaluates_first:
+            evaluate()
+        train(20)
+        evaluate()
+        with torch.no_grad():
+            net[0].weight[1] = 0
+            net[0].bias[1] = -1e4
+        train(80)
+    (layer,) = health.layers.values()
+    assert (layer.function, layer.name.partition(":")[0], health.report().notes) == ("silu", "1", [])
+    samples = {mode: history.total.samples for mode, history in layer.histories.items()}
+    assert samples == {"train": 1600, "eval": 16 * (1 + evaluates_first)}
+    assert 1 in health.report().layers[0].of(DEAD)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    ("function", "bounds", "names"),
+    [
+        (F.softplus, (0.0, math.inf), ["softplus"]),
+        (torch.sigmoid, (0, 1), ["sigmoid"]),
+        (torch.relu, (0, None), ["relu"]),
+        (torch.tanh, (-1, 1), ["tanh"]),
+        (lambda x: x.softmax(1), (0, 1), []),
+    ],
+)
+def test_a_clamp_that_never_bends_is_no_layer(function: Any, bounds: Any, names: list[str], compiled: bool) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(4, 8), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(torch.clamp(function(self.first(x)), *bounds))
+
+    net = Net()
+    run: Any = torch.compile(net, backend="aot_eager") if compiled else net
+    with watch(net) as health:
+        for _ in range(3):
+            run(torch.randn(16, 4)).sum().backward()
+    assert [layer.function for layer in health.layers.values()] == names
+
+
+def test_a_clamp_without_an_upper_bound_is_relu() -> None:
+    net = nn.Sequential(nn.Linear(4, 8), Clamping(0.0, math.inf))
+    with watch(net) as health:
+        net(torch.randn(16, 4))
+    assert [layer.function for layer in health.layers.values()] == ["relu"]
+
+
+class Clamping(nn.Module):
+    def __init__(self, *bounds: float) -> None:
+        super().__init__()
+        self.bounds = bounds
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.clamp(x, *self.bounds)
+
+
+@pytest.mark.parametrize("gates", [False, True])
+def test_a_sigmoid_of_logits_that_a_network_gives_its_own_loss(gates: bool) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(4, 3), nn.Linear(3, 1)
+
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            logits = self.first(x)
+            p = torch.sigmoid(logits)
+            crossed = F.binary_cross_entropy_with_logits(logits, y, reduction="none")
+            more = self.last(p * x[:, :3]).sum() if gates else 0
+            return (crossed * (1 - p * y - (1 - p) * (1 - y)) ** 2).sum() + more
+
+    net = Net()
+    with watch(net) as health:
+        for _ in range(3):
+            net(torch.randn(8, 4), torch.zeros(8, 3)).backward()
+    assert len(health.layers) == gates
+    notes = health.report().notes
+    assert not notes if gates else "it is a part of a loss" in notes[0]
+
+
+def test_an_activation_of_the_program_is_named_by_the_block_that_calls_it() -> None:
+    class Block(nn.Module):
+        def __init__(self, act: nn.Module) -> None:
+            super().__init__()
+            self.layer, self.act = nn.Linear(4, 4), act
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.act(self.layer(x))
+
+    act = Clamping(0.0)
+    net = nn.Sequential(Block(act), Block(act))
+    with watch(net) as health:
+        for _ in range(3):
+            net(torch.randn(8, 4)).sum().backward()
+    assert [name.partition(":")[0] for name in health.layers] == ["0.act", "1.act"]
+
+
+def test_a_function_of_a_view_of_weights_is_no_layer() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.gate = nn.Linear(4, 8), nn.Parameter(torch.zeros(8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layer(x) * torch.sigmoid(self.gate.view(1, -1))
+
+    net = Gated()
+    with watch(net) as health:
+        net(torch.randn(8, 4)).sum().backward()
+    assert not health.layers
+    assert health.report().notes == ["no activation was seen"]

@@ -494,8 +494,7 @@ class Collector:
             self.origins.terms.see(function, name, terms, y, site)
         if self.is_tracking:
             self._see_axes(site, self.origins.of_result(name, args, kwargs, y), y)
-            if site.is_outside:
-                self._see_use_of_logits(site, x)
+            self._see_use_of_logits(site, x)
         self._see_call(site, x, y, module)
         return result
 
@@ -590,13 +589,14 @@ class Collector:
                 self._leave_to_loss(site)
 
     def _see_use_of_logits(self, use: Site | str, x: Any) -> None:
-        """Leave activations outside of networks to a loss that gets their inputs as they are, for logits."""
+        """Leave activations to a loss that gets their inputs for logits, unless a layer gets their outputs."""
         if isinstance(x, Tensor):
             uses = self.origins.uses(x)
             uses.append(use)
             if LOSSES.intersection(each for each in uses if isinstance(each, str)):
-                for site in (each for each in uses if isinstance(each, Site) and not each.is_part):
-                    self._leave_to_loss(site)
+                for site in (each for each in uses if isinstance(each, Site)):
+                    if not site.is_part and not site.feeds_layer:
+                        self._leave_to_loss(site)
 
     def _see_softmax(self, loss: str, origin: Origin | None) -> None:
         if origin is None or not origin.is_softmax:
@@ -658,11 +658,13 @@ class Collector:
         __tracebackhide__ = True
         if hides_activation(function) and not gradients_are_computed():
             self.note_unseen(f"what {plain_name(function)} computes beside other things was not seen")
+        before = self.origins.terms.get(args[0]) if args else None
         result = self.origins.follow(function, args, kwargs)
         if plain_name(function) in LOSSES and args:
             self._see_use_of_logits(plain_name(function), args[0])
             self._see_softmax(plain_name(function), self.origins.of(args[0]))
-        if type(result) is Tensor:
+        is_same = bool(args) and result is args[0] and self.origins.terms.get(result) is before
+        if type(result) is Tensor and not is_same:
             self._see_whole(function, result)
             if result.ndim == 0 and args:
                 self._see_average(plain_name(function), args[0])
@@ -766,9 +768,14 @@ class Collector:
         site.is_outside &= is_outside
         sites.append(site)
         term = self.origins.terms.get(x)
-        if isinstance(x, nn.Parameter) or (term is not None and term.is_learned):
+        owner = x if x._base is None else x._base
+        if isinstance(owner, nn.Parameter) or (term is not None and term.is_learned):
             self.sites.drop(site)
-        elif name in CLAMPS and (is_bound(term) or (site.is_outside and self._is_computed(x))):
+        elif name in CLAMPS and (
+            is_bound(term, activation)
+            or (behind is not None and behind.is_softmax)
+            or (site.is_outside and self._is_computed(x))
+        ):
             site.is_part = True
             self.note(note_of_bound(site))
         elif module is None:
@@ -791,8 +798,10 @@ class Collector:
             return self._key(module, place - 1), self.sites.modules, stack[place - 1], None, 0
         frame = caller()
         owner = module if module is not None or not stack else stack[0]
-        key = id(owner), frame.f_code, frame.f_lasti, function, id(self._before[place]) if stack else 0
-        return key, self.sites.calls, None, frame.f_code, frame.f_lineno
+        outer = stack[place - 1] if module is not None and place > 0 else None
+        outer = outer if self._root is not None and outer is not None and self._root.has(outer) else None
+        key = id(owner), frame.f_code, frame.f_lasti, function, id(outer), id(self._before[place]) if stack else 0
+        return key, self.sites.calls, outer, frame.f_code, frame.f_lineno
 
     def path(self, module: nn.Module | None, root: Network | None = None, outer: nn.Module | None = None) -> str:
         """Where a module that another calls is in the network. Names of a second network begin with its class.

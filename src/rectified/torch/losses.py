@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from math import isfinite
 from typing import Any
 
+from rectified.activation import Ridge
 from rectified.torch.by_hand import SUMS, Term, plain
 
 _NAMES = frozenset({"softplus", "logsigmoid"})  # with logits, where their mean is taken
@@ -32,7 +33,7 @@ def note_of(site: Any) -> str:
 
 def note_of_bound(site: Any) -> str:
     """The same of a clamp."""
-    return f"{site.name}: it bounds what is computed of a network's outputs, and is no layer"
+    return f"{site.name}: it only bounds what it gets, and is no layer"
 
 
 def note_of_softmax(loss: str) -> str:
@@ -40,8 +41,11 @@ def note_of_softmax(loss: str) -> str:
     return f"{loss} expects logits, which are any numbers, and gets what softmax gave: leave that out"
 
 
-def is_bound(term: Term | None) -> bool:
-    """Whether a clamp of this is there for safety: of a square, for instance, or of 1 less a square."""
+def is_bound(term: Term | None, clamp: Ridge) -> bool:
+    """Whether a clamp of this is there for safety: of 1 less a square, or of what an activation gives within the bounds."""
+    if term is not None and term.activation is not None:
+        (low, high), (lowest, highest) = clamp.range, term.activation.activation.range
+        return bool(low <= lowest and highest <= high and term.activation.factor == 1)
     while term is not None and term.name not in _STEPS:
         term = term.varying[0] if len(term.varying) == 1 else None
     return term is not None

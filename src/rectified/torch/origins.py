@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from rectified.torch.by_hand import Term, Terms, is_transformed, number_in
-from rectified.torch.functions import OF_PROBABILITIES, plain_name
+from rectified.torch.functions import OF_PROBABILITIES, is_in_place, plain_name
 from rectified.torch.units import Axes, Call, Origin, Weight, origin_of, part_of, weight_of
 
 _MOST = 4096
@@ -40,7 +40,10 @@ class Origins:
         __tracebackhide__ = True
         name = plain_name(function)
         given = self.terms_of(name, args, kwargs)
+        before = _standing_for(args[0]) if args and type(args[0]) is Tensor else None
         result = function(*args, **kwargs)
+        if before is not None and result is args[0] is before() and not (result.is_inference() and is_in_place(function)):
+            return result  # as dropout gives back in evaluation what it got
         if type(result) is Tensor:
             self.terms.see(function, name, given, result)
         origin = self.of(args[0] if args else kwargs.get("input"))
