@@ -299,3 +299,95 @@ def test_parameters_may_be_tensors() -> None:
     for parameters in ((F.leaky_relu, torch.tensor(0.1)), (F.hardtanh, torch.tensor(-1.0), torch.tensor(1.0))):
         (layer,) = train(Given(), [(x, *parameters)] * 5).layers.values()
         assert layer.histories["train"].total.samples == 5 * BATCH
+
+
+class ByMethod(nn.Module):
+    """A layer written by hand, whose forward pass another method calls; some of its units are dead."""
+
+    def __init__(self, *dead: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(4, 6)), nn.Parameter(torch.zeros(6))
+        self.act = nn.ReLU()
+        with torch.no_grad():
+            self.bias[[*dead]] = -99.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x @ self.weight + self.bias)
+
+    def squared(self, x: Tensor) -> Tensor:
+        return self.forward(x).pow(2).mean(1)
+
+    def by_module(self, x: Tensor) -> Tensor:
+        return self.act(x @ self.weight + self.bias).mean(1)
+
+
+@pytest.mark.parametrize("method", ["forward", "squared", "by_module"])
+@pytest.mark.parametrize("in_turns", [False, True])
+def test_networks_that_run_by_a_method_are_told_apart(method: str, in_turns: bool) -> None:
+    networks = ByMethod(0, 1), ByMethod(4, 5)
+    optimizers = [torch.optim.SGD(network.parameters(), lr=1e-4) for network in networks]
+    with watch() as health:
+        for step in range(40):
+            number = step % 2 if in_turns else step // 20
+            getattr(networks[number], method)(torch.randn(32, 4)).neg().exp().mean().backward()
+            optimizers[number].step()
+    assert [verdict.of(DEAD).tolist() for verdict in health.report().layers] == [[0, 1], [4, 5]]
+    assert health.report().notes == []
+
+
+def test_functions_of_two_networks_at_one_place_are_told_of() -> None:
+    def network(x: Tensor, weights: list[Tensor]) -> Tensor:
+        return torch.relu(x @ weights[0]) @ weights[1]
+
+    first, second = ([torch.randn(4, 6).requires_grad_(), torch.randn(6, 1).requires_grad_()] for _ in range(2))
+    optimizer = torch.optim.SGD([*first, *second], lr=1e-3)
+    with watch() as health:
+        for _ in range(10):
+            x = torch.randn(32, 4)
+            (network(x, first) - network(x, second)).square().mean().backward()
+            optimizer.step()
+    (note,) = health.report().notes
+    assert "its inputs come from different layers" in note
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+def test_what_a_constructor_asks_a_part_is_no_training(gradients: bool) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.part = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten())
+            with torch.no_grad():
+                self.part[0].weight[0], self.part[0].bias[0] = -1, 0.5
+            with torch.set_grad_enabled(gradients):
+                self.last = nn.Linear(self.part(torch.zeros(1, 1, 5, 5)).shape[1], 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(self.part(x))
+
+    with watch() as health:
+        network = Net()
+        optimizer = torch.optim.SGD(network.parameters(), lr=1e-4)
+        for _ in range(10):
+            network(torch.rand(8, 1, 5, 5) + 1).mean().backward()
+            optimizer.step()
+    (verdict,) = health.report().layers
+    assert verdict.history.total.samples == 10 * 8 * 9
+    assert 0 in verdict.of(DEAD)
+
+
+def test_what_ran_without_gradients_before_a_training_is_none() -> None:
+    network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4)
+    with watch(network) as health:
+        with torch.no_grad():
+            network(torch.zeros(1, 4))
+        assert health.layers["1"].histories["train"].total.samples == 1
+    with watch(network) as health:
+        with torch.no_grad():
+            network(torch.zeros(1, 4))
+        for _ in range(10):
+            network(torch.randn(8, 4)).mean().backward()
+            optimizer.step()
+        with torch.no_grad():
+            network(torch.zeros(1, 4))
+    assert health.layers["1"].histories["train"].total.samples == 81

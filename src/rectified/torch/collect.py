@@ -12,6 +12,7 @@ when checkpointing repeats a part of the forward pass.
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from threading import get_ident
@@ -37,7 +38,16 @@ from rectified.torch.opaque import hides_activation, watch_opaque
 from rectified.torch.origins import Origins
 from rectified.torch.plan import Draft, Plan
 from rectified.torch.schedule import Schedule
-from rectified.torch.site import Site, caller, caller_of_part, is_activation, is_in_function, method_of, place_of
+from rectified.torch.site import (
+    Site,
+    caller,
+    caller_of_part,
+    is_activation,
+    is_in_constructor,
+    is_in_function,
+    method_of,
+    place_of,
+)
 from rectified.torch.sites import Sites
 from rectified.torch.together import Together
 from rectified.torch.turns import Turns
@@ -52,6 +62,8 @@ _ANOTHER_CALL = (
 _OTHER_AXES = "its units were on other axes later, and only those on the first ones were counted, perhaps with some others"
 _NO_STEPS = "no step was seen, neither of an optimizer nor in the parameters, so all that was counted is one window"
 _CHANGED = "some forward passes did what none before had done, and were counted in part"
+
+_MOST_PROBES = 4  # forward passes of a network in a constructor
 
 
 class Collector:
@@ -94,7 +106,7 @@ class Collector:
         self._mode_is_on = self._wants_mode = False
         self._compiled_in: FrameType | None = None
         self._until_compiled_ends = ExitStack()
-        self.is_tracking = True
+        self.is_tracking = self._follows_step = True  # a call; and all of them since the last step
 
         self._stack: list[nn.Module] = []
         self._before: list[nn.Module | None] = []  # for each of these, the module that ran last in it
@@ -108,6 +120,8 @@ class Collector:
         self._turns = Turns()  # outside of these
         self._networks = 0
         self._hears_steps = False
+        self._owners: dict[int, tuple[weakref.ref[nn.Module], int]] = {}
+        self._owned = 0
         self._skipped: nn.Module | None = None
         self._hidden: nn.Module | None = None
         self._kinds: dict[type, str] = {}
@@ -236,11 +250,13 @@ class Collector:
         if self._root is not None and self._plan is not None:
             self._root.forget_plans()  # an error has ended a pass, or the network itself makes steps in one
             self._end(None)
+        for site in self.sites if self.schedule.is_first else ():
+            site.forget_aside()
         is_complete = self.schedule.end_step()
         self.sites.begin_pass()
         if is_complete:
             self._close_window()
-        self.is_tracking = self.schedule.is_new
+        self.is_tracking = self._follows_step = self.schedule.is_new
         self._switch(self.schedule.is_everywhere and self._hidden is None)
 
     def _close_window(self) -> None:
@@ -338,7 +354,13 @@ class Collector:
         root = self._network(module)
         root.passes += 1
         self._look_for_step([root])
-        if not self.schedule.counts(root.turns, training=module.training):
+        if module.training and not root.has_trained and torch.is_grad_enabled():
+            root.has_trained = True
+            for site in self.sites if self.schedule.is_first else ():
+                if root.holds(site):
+                    site.set_aside()  # without gradients it was none before
+        is_made = root.passes <= _MOST_PROBES and self.schedule.is_first and is_in_constructor()
+        if is_made or not self.schedule.counts(root.turns, training=module.training):
             self._skipped = module
             self._switch(bool(self.schedule.outside))
             if not self._mode_is_on:
@@ -583,7 +605,7 @@ class Collector:
         What a network returned before that is its own.
         """
         for site in in_average(name, self.origins.terms.get(x)):
-            if not site.is_outside and (self._root is None or not self._root.holds(site)):
+            if not self._follows_step if site.is_outside else (self._root is None or not self._root.holds(site)):
                 continue
             if not site.axes or any(other.own(site.layers_behind) for other in self._roots.values()):
                 self._leave_to_loss(site)
@@ -613,7 +635,9 @@ class Collector:
         """Whether a tensor is no output of a network, but computed of such, as what two boxes have in common."""
         term, sources = self.origins.terms.get(x), self.origins.sources(x)
         is_of_network = any(other.own(sources) for other in self._roots.values()) if sources else x.requires_grad
-        return term is not None and bool(term.args and self._roots and is_of_network)
+        if term is None or any(each.is_learned and each.is_many for each in term.terms):
+            return False  # with a bias, for instance, it is what a layer gave that is written by hand
+        return bool(term.args and self._roots and is_of_network)
 
     def _see_use(self, name: str, x: Any, *others: Any) -> None:
         """Count activations whose outputs another layer gets, whatever else becomes of them."""
@@ -703,6 +727,8 @@ class Collector:
                         self.sites.tell_sources(root, sites, self.run.layers)
                         return self._site(function, name, x, module, args, kwargs)
                     site.sources = sources
+            elif self.is_tracking:
+                site.see_layers(self.origins.sources(x), self.schedule.step)
             return site
         activation = activation_of(name, args, kwargs)
         if activation is None or (name in CLAMPS and activation.name != "relu" and module is None):
@@ -797,11 +823,22 @@ class Collector:
         if module is not None and is_activation(module):
             return self._key(module, place - 1), self.sites.modules, stack[place - 1], None, 0
         frame = caller()
-        owner = module if module is not None or not stack else stack[0]
+        owner = id(module or stack[0]) if module is not None or stack else self._number_of(method_of(frame))
         outer = stack[place - 1] if module is not None and place > 0 else None
         outer = outer if self._root is not None and outer is not None and self._root.has(outer) else None
-        key = id(owner), frame.f_code, frame.f_lasti, function, id(outer), id(self._before[place]) if stack else 0
+        key = owner, frame.f_code, frame.f_lasti, function, id(outer), id(self._before[place]) if stack else 0
         return key, self.sites.calls, outer, frame.f_code, frame.f_lineno
+
+    def _number_of(self, owner: nn.Module | None) -> int:
+        """By what a module is known that learns, and of which a method runs outside of all networks; 0 for others."""
+        known = self._owners.get(id(owner))
+        if known is not None and known[0]() is owner:
+            return known[1]
+        if owner is None or next(owner.parameters(), None) is None:
+            return 0
+        self._owned += 1
+        self._owners[id(owner)] = weakref.ref(owner), -self._owned
+        return -self._owned
 
     def path(self, module: nn.Module | None, root: Network | None = None, outer: nn.Module | None = None) -> str:
         """Where a module that another calls is in the network. Names of a second network begin with its class.

@@ -42,6 +42,8 @@ class Network:
         Of these, which of them are counted.
     tells_sources : bool
         Whether calls at one place are told apart by the weights behind them.
+    has_trained : bool
+        Whether there was a pass in training with gradients.
     was_blind : bool
         Whether there were passes in which nothing told these weights.
     """
@@ -55,7 +57,7 @@ class Network:
         self.keys: list[Any] = []
         self.passes = 0
         self.turns = Turns()
-        self.tells_sources = self.was_blind = False
+        self.tells_sources = self.was_blind = self.has_trained = False
         self._first: tuple[Any, int] | None = None  # the first parameter that learns, and its version
         self._sources: dict[Any, list[frozenset[Any]]] = {}
         self._places: dict[Any, list[Site]] = {}

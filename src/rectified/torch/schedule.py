@@ -75,6 +75,11 @@ class Schedule:
         """Whether there were many forward passes and no step."""
         return self.step == self._began and self.forwards > _SETTLED
 
+    @property
+    def is_first(self) -> bool:
+        """Whether there was neither a step nor a window so far."""
+        return self.step == self._window == self._began and self.forwards < _LOOK_AGAIN
+
     def end_step(self) -> bool:
         """Go on to the next step. Whether a window is complete."""
         self.step += 1

@@ -123,6 +123,7 @@ class Site:
         self.layers: tuple[int, ...] = ()
         self._stacked = 1
         self.is_split = False
+        self._layers_in: tuple[int, frozenset[Any]] = (-1, frozenset())
         self.feeds_loss = ""
         self.sources: frozenset[Any] = frozenset()
         self.layers_behind: frozenset[Any] = frozenset()
@@ -146,6 +147,7 @@ class Site:
         self.slopes = slopes_of(activation)
         self.family = id(self if self._is_learned else self.slopes)
         self._counters: dict[bool, Counter] = {}
+        self._aside: Counter | None = None
         self._has_gradients = True
         self.taking: list[tuple[Mode, Callable[[], Counted | None]]] = []
 
@@ -238,12 +240,26 @@ class Site:
         self.is_mixed |= bool(self._learned) and self._learned.isdisjoint(parameters)
         self._learned |= parameters
 
+    def see_layers(self, sources: frozenset[Any], step: int) -> None:
+        """Know what made the input outside of networks. If two have nothing in common in one step, they are two."""
+        last, self._layers_in = self._layers_in, (step, sources)
+        self.is_mixed |= bool(sources and last[1]) and last[0] == step and last[1].isdisjoint(sources)
+
+    def set_aside(self) -> None:
+        """Keep what was counted in training apart: it is none, if a step follows."""
+        self._aside = self._counters.pop(True, None)
+
+    def forget_aside(self) -> None:
+        """A step has followed."""
+        self._aside = None
+
     def write(self, run: Run, steps: tuple[int, int]) -> None:
         """Put what was counted since the last time into a run's record; `steps` are those of compiled code."""
         activation = self.activation
         modes: dict[bool, Mode] = {True: "train", False: "eval"}
         names = [f"{self.name} {list(place)}" if place else self.name for place in np.ndindex(self.layers)]
-        counted = [(modes[training], counter.evidence(activation)) for training, counter in self._counters.items()]
+        counters = [*self._counters.items(), *([(True, self._aside)] if self._aside is not None else [])]
+        counted = [(modes[training], counter.evidence(activation)) for training, counter in counters]
         for mode, take in self.taking:
             found = take()
             if found is not None and found.samples:
@@ -305,6 +321,14 @@ def method_of(frame: FrameType) -> nn.Module | None:
     code = frame.f_code
     owner = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
     return owner if isinstance(owner, nn.Module) else None
+
+
+def is_in_constructor() -> bool:
+    """Whether a module is being made by what runs, as where it asks a part of it for the shape of its outputs."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not (frame.f_code.co_name == "__init__" and method_of(frame) is not None):
+        frame = frame.f_back
+    return frame is not None
 
 
 def is_in_function() -> bool:
