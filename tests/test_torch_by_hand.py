@@ -519,6 +519,8 @@ def test_what_gives_back_its_input_is_no_part_of_an_activation(
         (torch.relu, (0, None), ["relu"]),
         (torch.tanh, (-1, 1), ["tanh"]),
         (lambda x: x.softmax(1), (0, 1), []),
+        (lambda x: torch.sigmoid(x).view(-1, 2, 4).flatten(1), (0, 1), ["sigmoid"]),
+        (lambda x: x.sinh(), (torch.zeros(8), torch.ones(8)), []),
     ],
 )
 def test_a_clamp_that_never_bends_is_no_layer(function: Any, bounds: Any, names: list[str], compiled: bool) -> None:

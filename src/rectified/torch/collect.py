@@ -797,11 +797,7 @@ class Collector:
         owner = x if x._base is None else x._base
         if isinstance(owner, nn.Parameter) or (term is not None and term.is_learned):
             self.sites.drop(site)
-        elif name in CLAMPS and (
-            is_bound(term, activation)
-            or (behind is not None and behind.is_softmax)
-            or (site.is_outside and self._is_computed(x))
-        ):
+        elif name in CLAMPS and (is_bound(term, behind, activation) or (site.is_outside and self._is_computed(x))):
             site.is_part = True
             self.note(note_of_bound(site))
         elif module is None:

@@ -498,9 +498,8 @@ class _Graph:
             self._collector.note("gated linear units in compiled code were not seen")
         elif is_activation_call and is_floating and not getattr(self._terms.of(source), "is_learned", False):
             site, among = self._site(node, name, source, node.args, kwargs)
-            before = self._origins.get(source)
-            is_softmax = before is not None and before.is_softmax
-            if site is not None and name in CLAMPS and (is_softmax or is_bound(self._terms.get(source), site.activation)):
+            before = self._terms.get(source), self._origins.get(source)
+            if site is not None and name in CLAMPS and is_bound(*before, site.activation):
                 site.is_part = True
                 self._collector.note(note_of_bound(site))
         term = self._terms.see(function, name, given, node, site)

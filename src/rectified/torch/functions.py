@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from math import inf
+from math import isinf
 from typing import Any
 
 import torch
@@ -104,7 +104,9 @@ def activation_of(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     """
     if name in CLAMPS:
         bounds = dict(zip(("min", "max"), args[1:], strict=False)) | dict(kwargs)
-        low, high = (None if bounds.get(each) in (-inf, inf) else bounds.get(each) for each in ("min", "max"))
+        low, high = (
+            None if isinstance(bound, float) and isinf(bound) else bound for bound in map(bounds.get, ("min", "max"))
+        )
         if high is None:
             return _row("relu") if isinstance(low, int | float) and low == 0 else None
         if not isinstance(low, int | float) or not isinstance(high, int | float):

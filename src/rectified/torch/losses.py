@@ -8,6 +8,7 @@ from typing import Any
 
 from rectified.activation import Ridge
 from rectified.torch.by_hand import SUMS, Term, plain
+from rectified.torch.units import Origin
 
 _NAMES = frozenset({"softplus", "logsigmoid"})  # with logits, where their mean is taken
 _WEIGHTINGS = frozenset({"mul", "multiply", "div", "divide", "true_divide", "truediv"})
@@ -41,11 +42,14 @@ def note_of_softmax(loss: str) -> str:
     return f"{loss} expects logits, which are any numbers, and gets what softmax gave: leave that out"
 
 
-def is_bound(term: Term | None, clamp: Ridge) -> bool:
+def is_bound(term: Term | None, origin: Origin | None, clamp: Ridge) -> bool:
     """Whether a clamp of this is there for safety: of 1 less a square, or of what an activation gives within the bounds."""
-    if term is not None and term.activation is not None:
-        (low, high), (lowest, highest) = clamp.range, term.activation.activation.range
-        return bool(low <= lowest and highest <= high and term.activation.factor == 1)
+    given = term.activation if term is not None and term.activation is not None else origin and origin.activation
+    if given is not None:
+        (low, high), (lowest, highest) = clamp.range, given.activation.range
+        return bool(low <= lowest and highest <= high and given.factor == 1)
+    if origin is not None and origin.is_softmax:
+        return True
     while term is not None and term.name not in _STEPS:
         term = term.varying[0] if len(term.varying) == 1 else None
     return term is not None
