@@ -520,3 +520,19 @@ def test_rows_that_an_activation_gets_in_parts_are_of_one_layer(compiled: bool) 
         for _ in range(5):
             run(torch.randn(2 * 4 * 6, INPUTS)).sum().backward()
     assert [(layer.units, layer.histories["train"].total.samples) for layer in health.layers.values()] == [(UNITS, 240)]
+
+
+def test_a_unit_without_an_axis_may_be_divided() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(INPUTS, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            first, second = self.layer(x).squeeze(-1).chunk(2)
+            return F.relu(torch.cat([first, second])) + torch.stack(self.layer(x).squeeze(-1).unbind(0))
+
+    net = Net()
+    with watch(net) as health:
+        net(torch.randn(ROWS, INPUTS)).sum().backward()
+    assert [layer.units for layer in health.layers.values()] == [1]

@@ -122,16 +122,16 @@ def origin_of(call: Call) -> Origin:
     name = _plain(call.name)
     rule = _RULES.get(name)
     axes: Axes = ()
-    taken: dict[int, int] = {}
+    is_split, taken = False, dict[int, int]()
     if rule is not None and call.out:
         with suppress(Exception):  # a form of the call that the rule does not know must not end a program
             axes = rule(call)
+            is_split = len(axes) > 1 and _is_split(call, rule, axes)
             taken = _taken(call)
     before = call.origin(call.input) or Origin()
     same = before if name in _AS_THEY_WERE else Origin()
     logits = before.activation if name == _LOGARITHM else same.logits
     is_softmax = name == _SOFTMAX or same.is_softmax
-    is_split = len(axes) > 1 and _is_split(call, rule, axes)
     if is_split and rule in (_kept, _expanded) and name not in _AS_THEY_WERE and call.shape(call.input) != call.out:
         axes = ()
     if not axes or not all(0 <= axis < len(call.out) + (axis == axes[-1]) for axis in axes):
@@ -147,9 +147,11 @@ def part_of(origin: Origin, call: Call, parts: Sequence[Shape | None], number: i
         return origin
     if len(origin.axes) < len(before.axes):  # by `unbind`
         return origin.of_units([number])
-    sizes = [[part[axis] for part in parts[:number] if part] for axis in origin.axes]
-    is_whole = [call.out[axis] == size for axis, size in zip(origin.axes, map(shape.__getitem__, before.axes), strict=True)]
-    return origin.of_units([0 if whole else sum(size) for whole, size in zip(is_whole, sizes, strict=True)])
+    starts = []
+    for axis, place in zip(origin.axes, before.axes, strict=True):
+        is_divided = max(axis - len(call.out), place - len(shape)) < 0 and call.out[axis] < shape[place]
+        starts.append(sum(part[axis] for part in parts[:number] if part) if is_divided else 0)
+    return origin.of_units(starts)
 
 
 def is_maker(name: str) -> bool:
