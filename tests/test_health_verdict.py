@@ -222,12 +222,52 @@ def test_units_that_died_are_dead_since_then(rate: float, died: int) -> None:
     assert found.since.tolist() == (16 * (last // 16 + 1)).tolist()  # windows of 16 steps
 
 
+@pytest.mark.parametrize("activation", [rf.relu, rf.hardtanh, rf.softshrink], ids=lambda found: found.name)
+@pytest.mark.parametrize(("rate", "bent"), [(0.5, 16), (0.5, 40), (0.5, 704), (0.02, 400), (0.005, 208)])
+def test_units_that_bend_no_longer_are_linear_since_then(activation: rf.Ridge, rate: float, bent: int) -> None:
+    rng = np.random.default_rng(0)
+    on, off = (1.5, 0.2) if activation is rf.softshrink else (0.5, -1.5)
+    batches = [np.where(rng.random((64, 200)) < rate * (step < bent), off, on) for step in STEPS]
+    last = STEPS.size - 1 - (np.array(batches) == off).any(axis=1)[::-1].argmax(axis=0)
+    found = judge([layer(activation, batches)], "train")
+    assert found.of(STATES.index("linear")).size == 200
+    assert found.since.tolist() == (16 * (last // 16 + 1)).tolist()
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [np.full(800, 1 / 200), np.full(800, 1 / 2000), np.maximum(0.3 * np.exp(-STEPS / 80), 1 / 2000)],
+    ids=["seldom", "rarely", "fades"],
+)
+def test_units_that_are_rarely_off_are_not_linear(rates: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+    batches = [np.where(rng.random((64, 300)) < rate, -1.0, 1.0) for rate in rates]
+    off = np.array([(batch < 0).any(axis=0) for batch in batches])
+    made = Layer("layer", "relu", 300)
+    for step, batch in enumerate(batches):
+        made.add(Evidence.of(rf.relu, batch, step=step))
+        if step % 20 == 19:
+            linear = judge([made], "train").state == STATES.index("linear")
+            assert linear[~off[: step + 1].any(axis=0)].all()
+            assert np.count_nonzero(linear & off[: step + 1].any(axis=0)) <= 3  # 1 % that happened to be on for long
+
+
+def test_where_a_function_bends_at_values_that_fire_windows_count() -> None:
+    x = np.where(np.arange(64) < 3, -1.0, 1.0).reshape(64, 1, 1).repeat(32, axis=1)
+    assert states(layer(rf.relu, x)) == ["linear"]
+    assert states(layer(rf.leaky_relu, x)) == ["alive"]
+    assert states(layer(rf.gelu, 20 * x)) == ["alive"]
+    x[:6] = -1.0
+    assert states(layer(rf.leaky_relu, x)) == ["linear"]
+
+
 def test_positions_of_one_image_are_not_as_many_images() -> None:
-    x = np.full((100, 2, 8, 8), -1.0)
+    x = np.full((100, 4, 8, 8), -1.0)
     x[0, 0] = 1.0  # one image out of 100, at all its 64 positions
     x[:60, 1] = 1.0
+    x[:, 2:] = -x[:, :2]
     found = judge([layer_of_images(x)], "train")
-    assert [STATES[state] for state in found.state] == ["alive", "dead"]
+    assert [STATES[state] for state in found.state] == ["alive", "dead", "alive", "linear"]
 
 
 def layer_of_images(x: np.ndarray) -> Layer:

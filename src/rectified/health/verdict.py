@@ -172,7 +172,7 @@ def judge(layers: Sequence[Layer], mode: Mode, rule: Rule = RULE) -> Verdict:
     since = np.full(first.units, together.windows[0].steps[0])
     from_start = np.ones(first.units, bool)
     for number, condition in conditions:
-        ends = [span.end(condition, rule.chance, by_firings=number == DEAD) for span in spans]
+        ends = [span.end(condition, rule.chance, by_values=number == DEAD or shape.is_on_or_off) for span in spans]
         high = np.fmax.reduce([end.high for end in ends])
         low = np.fmin.reduce([end.low for end in ends])
         holds = np.all([end.holds for end in ends], axis=0) & condition(high, low)
@@ -207,6 +207,7 @@ class _Span:
     firsts: NDArray[np.int64]
     samples: NDArray[np.int64]
     firings: NDArray[np.int64]
+    silences: NDArray[np.int64]
     high: NDArray[np.float64]
     low: NDArray[np.float64]
     output: NDArray[np.float64]
@@ -218,18 +219,20 @@ class _Span:
         return cls(
             np.array([window.steps[0] for window in windows]),
             np.array([[window.samples] for window in windows]),
-            np.array([_firings(window) for window in windows]),
+            np.array([_examples(window, window.fired) for window in windows]),
+            np.array([_examples(window, window.samples - window.nans - window.fired) for window in windows]),
             *(
                 np.array([getattr(window, name) for window in windows])
                 for name in ("max_slope", "min_slope", "sum_output", "sum_abs_output")
             ),
         )
 
-    def end(self, condition: Callable[[Any, Any], Any], chance: float, *, by_firings: bool) -> _End:
+    def end(self, condition: Callable[[Any, Any], Any], chance: float, *, by_values: bool) -> _End:
         """The longest end of the run in which all evidence together meets a condition on the slopes.
 
-        What speaks against it earlier are the firings, or else the windows in which it is not met. Of firings the latest
-        count: a unit that had become rare is judged as a rare one.
+        What speaks against it earlier are the windows in which it is not met. Or it is values: the firings where the end is
+        silent, and the silences where it is not. Of these the latest count: a unit that had become rare is judged as a rare
+        one.
         """
         count, units = self.high.shape
         column = np.arange(units)
@@ -241,10 +244,10 @@ class _Span:
         high, low = high[place, column], low[place, column]
         before = np.arange(count)[:, None] < start
         against = before & ~np.isnan(self.high) & ~condition(np.fmax(self.high, high), np.fmin(self.low, low))
-        events = _from_each(against * (self.firings if by_firings else 1))
+        events = _from_each(against * (np.where(high > 0, self.silences, self.firings) if by_values else 1))
         seen = _from_each(self.samples)
         shares = 1 - seen[place, 0] / np.maximum(1, seen)
-        is_enough = before & (events >= (np.minimum(events[0], _FEWEST) if by_firings else events[0]))
+        is_enough = before & (events >= (np.minimum(events[0], _FEWEST) if by_values else events[0]))
         by_chance = np.max(likelihood(shares, events), axis=0, initial=0, where=is_enough)
         backwards = count - 1 - place
         with np.errstate(invalid="ignore"):
@@ -287,11 +290,11 @@ def likelihood(share: NDArray[np.float64], firings: NDArray[np.int64]) -> NDArra
     return np.power(share, firings)
 
 
-def _firings(window: Evidence) -> NDArray[np.int64]:
-    """For each unit the least number of examples on which it fired, up to a few: one may fire at each of its positions."""
+def _examples(window: Evidence, values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each unit the least number of examples that so many values are of, up to a few: one may have many positions."""
     examples = window.examples or window.steps[1] - window.steps[0] + 1
-    fired = np.ceil(window.fired * (examples / max(1, window.samples)))
-    return np.asarray(np.minimum(fired, _MOST_AT_ONCE), np.int64)
+    least = np.ceil(values * (examples / max(1, window.samples)))
+    return np.asarray(np.minimum(least, _MOST_AT_ONCE), np.int64)
 
 
 def _from_each(rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -321,6 +324,11 @@ class _Shape:
     def steepest(self) -> float:
         """The largest slope by which others count as flat: 0 where the slope has no bound, so that none does."""
         return self._steepest if self._is_bounded else 0.0
+
+    @property
+    def is_on_or_off(self) -> bool:
+        """Whether the slope is the same wherever a value fires, so that what bends a unit are the values that do not."""
+        return bool(np.isin(self._slopes, [0.0, self._steepest]).all())
 
     def scale(self, high: NDArray[np.float64]) -> Any:
         """What differences of slopes are measured by."""
