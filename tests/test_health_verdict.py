@@ -389,7 +389,27 @@ def test_a_vanishing_gradient_is_found() -> None:
     assert len(begun.histories["train"].windows) == 1
     assert findings(begun, with_gradients("last", 1.0)) == []
     no_training = with_gradients("first", 0.0, windows=1)
-    assert findings(no_training, with_gradients("last", 1.0)) == [("vanishing_gradient", "first")]
+    assert findings(no_training, with_gradients("last", 1.0, windows=1)) == [("vanishing_gradient", "first")]
+
+
+def test_a_gradient_of_0_counts_where_enough_batches_say_so() -> None:
+    def seen(name: str, gradients: dict[int, float]) -> Layer:
+        made = Layer(name, "tanh", 1)
+        for step, size in gradients.items():
+            made.add(Evidence.of(rf.tanh, [[1.0], [-2.0]], step=step, gradient=[[size]]))
+        return made
+
+    def found(gradients: dict[int, float], steps: int) -> bool:
+        layers = seen("expert", gradients), seen("router", dict.fromkeys(range(steps), 1.0))
+        return findings(*layers) == [("vanishing_gradient", "expert")]
+
+    assert not found({11: 0.0}, 12)  # one batch, of which no example has a loss
+    assert not found({2: 0.0, 7: 0.0, 11: 0.0}, 12)
+    assert not found(dict.fromkeys(range(0, 200, 11), 0.1) | dict.fromkeys(range(160, 200, 5), 0.0), 200)
+    assert found({0: 0.0}, 1)
+    assert found(dict.fromkeys(range(5), 0.0), 5)
+    assert found(dict.fromkeys(range(0, 200, 11), 0.0), 200)
+    assert found(dict.fromkeys(range(20), 0.1) | dict.fromkeys(range(10, 20), 0.0), 20)  # cut off half-way
 
 
 def test_a_weak_gradient_beside_other_losses_has_not_vanished() -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 
 from rectified.health.verdict import DEAD, RULE, Rule, Verdict
+
+_ENOUGH = 10  # batches without a gradient: a part that few examples go through has some, where these are in no loss
 
 
 class Finding(NamedTuple):
@@ -56,12 +58,14 @@ def _without_gradient(network: Sequence[Verdict], rule: Rule) -> Iterator[tuple[
     Where one step loses so much, it is none of the gradient's way: one layer has another loss, or a branch of its own.
     """
     known = [(norm, verdict) for verdict in network if np.isfinite(norm := verdict.gradient_norm)]
+    times = max((sum(window.gradients > 0 for window in verdict.history.windows) for verdict in network), default=0)
     for place, (norm, verdict) in enumerate(known):
         largest, strongest = max(known, key=itemgetter(0)) if norm == 0 else (norm, verdict)
         for its, later in known[place + 1 :]:
             if its > largest >= rule.vanishing * its:
                 largest, strongest = its, later
-        if norm < rule.vanishing * largest and not _has_just_begun(verdict):
+        is_certain = norm > 0 or _without(verdict) >= min(times, _ENOUGH)
+        if norm < rule.vanishing * largest and is_certain and not _has_just_begun(verdict):
             message = f"the gradient has a length of {norm:.2g}, but of {largest:.2g} in {strongest.layer.name}"
             yield verdict, f"{message}: it hardly learns"
 
@@ -87,6 +91,12 @@ def _of_layer(verdict: Verdict) -> Iterator[tuple[str, str]]:
 def _outside(low: float, high: float) -> str:
     sides = [f"below {low:g}"] * bool(np.isfinite(low)) + [f"above {high:g}"] * bool(np.isfinite(high))
     return " or ".join(sides)
+
+
+def _without(verdict: Verdict) -> int:
+    """How many batches there were since the last one with a gradient."""
+    last = takewhile(lambda window: window.gradient_squares == 0, reversed(verdict.history.windows))
+    return sum(window.gradients for window in last)
 
 
 def _has_just_begun(verdict: Verdict) -> bool:
