@@ -1193,6 +1193,32 @@ def test_the_mode_is_on_only_where_something_is_counted_by_it(loss: Any, layers:
     assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [24] * layers
 
 
+def test_the_mode_is_off_while_an_optimizer_makes_a_step_unless_it_calls_a_closure() -> None:
+    modes: list[int] = []
+
+    class Optimizer(torch.optim.Optimizer):
+        def step(self, closure: Any = None) -> None:
+            modes.append(torch._C._len_torch_function_stack())
+            if closure is not None:
+                closure()
+
+    def loss() -> None:
+        torch.sigmoid(network(torch.randn(2, 4))).sum().backward()
+
+    network = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 1))
+    optimizers = [Optimizer(network.parameters(), {}) for _ in range(2)]
+    with watch() as health:
+        for _ in range(12):
+            loss()
+            for optimizer in optimizers:  # nothing runs before the second one's step
+                optimizer.step()
+        assert modes == [0] * 24
+        for _ in range(12):
+            optimizers[0].step(loss)
+    assert modes[24:] == [1] * 12
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [48, 48]
+
+
 def test_the_library_loads_no_torch_by_itself() -> None:
     import subprocess
 

@@ -225,10 +225,11 @@ class Collector:
 
     # ---- steps -----------------------------------------------------------------------------------------------------------
 
-    def _before_step(self, *_: Any) -> None:
-        if torch.compiler.is_dynamo_compiling() or not self._mode_is_on or self.schedule.outside:
+    def _before_step(self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if torch.compiler.is_dynamo_compiling() or not self._mode_is_on:
             return
-        if get_ident() == self._thread:
+        has_closure = any(map(callable, (*args[1:], *kwargs.values())))
+        if get_ident() == self._thread and not (has_closure and self.schedule.outside):
             self._switch(False)
 
     def _after_step(self, *_: Any) -> None:
@@ -237,6 +238,8 @@ class Collector:
         self._hears_steps = True
         if self.schedule.has_run or not self._roots:  # several steps without a pass between are those of one optimizer
             self._end_step()
+        else:
+            self._switch(self.schedule.is_everywhere and self._hidden is None)
 
     def _look_for_step(self, networks: Iterable[Network]) -> None:
         """Know of a step where no optimizer tells of any: by hand, or in compiled code."""
