@@ -14,6 +14,7 @@ import rectified as rf  # noqa: E402
 from rectified._native import count_positive, count_positive_each, follow, shares_threads  # noqa: E402
 from rectified.health import Evidence  # noqa: E402
 from rectified.torch import watch  # noqa: E402
+from rectified.torch.counter import Counter  # noqa: E402
 from rectified.torch.slopes import Slopes  # noqa: E402
 from rectified.torch.tally import Measure, _positive  # noqa: E402
 
@@ -170,3 +171,24 @@ def test_following_refuses_what_has_no_edges() -> None:
             follow(*arguments)
     with pytest.raises(AttributeError, match="variable"):
         follow([node], (((SimpleNamespace, 1, True),),))
+
+
+@needs_exchange
+def test_large_outputs_that_no_graph_keeps_are_not_copied() -> None:
+    generator = torch.Generator().manual_seed(0)
+    batches = [torch.randn(rows, 33, generator=generator).relu() for rows in (200, 200, 2, 300, 1, 200) for _ in range(20)]
+    batches[1][0, 2] = float("nan")
+    counter = Counter(Slopes.of(rf.relu), lambda _: (1,), 1, torch.relu, lacks_axis=False)
+    for batch in batches:
+        counter.see(batch, batch, 0)
+        assert (counter._room is None) == (len(batch) > 2)
+    (found,) = counter.evidence(rf.relu)
+    kept = [batch for batch in batches if batch is not batches[1]]
+    expected = Evidence.of(rf.relu, torch.cat(kept).double().numpy())
+    assert (found.samples, found.examples) == (sum(map(len, batches)),) * 2
+    assert found.nans.tolist() == [200 * (unit == 2) for unit in range(33)]
+    others = np.arange(33) != 2
+    second = Evidence.of(rf.relu, batches[1].double().numpy())
+    np.testing.assert_array_equal(found.fired, expected.fired + np.where(others, second.fired, 0))
+    np.testing.assert_allclose(found.sum_output, expected.sum_output + np.where(others, second.sum_output, 0), rtol=1e-6)
+    assert counter.evidence(rf.relu) == []

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence
+from rectified.torch.positives import Positives, can_count
 from rectified.torch.slopes import Slopes
-from rectified.torch.tally import Measure, Measures, norms
+from rectified.torch.tally import Counted, Measure, Measures, norms
 from rectified.torch.units import Axes
 
 _MOST_ELEMENTS = 2**17  # that wait
 _MOST_BATCHES = 64
+_LARGE = 2**12  # elements, of a batch that is not worth a copy if it can be read where it is
 
 
 class Counter:
@@ -70,6 +72,8 @@ class Counter:
         self._waiting = 0
         self._first = self._last = -1
         self._measures = Measures(slopes)
+        self._positives: Positives | None = None
+        self._counted: Counted | None = None
         self._elsewhere: list[Evidence] = []
         self._gradients: list[Tensor] = []
 
@@ -83,6 +87,8 @@ class Counter:
         if self._first < 0:
             self._first = step
         self._last = step
+        if self._positives is not None and self._positives.see([kept]):
+            return
         if self._most == 1:
             self._measure(kept.unsqueeze(0), y.detach().unsqueeze(0))
             return
@@ -128,7 +134,8 @@ class Counter:
         found, self._elsewhere = self._elsewhere, []
         if self._first >= 0:
             self._measure_waiting()
-            counted = self._measures.take()
+            self._count(self._measures.take())
+            counted, self._counted = self._counted, None
             if counted is not None:
                 found.append(counted.evidence(activation, self._slopes, (self._first, self._last)))
             self._first = -1
@@ -145,17 +152,26 @@ class Counter:
             return False
         self._measure_waiting()
         self._form = like.shape, like.dtype
-        self._axes_behind_batches = tuple(axis + 1 for axis in self._axes_of(like.ndim))
+        axes = self._axes_of(like.ndim)
+        self._axes_behind_batches = tuple(axis + 1 for axis in axes)
+        is_read = like.numel() >= _LARGE and can_count(like, axes, self._slopes)
+        self._positives = Positives(axes) if is_read else None
         self._most = max(1, min(_MOST_BATCHES, _MOST_ELEMENTS // max(1, like.numel())))
         self._room, self._places = None, ()
         return True
 
     def _measure_waiting(self) -> None:
+        if self._positives is not None:
+            self._count(self._positives.take())
         if self._waiting and self._room is not None:
             x = self._room[: self._waiting]
             self._waiting = 0
             y = x if self._is_told_by_output else self._again(x.flatten(0, 1)).view_as(x)
             self._measure(x, y)
+
+    def _count(self, more: Counted | None) -> None:
+        if more is not None:
+            self._counted = more if self._counted is None else self._counted + more
 
     def _measure(self, x: Tensor, y: Tensor) -> None:
         self._measures.add(Measure.of(x, y, self._axes_behind_batches, self._slopes))
