@@ -294,6 +294,17 @@ def test_without_torch_it_says_that_nothing_was_seen(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "False\n", "rectified: no activation was seen\n")
 
 
+def test_a_program_imports_as_with_python(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "rich.py").write_text("import random\nrandom.random()")  # the real one draws, too
+    seeds = "import random, sys\nrandom.seed(1)\nprint('typer' in sys.modules)\n"
+    (folder / "program.py").write_text(f"{seeds}import rich\nprint(rich.__file__, random.random())")
+    plain = python("folder/program.py", folder=tmp_path)
+    ran = rectified("run", "folder/program.py", folder=tmp_path)
+    assert (ran.returncode, ran.stdout) == (0, plain.stdout)
+
+
 FORKS = """
 for end in (int, os._exit):
     if os.fork() == 0:

@@ -7,10 +7,11 @@ import io
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
+from importlib.machinery import ExtensionFileLoader
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
@@ -24,11 +25,15 @@ from rectified.config import __version__
 from rectified.mistake import Mistake, complain
 
 try:
+    _before = set(sys.modules)
+
     import typer
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    _imported = sys.modules.keys() - _before
 except ModuleNotFoundError as _missing:
     print(f'rectified: the command line needs {_missing.name}: pip install "rectified[cli]"', file=sys.stderr)
     raise SystemExit(2) from None
@@ -76,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             setattr(sys, name, io.StringIO())
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without µ shows ?
+    before = set(sys.modules)
     try:
         code = app(given or ["--help"], prog_name="rectified", standalone_mode=False)
         if sys.stdout is not None:
@@ -95,7 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not hasattr(error, "format_message"):  # what typer finds wrong, wherever it keeps its click
             raise
         return _refuse(_explained(error))
-    return _run_program(code) if callable(code) else code or 0
+    if not callable(code):
+        return code or 0
+    _forget(_imported | (sys.modules.keys() - before))
+    return _run_program(code)
 
 
 def _run_program(program: Callable[[], int]) -> int:
@@ -104,6 +113,15 @@ def _run_program(program: Callable[[], int]) -> int:
         return program()
     except Mistake as mistake:
         return _refuse(str(mistake), mistake.code)
+
+
+def _forget(modules: Set[str]) -> None:
+    """Let a program import anew what only the command line needed: rich draws from `random` then."""
+    stay = {*sys.stdlib_module_names, "numpy", "rectified"}
+    for name in modules & sys.modules.keys():
+        loader = getattr(sys.modules[name], "__loader__", None)
+        if name.partition(".")[0] not in stay and not isinstance(loader, ExtensionFileLoader):
+            del sys.modules[name]
 
 
 def _refuse(message: str, code: int = 2) -> int:
