@@ -272,6 +272,42 @@ def test_a_training_that_is_resumed_goes_on(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stderr.startswith("rectified: --append goes on with a data file")) == (2, True)
 
 
+def test_ranks_that_were_combined_go_on(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+
+    def job(size: int) -> list[str]:
+        ranks = [{"RANK": str(rank), "WORLD_SIZE": str(size)} for rank in range(size)]
+        return [rectified("run", "--append", "program.py", folder=tmp_path, **rank).stderr for rank in ranks]
+
+    assert job(3) == ["", "", ""]
+    assert rectified("combine", folder=tmp_path).returncode == 0
+    assert job(2) == ["", ""]
+    assert rectified("combine", folder=tmp_path).returncode == 0
+
+    def last_steps() -> dict[str, int]:
+        runs = read(tmp_path / ".rectified")
+        return {run.command: run.layers["1"].histories["train"].total.steps[1] for run in runs}
+
+    names = [f"program.py (rank {rank})" for rank in range(3)]
+    assert last_steps() == dict(zip(names, (39, 39, 19), strict=True))
+    assert len(read(tmp_path / ".rectified")) == 3
+    said = job(4)
+    assert said == ["", "", "", "rectified: .rectified holds no run of rank 3, so its steps are counted from 0\n"]
+    assert rectified("combine", "--append", folder=tmp_path).returncode == 0
+    assert last_steps() == dict(zip([*names, "program.py (rank 3)"], (59, 59, 39, 19), strict=True))
+
+
+def test_a_program_that_starts_processes_goes_on_with_its_own_run(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    own, child = (Run(command, started) for command, started in (("program.py", "1"), ("program.py (process 1)", "2")))
+    for run, samples in ((own, 1), (child, 2)):
+        run.layer("1", "relu", 8).add(Evidence.of(rf.relu, np.ones((samples, 8))))
+    Writer(tmp_path / ".rectified").write([own, child])
+    assert rectified("run", "--append", "program.py", folder=tmp_path).returncode == 0
+    samples = {run.id: run.layers["1"].histories["train"].total.samples for run in read(tmp_path / ".rectified")}
+    assert samples == {own.id: 101, child.id: 2}
+
+
 def test_a_program_that_goes_elsewhere_leaves_its_data_where_it_began(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "program.py").write_text(PROGRAM + "os.chdir('elsewhere')")

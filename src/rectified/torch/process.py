@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -53,10 +54,14 @@ class Process:
 
     def __init__(self, data_file: Path, every: int, command: str, *, append: bool = False, child: str = "") -> None:
         path = of_child(data_file, child) if child else data_file
-        self._run = Run(started=datetime.now(UTC).isoformat(timespec="seconds"))
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        name = f"{command} (process {child})" if child else command
         try:
-            *others, self._run = read(path) if append and path.exists() else [self._run]
-            self._run.command = f"{command} (process {child})" if child else command
+            runs = read(path) if append and path.exists() else [Run(name, started)]
+            same = [run for run in runs if process_of(run.command) == process_of(name)]
+            self._run = (same or runs)[-1]
+            self._run.command = name
+            others = [run for run in runs if run is not self._run]
             self._saver = Saver(path, self._run, others)
         except DataError as error:
             raise Mistake(str(error), code=1) from None
@@ -138,6 +143,17 @@ class Process:
     def _save(self) -> None:
         if self._run.layers or not self._is_child:
             self._saver.save_now(lambda: self._collector and self._collector.update())
+
+
+def process_of(command: str) -> str:
+    """Which of a job's processes a command names at its end.
+
+    Examples
+    --------
+    >>> process_of("train.py (rank 1) (process 2)"), process_of("train.py")
+    (' (rank 1) (process 2)', '')
+    """
+    return re.search(r"( \((rank|process) [\d-]+\))*$", command)[0]  # type: ignore[index]
 
 
 @contextmanager

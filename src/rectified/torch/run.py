@@ -13,10 +13,12 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from rectified.health.store import erase_ranks, of_rank, part
-from rectified.mistake import Mistake
+from rectified.health.store import DataError, Writer, erase_ranks, of_rank, part, read
+from rectified.mistake import Mistake, complain
 from rectified.torch.own_frames import without_own_frames
-from rectified.torch.process import Process
+from rectified.torch.process import Process, process_of
+
+_NAME = " (rank {})"
 
 
 def run(
@@ -59,7 +61,13 @@ def run(
         raise Mistake("--append goes on with a data file, and --parallel begins a new one: leave one of them out")
     program = _Program.of_module(arguments) if module else _Program.of_script(arguments)
     command = shlex.join([*(["-m"] if module else []), *arguments])
-    process = Process(_own(data_file, parallel, append), every, command, append=append)
+    rank = os.environ.get("RANK", "")
+    if parallel:
+        data_file = part(data_file)
+    elif rank.isdecimal():
+        command += _NAME.format(int(rank))
+        data_file = _of_rank(data_file, int(rank), append)
+    process = Process(data_file, every, command, append=append)
     try:
         program.execute()
     finally:
@@ -139,13 +147,29 @@ class _without_own_frames:  # noqa: N801 - used as a statement
             sys.excepthook = show_cleaned
 
 
-def _own(data_file: Path, parallel: bool, append: bool) -> Path:
-    """The data file of this process. The first of several deletes what an earlier job left that had more of them."""
-    rank, count = (os.environ.get(name, "") for name in ("RANK", "WORLD_SIZE"))
-    if parallel:
-        return part(data_file)
-    if not rank.isdecimal():
-        return data_file
-    if int(rank) == 0 and count.isdecimal() and not append:
-        erase_ranks(data_file, int(count))
-    return of_rank(data_file, int(rank))
+def _of_rank(data_file: Path, rank: int, append: bool) -> Path:
+    """The data file of this process, of several that train together."""
+    path = of_rank(data_file, rank)
+    size = os.environ.get("WORLD_SIZE", "")
+    count = int(size) if size.isdecimal() else 0
+    if not append:
+        if rank == 0 and count:
+            erase_ranks(data_file, count)  # which an earlier job left that had more of them
+    elif data_file.exists() and not path.exists():
+        try:
+            _take_over(data_file, path, rank, count)
+        except DataError as error:
+            raise Mistake(str(error), code=1) from None
+    return path
+
+
+def _take_over(data_file: Path, path: Path, rank: int, count: int) -> None:
+    """Go on with what `rectified combine` put into one file. The first process has, too, what no other goes on with."""
+    others = {_NAME.format(other) for other in range(count) if other != rank}
+    runs = [run for run in read(data_file) if process_of(run.command) not in others]
+    if rank:
+        runs = [run for run in runs if process_of(run.command) == _NAME.format(rank)]
+    if runs:
+        Writer(path).write(runs)
+    else:
+        complain(f"{data_file} holds no run of rank {rank}, so its steps are counted from 0")
