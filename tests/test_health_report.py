@@ -399,6 +399,9 @@ def test_parts_are_combined_into_the_evidence_of_all(
     told = ".rectified holds 3 runs\ndeleted, since it holds what they did: third\n"
     assert run("combine", "--append", "third") == (0, told, "")  # it was there already
     assert not Path("third").exists()
+    Writer(Path("fourth")).write([untrained()])
+    told = ".rectified holds 1 run\nit held 3 others, which --append would have kept\n"
+    assert run("combine", "--keep", "fourth") == (0, told, "")
 
 
 def test_runs_of_different_networks_are_not_combined(tmp_path: Path, run: Callable[..., tuple[int, str, str]]) -> None:
