@@ -264,9 +264,11 @@ def test_what_is_joined_with_others_stays_what_it_is(function: Any, seen: list[s
             return function(self.a(x), self.b(x))
 
     network = Gated()
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4)
     with watch(network) as health:
         for _ in range(12):
             network(torch.randn(5, 3)).sum().backward()
+            optimizer.step()
     assert [layer.function for layer in health.layers.values()] == seen
     assert health.run.notes == []
 

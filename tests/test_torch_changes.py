@@ -185,10 +185,11 @@ def test_a_step_is_one_however_it_is_made(make: Callable[[list[nn.Parameter]], C
     assert (verdict.of(DEAD).tolist(), verdict.since[SILENT]) == ([SILENT], PASSES)
 
 
-def test_where_no_step_is_known_a_note_tells() -> None:
+@pytest.mark.parametrize("passes", [2, 12, 2 * PASSES])
+def test_where_no_step_is_known_a_note_tells(passes: int) -> None:
     net = nn.Sequential(nn.Linear(UNITS, UNITS), nn.ReLU(), nn.Linear(UNITS, UNITS))
     with watch(net) as health:
-        for _ in range(2 * PASSES):
+        for _ in range(passes):
             net(torch.randn(BATCH, UNITS)).square().mean().backward()
             for parameter in net.parameters():
                 parameter.data -= 1e-3 * parameter.grad  # type: ignore[operator]

@@ -204,6 +204,7 @@ def test_attention_is_no_stack_of_layers(function: Any) -> None:
     with watch(net) as health:
         for _ in range(5):
             net(torch.randn(4, 6, 8)).sum().backward()
+        torch.optim.SGD(net.parameters(), lr=0.0).step()
     assert [layer.units for layer in health.layers.values()] == [16]
     notes = health.report().notes
     assert len(notes) == (function is F.relu)
@@ -417,6 +418,7 @@ def test_an_axis_of_units_that_became_several_counts_all_of_them(compiled: bool)
         with watch(net) as health:
             for _ in range(5):
                 run(torch.randn(shape)).sum().backward()
+            torch.optim.SGD(net.parameters(), lr=0.0).step()
         found[type(net)] = [
             (layer.function, layer.units, layer.histories["train"].total.samples) for layer in health.layers.values()
         ]
@@ -506,6 +508,7 @@ def test_parts_of_a_layer_are_layers_of_their_own(parts: Callable[[Tensor], Any]
     with watch(net) as health:
         for x in inputs:
             run(x).sum().backward()
+        torch.optim.SGD(net.parameters(), lr=0.0).step()
     y = net.layer(inputs).detach().flatten(0, 1).numpy()
     compare(health.layers.values(), [Evidence.of(rf.relu, part) for part in np.split(y, LAYERS, 1)])
     assert health.report().notes == []

@@ -151,9 +151,9 @@ class Collector:
     def stop(self) -> None:
         """Look no longer, and bring the record up to date."""
         self.leave()
-        if self.schedule.lacks_steps and any(root.turns.has_gradients for root in self._roots.values()):
-            self.note(_NO_STEPS)
         self.update()
+        if self.schedule.lacks_steps and self.run.layers and any(root.turns.has_gradients for root in self._roots.values()):
+            self.note(_NO_STEPS)
 
     def leave(self) -> None:
         """Look no longer."""

@@ -72,8 +72,8 @@ class Schedule:
 
     @property
     def lacks_steps(self) -> bool:
-        """Whether there were many forward passes and no step."""
-        return self.step == self._began and self.forwards > _SETTLED
+        """Whether there were several forward passes and no step."""
+        return self.step == self._began and self.forwards > 1
 
     @property
     def is_first(self) -> bool:
