@@ -330,6 +330,12 @@ def test_without_torch_it_says_that_nothing_was_seen(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "False\n", "rectified: no activation was seen\n")
 
 
+def test_what_was_seen_and_not_counted_is_said(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM.replace("(4, 8), nn.ReLU()", "(4, 8), torch.jit.script(nn.ReLU())"))
+    ran = rectified("run", "program.py", folder=tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "rectified: no activation was counted; rectified report has a note\n")
+
+
 def test_a_program_imports_as_with_python(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

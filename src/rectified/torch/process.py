@@ -123,7 +123,9 @@ class Process:
                 self._saver.save()
                 return
             if not any(run.layers for run in (self._run, *runs)):
-                complain("no activation was seen")
+                notes = len({note for run in (self._run, *runs) for note in run.notes})
+                told = "a note" if notes == 1 else f"{notes} notes"
+                complain(f"no activation was counted; rectified report has {told}" if notes else "no activation was seen")
             if runs or not self._run.layers:
                 self._saver.save(runs)
             for path in children:
