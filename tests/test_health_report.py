@@ -194,8 +194,15 @@ def test_text_says_what_is_the_matter(report: Report) -> None:
     assert lines[8].split() == [
         *("net.3", "sigmoid", "40", "6,400", "0-199", "0", "7", "0", "82.5%", "saturated", "from", "the", "start:", "5-11"),
     ]
-    assert lines[-1].split() == ["total", "104", "6", "7", "1", "86.5%"]
+    assert lines[-3].split() == ["total", "104", "6", "7", "1", "86.5%"]
+    assert lines[-1].startswith("linear: can learn")
+    assert "linear: can learn" not in as_text(Report.of([untrained()]))
     assert len({line.index("dead from") for line in lines if "dead from" in line}) == 1
+
+
+def test_a_report_is_printed_as_its_text(report: Report) -> None:
+    assert str(report) == as_text(report)
+    assert report._repr_html_().startswith("<pre>train mode\n")
 
 
 @pytest.mark.parametrize("width", [40, 80, 100, 125, 140])
@@ -251,7 +258,8 @@ def test_columns_stand_below_each_other_whatever_the_letters() -> None:
 
 
 def test_markdown_is_a_table(report: Report) -> None:
-    lines = as_markdown(report).splitlines()
+    *lines, empty, meaning = as_markdown(report).splitlines()
+    assert (empty, meaning.partition(":")[0]) == ("", "linear")
     assert [len(re.findall(r"(?<!\\)\|", line)) for line in lines] == len(lines) * [11]
     assert lines[0].split(" | ")[0] == "| layer"
     assert re.fullmatch(r"(\| (---|--:) )+\|", lines[1])

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from html import escape
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -131,6 +132,15 @@ class Report:
         names = {pattern} & all_names or {name for name in all_names if fnmatchcase(name, pattern)}
         kept = [verdict for verdict in self.layers if verdict.layer.name in names]
         return replace(self, layers=kept, findings=[found for found in self.findings if found.layer in names])
+
+    def __str__(self) -> str:
+        from rectified.health.text import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return f"<pre>{escape(str(self))}</pre>"
 
     @property
     def totals(self) -> Count:

@@ -18,6 +18,7 @@ _HEADINGS = ("layer", "function", "units", "samples", "steps", "dead", "saturate
 _TEXTS = (0, 1, 9)  # the other columns are numbers
 _MOST_RANGES = 20
 _MOST_STEPS = 4
+_LINEAR = "linear: can learn, but does not bend: its slope is the same for all samples"
 
 
 def as_text(report: Report, width: int | None = None) -> str:
@@ -53,6 +54,8 @@ def as_text(report: Report, width: int | None = None) -> str:
         lines += [f"{_filled(start, left)}{part}".rstrip() for start, part in zip_longest([first], folded, fillvalue="")]
     lines.insert(1, "-" * max(map(columns, lines)))
     lines.insert(-1, lines[1])
+    if report.totals.linear:
+        lines += ["", *(wrap(_LINEAR, width) if width else [_LINEAR])]
     for title, items in _sections(report):
         lines += ["", title, *(f"  {printable(item)}" for item in items)]
     return "\n".join([f"{report.mode} mode", "", *lines])
@@ -64,6 +67,8 @@ def as_markdown(report: Report) -> str:
     total = f"total in {report.mode} mode", *_total(report)[1:]
     rows += [tuple("<br>".join(map(_escaped, cell.split("\n"))) for cell in row) for row in (*_rows(report), total)]
     lines = [f"| {' | '.join(row)} |" for row in rows]
+    if report.totals.linear:
+        lines += ["", _LINEAR]
     for title, items in _sections(report):
         lines += ["", f"**{title}**", "", *(f"- {_escaped(item)}" for item in items)]
     return "\n".join(lines)
