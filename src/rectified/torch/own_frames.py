@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any
@@ -36,26 +36,63 @@ def without_own_frames(error: BaseException) -> BaseException:
 
 
 def show_warnings_in_place() -> None:
-    """Let a warning that names a line of the collector, which made the call, name the line of the program."""
+    """Let a warning that names another line since the collector made calls name the line that it names without."""
     show = warnings.showwarning
+    is_moved = False
 
     def show_in_place(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:
-        frame: FrameType | None = sys._getframe(1) if filename.startswith(_HERE) else None
-        while frame is not None and not _passes_on(frame.f_code):
-            frame = frame.f_back
-        if frame is None:
+        nonlocal is_moved
+        named, place = (None, None) if is_moved else _places(sys._getframe(1), filename, lineno)
+        if named is None or place is None:
             show(message, category, filename, lineno, file, line)
             return
-        while frame.f_back is not None and _passes_on(frame.f_code):
-            frame.f_globals.get("__warningregistry__", {}).clear()  # where a warning is known that was shown here once
-            frame = frame.f_back
-        if frame.f_code.co_name == "handle_torch_function" and frame.f_back is not None and frame.f_back.f_back is not None:
-            frame = frame.f_back.f_back
+        named.f_globals.get("__warningregistry__", {}).pop((str(message), category, lineno), None)  # it is not shown there
+        frame, lineno = place
         names = frame.f_globals
         registry = names.setdefault("__warningregistry__", {})
-        warnings.warn_explicit(message, category, frame.f_code.co_filename, frame.f_lineno, names.get("__name__"), registry)
+        is_moved = True
+        try:
+            warnings.warn_explicit(message, category, frame.f_code.co_filename, lineno, names.get("__name__"), registry)
+        finally:
+            is_moved = False
 
     warnings.showwarning = show_in_place
+
+
+def _places(frame: FrameType | None, filename: str, lineno: int) -> tuple[FrameType | None, tuple[FrameType, int] | None]:
+    """The frame that a warning names, and which it would name without frames of ours, if that is another."""
+    while frame is not None and frame.f_code.co_filename == warnings.__file__:
+        frame = frame.f_back
+    names = []
+    while frame is not None:
+        names.append(frame)
+        frame = frame.f_back
+    level = next(
+        (at for at, each in enumerate(names) if (each.f_code.co_filename, each.f_lineno) == (filename, lineno)), None
+    )
+    if level is None:
+        return None, None
+    kept = list(_without_own(names))
+    place = kept[level] if level < len(kept) else None
+    return names[level], None if place is None or place[0] is names[level] else place
+
+
+def _without_own(frames: Sequence[FrameType]) -> Iterator[tuple[FrameType, int]]:
+    """Frames from the last one, as they would be without those of ours, and their lines."""
+    after: CodeType | None = None
+    left_out = 0
+    for frame in frames:
+        code = frame.f_code
+        if left_out:
+            left_out -= 1
+        elif _passes_on(code):
+            after = code
+            continue
+        elif after is not None and code.co_name == "handle_torch_function":
+            left_out = 1  # the function that looked for a mode, which came again
+        elif not (code.co_qualname == _WITH_HOOKS and not _has_hooks(frame.f_locals["self"])):
+            yield frame, frame.f_lineno
+        after = None
 
 
 def _cleaned(trace: TracebackType | None) -> TracebackType | None:
@@ -92,7 +129,12 @@ def _has_hooks(module: object) -> bool:
     """Whether a module calls hooks of the program."""
     everywhere = vars(sys.modules["torch.nn.modules.module"])
     names = [f"_{direction}{moment}_hooks" for direction in ("forward", "backward") for moment in ("", "_pre")]
-    return any(vars(module).get(name) or everywhere.get(f"_global{name}") for name in names)
+    held = [each for name in names for each in (vars(module).get(name), everywhere.get(f"_global{name}")) if each]
+    return not all(_is_own(hook) for hooks in held for hook in hooks.values())
+
+
+def _is_own(hook: object) -> bool:
+    return str(getattr(getattr(hook, "func", hook), "__module__", "")).startswith(f"{__package__}.")
 
 
 def _without_hooks(entry: TracebackType) -> TracebackType:
