@@ -279,7 +279,7 @@ def test_parts_that_a_method_calls_are_parts_of_one_network(only: bool) -> None:
     line = Coder.encode.__code__.co_firstlineno + 1
     names = ["encoder.1", f"test_torch_truth.py:{line} in {Coder.encode.__qualname__}", "decoder.1"]
     if not only:
-        names = ["1", *(name if " in " in name else f"Coder#2.{name}" for name in names)]
+        names = ["1", *(name if " in " in name else f"Coder#1.{name}" for name in names)]
     assert list(health.layers) == names
     assert {layer.histories["train"].total.samples for layer in health.layers.values()} == {24}
 
@@ -336,6 +336,18 @@ def test_a_method_that_runs_by_itself_and_in_a_network_has_one_layer(is_first: b
     counted = [{mode: found.total.samples for mode, found in layer.histories.items()} for layer in health.layers.values()]
     assert counted == [{"train": 120, "eval": 5 * (81 + is_first)}] * 3
     assert health.report().notes == []
+
+
+def test_networks_are_numbered_by_class() -> None:
+    class Critic(nn.Sequential):
+        pass
+
+    kinds = (nn.Sequential, Critic, nn.Sequential, Critic)
+    networks = [kind(nn.Linear(3, 3), nn.ReLU()) for kind in kinds]
+    with watch() as health:
+        for network in networks:
+            network(torch.randn(2, 3))
+    assert list(health.layers) == ["1", "Critic#1.1", "Sequential#2.1", "Critic#2.1"]
 
 
 def test_two_networks_and_a_function_outside_of_both() -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import warnings
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from threading import get_ident
@@ -118,7 +119,7 @@ class Collector:
         self._together = Together()
         self._roots: dict[int, Network] = {}
         self._turns = Turns()  # outside of these
-        self._networks = 0
+        self._networks: Counter[str] = Counter()  # by class
         self._hears_steps = False
         self._owners: dict[int, tuple[weakref.ref[nn.Module], int]] = {}
         self._owned = 0
@@ -840,7 +841,7 @@ class Collector:
         return -self._owned
 
     def path(self, module: nn.Module | None, root: Network | None = None, outer: nn.Module | None = None) -> str:
-        """Where a module that another calls is in the network. Names of a second network begin with its class.
+        """Where a module that another calls is in the network. Names in a further network begin with its class.
 
         Where a method of a module calls parts of it, as training steps do, these are parts of one network.
         """
@@ -853,8 +854,9 @@ class Collector:
             if holder is not None and holder is not outermost:
                 root.prefix = self.path(outermost, self._network(holder))
         if root.prefix is None:
-            self._networks += 1
-            root.prefix = f"{type(outermost).__name__}#{self._networks}" if self._networks > 1 else ""
+            kind = type(outermost).__name__
+            self._networks[kind] += 1
+            root.prefix = f"{kind}#{self._networks[kind]}" if self._networks.total() > 1 else ""
         path = root.path(module, outer)
         return f"{root.prefix}.{path}".strip(".")
 
