@@ -72,8 +72,8 @@ class Schedule:
 
     @property
     def lacks_steps(self) -> bool:
-        """Whether there were several forward passes and no step."""
-        return self.step == self._began and self.forwards > 1
+        """Whether there were many forward passes and no step."""
+        return self.step == self._began and self.forwards > _WINDOW
 
     @property
     def is_first(self) -> bool:
