@@ -185,7 +185,7 @@ def test_a_step_is_one_however_it_is_made(make: Callable[[list[nn.Parameter]], C
     assert (verdict.of(DEAD).tolist(), verdict.since[SILENT]) == ([SILENT], PASSES)
 
 
-@pytest.mark.parametrize("passes", [2, 12, 2 * PASSES])
+@pytest.mark.parametrize("passes", [8, 9, 2 * PASSES])
 def test_where_no_step_is_known_a_note_tells(passes: int) -> None:
     net = nn.Sequential(nn.Linear(UNITS, UNITS), nn.ReLU(), nn.Linear(UNITS, UNITS))
     with watch(net) as health:
@@ -193,7 +193,7 @@ def test_where_no_step_is_known_a_note_tells(passes: int) -> None:
             net(torch.randn(BATCH, UNITS)).square().mean().backward()
             for parameter in net.parameters():
                 parameter.data -= 1e-3 * parameter.grad  # type: ignore[operator]
-    assert health.report().notes[0].startswith("no step was seen")
+    assert [note.partition(",")[0] for note in health.report().notes] == ["no step was seen"] * (passes > 8)
 
 
 @pytest.mark.parametrize("every", [1, 3])
