@@ -540,10 +540,8 @@ class _Graph:
 
     def _part_of(self, whole: Any, number: int) -> Origin | None:
         """The origin of one of several results."""
-        origin, shapes = (
-            self._origins.get(whole),
-            [_sizes(part) if isinstance(part, Tensor) else None for part in _value(whole)],
-        )
+        origin = self._origins.get(whole)
+        shapes = [_sizes(part) if isinstance(part, Tensor) else None for part in _value(whole)]
         return origin and part_of(origin, self._call(plain_name(whole.target), whole, shapes[0] or ()), shapes, number)
 
     def _see_use(self, name: str, source: Any, *, is_sum: bool) -> None:
