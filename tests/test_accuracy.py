@@ -564,7 +564,7 @@ TORCH: dict[str, Callable[..., Any]] = {
 
 @pytest.fixture
 def torch_in_one_thread() -> Iterator[Any]:
-    """In a second thread PyTorch's first square roots are at times 5e-10 off (2.13.0, one process of sixteen)."""
+    """In a second thread PyTorch's first square roots are at times 5e-10 off, as of 2.13.0."""
     torch = pytest.importorskip("torch")
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -204,7 +204,6 @@ def test_attention_is_no_stack_of_layers(function: Any) -> None:
     with watch(net) as health:
         for _ in range(5):
             net(torch.randn(4, 6, 8)).sum().backward()
-        torch.optim.SGD(net.parameters(), lr=0.0).step()
     assert [layer.units for layer in health.layers.values()] == [16]
     notes = health.report().notes
     assert len(notes) == (function is F.relu)
@@ -418,7 +417,6 @@ def test_an_axis_of_units_that_became_several_counts_all_of_them(compiled: bool)
         with watch(net) as health:
             for _ in range(5):
                 run(torch.randn(shape)).sum().backward()
-            torch.optim.SGD(net.parameters(), lr=0.0).step()
         found[type(net)] = [
             (layer.function, layer.units, layer.histories["train"].total.samples) for layer in health.layers.values()
         ]

@@ -168,11 +168,8 @@ def of_rank(path: Path, rank: int) -> Path:
 
 def erase_ranks(path: Path, first: int) -> None:
     """Delete the data files that such processes of these ranks and higher ones left beside `path`."""
-    for found in parts(path):
-        rank = found.name.removeprefix(f"{path.name}.rank")
-        if rank.isdecimal() and int(rank) >= first:
-            with suppress(DataError):
-                erase(found)
+    ranks = {found: found.name.removeprefix(f"{path.name}.rank") for found in parts(path)}
+    _erase_all(found for found, rank in ranks.items() if rank.isdecimal() and int(rank) >= first)
 
 
 def of_child(path: Path, name: str) -> Path:
@@ -188,9 +185,14 @@ def of_children(path: Path) -> list[Path]:
 
 def erase_children(path: Path) -> None:
     """Delete them."""
-    for found in of_children(path):
+    _erase_all(of_children(path))
+
+
+def _erase_all(paths: Iterable[Path]) -> None:
+    """Delete data files, and leave what is none."""
+    for path in paths:
         with suppress(DataError):
-            erase(found)
+            erase(path)
 
 
 def parts(path: Path) -> list[Path]:
