@@ -302,6 +302,9 @@ def test_parameters_may_be_tensors() -> None:
         assert layer.histories["train"].total.samples == 5 * BATCH
 
 
+LATE = "it ran before its units were known, and that was not counted"
+
+
 class ByMethod(nn.Module):
     """A layer written by hand, whose forward pass another method calls; some of its units are dead."""
 
@@ -333,7 +336,24 @@ def test_networks_that_run_by_a_method_are_told_apart(method: str, in_turns: boo
             getattr(networks[number], method)(torch.randn(32, 4)).neg().exp().mean().backward()
             optimizers[number].step()
     assert [verdict.of(DEAD).tolist() for verdict in health.report().layers] == [[0, 1], [4, 5]]
-    assert health.report().notes == []
+    samples = [layer.histories["train"].total.samples for layer in health.layers.values()]
+    assert samples == [32 * 20, 32 * (20 if in_turns else 19)]
+    assert [LATE in note for note in health.report().notes] == ([] if in_turns else [True])
+
+
+def test_what_a_function_computes_later_is_told_of() -> None:
+    first, second = (torch.randn(4, 8, requires_grad=True) for _ in "12")
+    optimizer = torch.optim.SGD([first, second], lr=1e-3)
+    with watch() as health:
+        for step in range(40):
+            x = torch.randn(16, 4)
+            hidden = F.relu(x @ first).mean() if step <= 20 else torch.sigmoid(x @ second).neg().exp().mean()
+            hidden.backward()
+            optimizer.step()
+    relu, sigmoid = (layer.histories["train"].total for layer in health.layers.values())
+    assert (relu.samples, sigmoid.samples, sigmoid.steps) == (16 * 21, 16 * 18, (22, 39))
+    (note,) = health.report().notes
+    assert LATE in note and "in test_what" in note
 
 
 def test_functions_of_two_networks_at_one_place_are_told_of() -> None:

@@ -123,6 +123,7 @@ class Collector:
         self._hears_steps = False
         self._owners: dict[int, tuple[weakref.ref[nn.Module], int]] = {}
         self._owned = 0
+        self._met_late: set[Any] = set()  # outside of networks: whose activations, of which the first was not counted
         self._skipped: nn.Module | None = None
         self._hidden: nn.Module | None = None
         self._kinds: dict[type, str] = {}
@@ -661,6 +662,7 @@ class Collector:
         """Count inputs and outputs. Whether that was possible."""
         counter = site.counter(training)
         if counter is None:
+            site.is_late |= not site.axes
             return False
         if type(y) is not Tensor or y.is_meta or y.is_nested or y.layout is not torch.strided or is_transformed():
             self.note(f"{site.name}: what ran on tensors of another kind, or under torch.func or a trace, was not seen")
@@ -749,6 +751,7 @@ class Collector:
                 root.look_again()
                 self.note(_CHANGED)
                 return None
+            self._met_late.add(key[0] or key[1])
         behind = self.origins.of(x)
         passed = frozenset() if behind is None else behind.passed
         same = None
@@ -787,6 +790,7 @@ class Collector:
             site = self.sites.claim(path, name, args, kwargs)
             site.sources = sources
             site.is_outside = is_outside
+            site.is_late = root is None and (key[0] or key[1]) in self._met_late
             site.has_own_gradient = not torch.is_grad_enabled() and is_in_function()
             site.again = call_again(function, args, kwargs)
             is_marked = bool(kwargs.get("inplace")) or kwargs.get("out") is not None or any(each is True for each in args)

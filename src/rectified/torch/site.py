@@ -81,6 +81,8 @@ class Site:
         Whether it is a part of what is counted elsewhere, or not at all.
     is_outside : bool
         Whether it runs in nothing that learns.
+    is_late : bool
+        Whether it ran before anything told that it is one, or where its units are.
     compares_outputs : bool
         Whether it is a rectifier of what is computed of a network's outputs, as hinge losses are, outside of any.
     feeds_layer : bool
@@ -131,7 +133,7 @@ class Site:
         self.is_mixed = False
         self.is_part = False
         self.input_at: tuple[int, ...] = ()
-        self.is_outside = self.is_whole = self.feeds_layer = self.compares_outputs = False
+        self.is_outside = self.is_late = self.is_whole = self.feeds_layer = self.compares_outputs = False
         self.factor = 1.0
         self.ran_in = -1
         self.is_overwritten = self.may_learn = self.has_own_gradient = False
@@ -283,6 +285,8 @@ class Site:
             layer.note = "the program defines its gradient, and the verdicts are those of the function's derivative"
         elif self._stacked > 1 and not self.layers:
             layer.note = f"its units are those of {self._stacked} layers, which follow one another"
+        elif self.is_late:
+            layer.note = "it ran before its units were known, and that was not counted"
         elif self.is_mixed:
             layer.note = "its inputs come from different layers at different times, whose units were counted as one"
         if layer.units == evidence.units and not is_another:
