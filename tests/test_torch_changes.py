@@ -353,7 +353,8 @@ def test_what_a_function_computes_later_is_told_of() -> None:
     relu, sigmoid = (layer.histories["train"].total for layer in health.layers.values())
     assert (relu.samples, sigmoid.samples, sigmoid.steps) == (16 * 21, 16 * 18, (22, 39))
     (note,) = health.report().notes
-    assert LATE in note and "in test_what" in note
+    assert LATE in note
+    assert "in test_what" in note
 
 
 def test_functions_of_two_networks_at_one_place_are_told_of() -> None:
@@ -412,3 +413,33 @@ def test_what_ran_without_gradients_before_a_training_is_none() -> None:
         with torch.no_grad():
             network(torch.zeros(1, 4))
     assert health.layers["1"].histories["train"].total.samples == 81
+
+
+@pytest.mark.parametrize("way", ["modules", "functions"])
+def test_a_jacobian_that_is_computed_at_once(way: str) -> None:
+    first, last = nn.Linear(3, 16), nn.Linear(16, 3)
+    hidden = nn.Sequential(first, nn.Tanh(), last)
+    network = hidden if way == "modules" else InTurns(first, last)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with watch(network) as health:
+        for _ in range(10):
+            x = torch.randn(8, 3, requires_grad=True)
+            y = network(x)
+            several = torch.eye(3)[:, None].expand(3, 8, 3)
+            (jacobian,) = torch.autograd.grad(y, x, several, create_graph=True, is_grads_batched=True)
+            (jacobian.square().mean() + y.square().mean()).backward()
+            optimizer.step()
+    (layer,) = health.layers.values()
+    assert layer.histories["train"].total.samples == 80
+    assert health.report().notes == []
+
+
+class InTurns(nn.Module):
+    """Two layers, and a function between."""
+
+    def __init__(self, first: nn.Module, last: nn.Module) -> None:
+        super().__init__()
+        self.first, self.last = first, last
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.first(x)))

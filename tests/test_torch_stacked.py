@@ -15,7 +15,8 @@ import rectified as rf  # noqa: E402
 from rectified.health import Evidence  # noqa: E402
 from rectified.health.verdict import DEAD  # noqa: E402
 from rectified.torch import watch  # noqa: E402
-from rectified.torch.units import Call, Weight, origin_of  # noqa: E402
+from rectified.torch.calls import Call, Weight  # noqa: E402
+from rectified.torch.units import origin_of  # noqa: E402
 from torch_networks import compare  # noqa: E402
 
 LAYERS, ROWS, INPUTS, UNITS, HEADS = 4, 12, 5, 8, 3

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence  # noqa: E402
 from torch.overrides import TorchFunctionMode  # noqa: E402
 
 import rectified as rf  # noqa: E402
@@ -851,6 +852,7 @@ def test_a_learned_slope() -> None:
     compare(health.layers.values(), [truth + truth])
 
 
+WEIGHT = nn.Parameter(torch.linspace(-1.1, 1, 24).view(6, 4))
 MASKED = [(lambda y: y[torch.tensor([True, False, True])], 2), (lambda y: y[torch.eye(3, 4).bool()], 1)]
 
 
@@ -867,6 +869,42 @@ MASKED = [(lambda y: y[torch.tensor([True, False, True])], 2), (lambda y: y[torc
         (lambda y: y.repeat(2, 1, 1, 1), 3),
         (lambda y: torch.cat([torch.ones(3, 4, 4), y], 2), 2),
         (lambda y: torch.nan_to_num(y), 2),
+        (lambda y: y[torch.arange(3), torch.tensor([3, 0, 1])], 1),
+        (lambda y: y[torch.arange(3), -1], 1),
+        (lambda y: y[:, torch.tensor([2, 0])], 2),
+        (lambda y: y.transpose(0, 2)[:, torch.tensor([2, 0])], 0),
+        (lambda y: y[None, 1, torch.tensor([[2], [0]])][..., None], 3),
+        (lambda y: y.transpose(1, 2)[torch.arange(3), :, torch.tensor([2, 0, 1])], 1),
+        (lambda y: y.permute(1, 2, 0)[torch.arange(3), :, torch.arange(3)], 1),
+        (lambda y: y.permute(2, 0, 1)[:, torch.tensor([[2, 0], [1, 1]]), torch.tensor([0, 3])], 0),
+        (lambda y: y.gather(1, torch.ones(3, 4, 4, dtype=torch.long)), 2),
+        (lambda y: y.take_along_dim(torch.ones(3, 1, 4, dtype=torch.long), dim=1), 2),
+        (lambda y: y.transpose(1, 2).sort()[0], 1),
+        (lambda y: y.topk(2, 1).values, 2),
+        (lambda y: y.scatter(1, torch.zeros(3, 1, 4, dtype=torch.long), 0.5), 2),
+        (lambda y: y.norm(dim=1), 1),
+        (lambda y: torch.linalg.vector_norm(y, dim=0), 1),
+        (lambda y: y.median(1)[0], 1),
+        (lambda y: y.prod(0), 1),
+        (lambda y: torch.var_mean(y, 1)[1], 1),
+        (lambda y: torch.addcmul(torch.ones(4, 1), y, y), 2),
+        (lambda y: torch.broadcast_tensors(torch.ones(2, 1, 1, 1), y)[1] * 2, 3),
+        (lambda y: torch.broadcast_to(y, (2, 3, 4, 4)), 3),
+        (lambda y: torch.logaddexp(y, torch.zeros(())), 2),
+        (lambda y: torch.hstack([y, y]), 2),
+        (lambda y: torch.vstack([y, y]), 2),
+        (lambda y: y.hsplit(2)[1], 2),
+        (lambda y: y.split_with_sizes([1, 3], 1)[1], 2),
+        (lambda y: torch.fft.irfft(torch.fft.rfft(y, dim=1), dim=1), 2),
+        (lambda y: torch.complex(y, y).abs(), 2),
+        (lambda y: torch.view_as_real(torch.complex(y, y)), 2),
+        (lambda y: y.unfold(1, 2, 1), 2),
+        (lambda y: torch.empty(2, 3, 4, 4).copy_(y), 3),
+        (lambda y: torch.einsum("st,btu->bsu", torch.ones(2, 4), y), 2),
+        (lambda y: torch.einsum("bts,bsu->but", (y @ y.mT).softmax(-1), y), 1),
+        (lambda y: torch.tensordot(y, WEIGHT, ([2], [1])), 2),
+        (lambda y: torch.inner(y, WEIGHT), 2),
+        (lambda y: y.log2().ceil().cumprod(1).nan_to_num(-1.0, -1.0, -1.0), 2),
     ],
 )
 def test_units_are_followed_to_where_they_go(moved: Any, axis: int, way: str) -> None:
@@ -874,6 +912,7 @@ def test_units_are_followed_to_where_they_go(moved: Any, axis: int, way: str) ->
         def __init__(self) -> None:
             super().__init__()
             self.layer = nn.Linear(5, 4)
+            self.weight = WEIGHT
 
         def forward(self, x: Tensor) -> Tensor:
             return F.relu(moved(self.layer(x)))
@@ -895,6 +934,16 @@ def test_units_are_followed_to_where_they_go(moved: Any, axis: int, way: str) ->
         lambda y: torch.zeros(3, 4, 4).index_add(2, torch.tensor([2, 1, 1, 0]), y),
         lambda y: torch.cat([torch.ones(3, 4, 4), y], 1),
         lambda y: y.gather(2, torch.zeros(3, 4, 4, dtype=torch.long)),
+        lambda y: y[torch.arange(3), :, torch.tensor([2, 0, 1])],
+        lambda y: y.sort()[0],
+        lambda y: y.topk(2).values,
+        lambda y: y.norm(dim=2),
+        lambda y: y.unfold(2, 2, 1),
+        lambda y: y.take_along_dim(torch.ones(3, 4, 1, dtype=torch.long), 2),
+        lambda y: y.take_along_dim(torch.arange(9)),
+        lambda y: torch.einsum("btu,bsu->bts", y, y),
+        lambda y: torch.einsum("btu,bsv->btsuv", y, y),
+        lambda y: torch.view_as_complex(y.unflatten(2, (2, 2))).real,
     ],
 )
 def test_where_units_are_mixed_it_says_that_they_are_not_known(mixed: Any) -> None:
@@ -912,6 +961,35 @@ def test_where_units_are_mixed_it_says_that_they_are_not_known(mixed: Any) -> No
     assert health.layers == {}
     (note,) = health.report().notes
     assert "nothing tells which axis" in note
+
+
+@pytest.mark.parametrize(
+    ("cell", "moved"),
+    [
+        (nn.LSTMCell(5, 4), lambda found: found[0]),
+        (nn.GRUCell(5, 4), lambda found: found),
+        (nn.RNNCell(5, 4), lambda found: found),
+        (nn.GRUCell(5, 4), lambda y: pad_sequence([y[:3], y[:2]])),
+        (nn.GRUCell(5, 4), lambda y: pack_padded_sequence(y.view(2, 3, 4), torch.tensor([3, 2]), batch_first=True).data),
+        (
+            nn.GRUCell(5, 4),
+            lambda y: pad_packed_sequence(pack_padded_sequence(y.view(2, 3, 4), torch.tensor([2, 2]), batch_first=True))[0],
+        ),
+    ],
+)
+def test_units_of_recurrent_cells_and_of_sequences(cell: nn.Module, moved: Any) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell = cell
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(moved(self.cell(x)))
+
+    network, x = Net(), torch.randn(6, 5)
+    with watch(network) as health:
+        network(x)
+    compare(health.layers.values(), [Evidence.of(rf.relu, moved(cell(x)).detach().numpy())])
 
 
 def test_units_are_followed_through_what_imitates_quantization() -> None:
@@ -1365,7 +1443,7 @@ class Experts(nn.Module):
                 if self.after == "outside":
                     y = expert.down(self.act(y))
                 if self.after in ("weights", "computed"):
-                    weight = expert.up.weight if self.after == "weights" else torch.tril(expert.up.weight, 9)
+                    weight = expert.up.weight if self.after == "weights" else torch.rot90(expert.up.weight, 4)
                     y = expert.down(F.relu(F.linear(y, weight, expert.up.bias)))
                 if self.after == "bare":
                     y = expert.down(self.act(torch.addmm(expert.up.bias, y, 2 * expert.up.weight.t() / 2)))

@@ -27,6 +27,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from rectified.health.history import History
 from rectified.health.record import Run
 from rectified.torch.by_hand import JOINED, UNKNOWN, is_transformed, whole_of
+from rectified.torch.calls import Origin
 from rectified.torch.exported import decomposed_in, is_compiled, is_part, name_in_graph
 from rectified.torch.function_mode import FunctionMode
 from rectified.torch.functions import CLAMPS, LOSSES, activation_of, call_again, is_in_place, output_of, plain_name
@@ -52,7 +53,7 @@ from rectified.torch.site import (
 from rectified.torch.sites import Sites
 from rectified.torch.together import Together
 from rectified.torch.turns import Turns
-from rectified.torch.units import Origin, is_maker
+from rectified.torch.units import is_maker
 
 _UNCOMPILED = (
     "PyTorch compiles nothing of {0}.compile(), and what ran there was not seen: torch.compile(module) compiles it"

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from rectified.torch.by_hand import JOINED, UNKNOWN, Term, Terms, number_in, overwrites, whole_of
+from rectified.torch.calls import Axes, Call, Origin, Shape, Weight
 from rectified.torch.functions import CLAMPS, FUNCTIONS, GATED, LOSSES, activation_of, plain_name
 from rectified.torch.imports import after_import
 from rectified.torch.losses import in_average, is_bound, note_of, note_of_bound, note_of_softmax
@@ -36,7 +37,7 @@ from rectified.torch.site import Site, is_activation, traced_caller
 from rectified.torch.slopes import Slopes
 from rectified.torch.tally import Counted, Measure, Measures, Tally
 from rectified.torch.turns import Turns
-from rectified.torch.units import Axes, Call, Origin, Shape, Weight, is_maker, origin_of, part_of, weight_of
+from rectified.torch.units import is_maker, origin_of, part_of, weight_of
 
 if TYPE_CHECKING:
     from rectified.torch.collect import Collector

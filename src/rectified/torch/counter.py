@@ -12,10 +12,10 @@ from torch import Tensor
 
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence
+from rectified.torch.calls import Axes
 from rectified.torch.positives import Positives, can_count
 from rectified.torch.slopes import Slopes
 from rectified.torch.tally import Counted, Measure, Measures, norms
-from rectified.torch.units import Axes
 
 _MOST_ELEMENTS = 2**17  # that wait
 _MOST_BATCHES = 64
@@ -119,7 +119,7 @@ class Counter:
     def see_gradient(self, gradient: Tensor | None) -> None:
         """Count the gradient of the loss by the output."""
         self.has_heard |= gradient is not None
-        if gradient is None or not self.has_gradients:
+        if gradient is None or not self.has_gradients or _is_of_several(gradient):
             return
         gradient = gradient.detach().unsqueeze(-1) if self._lacks_axis else gradient.detach()
         if axes := self._axes_of(gradient.ndim):
@@ -175,3 +175,12 @@ class Counter:
 
     def _measure(self, x: Tensor, y: Tensor) -> None:
         self._measures.add(Measure.of(x, y, self._axes_behind_batches, self._slopes))
+
+
+def _is_of_several(
+    gradient: Tensor,
+    by_vmap: Callable[[Tensor], bool] = torch._C._functorch.is_functorch_wrapped_tensor,
+    by_autograd: Callable[[Tensor], bool] = torch._C._functorch.is_legacy_batchedtensor,
+) -> bool:
+    """Whether it stands for the gradients of several losses, as where a Jacobian is computed at once."""
+    return by_vmap(gradient) or by_autograd(gradient)

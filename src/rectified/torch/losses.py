@@ -8,7 +8,7 @@ from typing import Any
 
 from rectified.activation import Ridge
 from rectified.torch.by_hand import SUMS, Term, plain
-from rectified.torch.units import Origin
+from rectified.torch.calls import Origin
 
 _NAMES = frozenset({"softplus", "logsigmoid"})  # with logits, where their mean is taken
 _WEIGHTINGS = frozenset({"mul", "multiply", "div", "divide", "true_divide", "truediv"})

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from rectified.torch.by_hand import Term, Terms, is_transformed, number_in
+from rectified.torch.calls import Axes, Call, Origin, Weight
 from rectified.torch.functions import OF_PROBABILITIES, is_in_place, plain_name
-from rectified.torch.units import Axes, Call, Origin, Weight, origin_of, part_of, weight_of
+from rectified.torch.units import origin_of, part_of, weight_of
 
 _MOST = 4096
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from rectified._native import count_positive_each, shares_threads
+from rectified.torch.calls import Axes
 from rectified.torch.slopes import Slopes
 from rectified.torch.tally import Counted, is_dense, is_read_fast, is_rectifier
-from rectified.torch.units import Axes
 
 _MOST_BATCHES = 16  # whose counts wait
 

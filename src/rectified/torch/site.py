@@ -18,12 +18,12 @@ from rectified.activation import Ridge
 from rectified.catalogue import catalogue
 from rectified.health.evidence import Evidence
 from rectified.health.record import Mode, Run
+from rectified.torch.calls import Axes
 from rectified.torch.counter import Counter
 from rectified.torch.functions import GATED, activation_of, gate_of
 from rectified.torch.kinds import unwrapped
 from rectified.torch.slopes import Slopes
 from rectified.torch.tally import Counted
-from rectified.torch.units import Axes
 
 _MOST_LAYERS = 256  # that are told apart by names
 _APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]

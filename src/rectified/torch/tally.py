@@ -22,8 +22,8 @@ from torch.nn.functional import threshold
 from rectified._native import count_positive
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence, steepness
+from rectified.torch.calls import Axes
 from rectified.torch.slopes import Slopes
-from rectified.torch.units import Axes
 
 _ALL = ((-inf, inf),)
 _MOST_MEASURES = 64  # that wait
