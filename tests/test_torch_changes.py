@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -413,6 +414,40 @@ def test_what_ran_without_gradients_before_a_training_is_none() -> None:
         with torch.no_grad():
             network(torch.zeros(1, 4))
     assert health.layers["1"].histories["train"].total.samples == 81
+
+
+def test_what_a_function_has_let_go_of_is_gone() -> None:
+    def train(network: nn.Module, *, looks_itself: bool) -> tuple[Any, dict[str, Any]]:
+        let_go = torch.randn(4, 3)
+        own = locals() if looks_itself else {}
+        F.relu(network(let_go)).sum().backward()
+        kept = weakref.ref(let_go)
+        del let_go
+        return kept(), own
+
+    with watch():
+        assert train(nn.Linear(3, 2), looks_itself=False)[0] is None
+        assert "let_go" in train(nn.Linear(3, 2), looks_itself=True)[1]
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("way", ["modules", "functions"])
+def test_a_network_that_another_module_holds_in_each_step(way: str, depth: int) -> None:
+    first, last = nn.Linear(3, 16), nn.Linear(16, 3)
+    network = nn.Sequential(first, nn.Tanh(), last) if way == "modules" else InTurns(first, last)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with watch() as health:
+        for _ in range(40):
+            held = network
+            for _ in range(depth):
+                held = nn.Sequential(held)
+            outputs = held(torch.randn(8, 3))
+            del held
+            outputs.square().mean().backward()
+            optimizer.step()
+    (layer,) = health.layers.values()
+    assert layer.histories["train"].total.samples == 320
+    assert health.report().notes == []
 
 
 @pytest.mark.parametrize("way", ["modules", "functions"])

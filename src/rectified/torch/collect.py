@@ -799,7 +799,7 @@ class Collector:
             site.is_overwritten = overwrites and not site.slopes.idempotent
             site.needs_mode = code is not None or site.is_overwritten or not args
             if holder is not None:
-                self.sites.know(place, network, holder, site)
+                self.sites.know(place, network, holder, layers, site)
         site.is_outside &= is_outside
         sites.append(site)
         term = self.origins.terms.get(x)

@@ -27,6 +27,7 @@ from rectified.torch.tally import Counted
 
 _MOST_LAYERS = 256  # that are told apart by names
 _APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]
+_ITS_OWN = 3  # references to a copy that no one else has: the frame's, ours, and that of the call which counts them
 _SLOPES: dict[tuple[Any, ...], Slopes] = {}
 _TORCH = Path(torch.__file__).parent
 _PASSED_THROUGH = {
@@ -323,7 +324,12 @@ def caller() -> FrameType:
 def method_of(frame: FrameType) -> nn.Module | None:
     """The module whose method runs; None for another function."""
     code = frame.f_code
-    owner = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+    if not code.co_argcount:
+        return None
+    variables = frame.f_locals
+    owner = variables.get(code.co_varnames[0])
+    if type(variables) is dict and sys.getrefcount(variables) == _ITS_OWN:  # before Python 3.13 a copy, which the frame
+        variables.clear()  # keeps: all that its variables refer to would stay
     return owner if isinstance(owner, nn.Module) else None
 
 

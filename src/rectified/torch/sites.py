@@ -32,7 +32,7 @@ class Sites:
         self._uses: dict[Any, int] = {}
         self._named: dict[str, Site] = {}
         self._claimed: set[str] = set()
-        self._places: dict[Any, list[tuple[int, weakref.ref[nn.Module], Site]]] = {}
+        self._places: dict[Any, list[tuple[weakref.ref[nn.Module] | None, list[weakref.ref[Any]], Site]]] = {}
 
     def __iter__(self) -> Iterator[Site]:
         """Those that have a name."""
@@ -61,15 +61,18 @@ class Sites:
             del self._named[part.name]
             self._claimed.discard(part.name)
 
-    def know(self, place: Any, network: nn.Module | None, holder: nn.Module, site: Site) -> None:
-        """Know an activation at a place of a program: in a network, or in a method of a module that is called by itself."""
-        self._places.setdefault(place, []).append((id(network), weakref.ref(holder), site))
+    def know(self, place: Any, network: nn.Module | None, holder: nn.Module, layers: frozenset[Any], site: Site) -> None:
+        """Know an activation behind these layers at a place of a program, in a network or a method of a module."""
+        ids = {layer[0] for layer in layers}
+        owners = [weakref.ref(each) for each in holder.parameters() if id(each) in ids] or [weakref.ref(holder)]
+        self._places.setdefault(place, []).append((None if network is None else weakref.ref(network), owners, site))
 
     def elsewhere(self, place: Any, network: nn.Module | None, function: Ridge, layers: frozenset[Any]) -> Site | None:
         """The same activation as one that ran in another network, or outside of any, behind the same layers."""
-        for other, holder, site in self._places.get(place, []):
-            is_another = other != id(network) and holder() is not None
-            if is_another and layers and site.layers_behind == layers and site.function == function.name:
+        for other, owners, site in self._places.get(place, []):
+            is_same = other is None if network is None else other is not None and other() is network
+            is_there = all(owner() is not None for owner in owners)  # or others have their ids
+            if is_there and not is_same and layers and site.layers_behind == layers and site.function == function.name:
                 return site
         return None
 
