@@ -254,11 +254,34 @@ def test_units_that_are_rarely_off_are_not_linear(rates: np.ndarray) -> None:
 
 def test_where_a_function_bends_at_values_that_fire_windows_count() -> None:
     x = np.where(np.arange(64) < 3, -1.0, 1.0).reshape(64, 1, 1).repeat(32, axis=1)
+    x[:, :16] = 1.0
     assert states(layer(rf.relu, x)) == ["linear"]
     assert states(layer(rf.leaky_relu, x)) == ["alive"]
     assert states(layer(rf.gelu, 20 * x)) == ["alive"]
-    x[:6] = -1.0
+    x[:6, 16:] = -1.0
     assert states(layer(rf.leaky_relu, x)) == ["linear"]
+
+
+@pytest.mark.parametrize("activation", [rf.leaky_relu, rf.gelu, rf.tanh, rf.sigmoid, rf.silu], ids=lambda found: found.name)
+@pytest.mark.parametrize(("bent", "steps"), [(16, 120), (40, 1000), (62, 1000)])
+def test_windows_of_which_every_slope_speaks_against_it_count_by_their_values(
+    activation: rf.Ridge, bent: int, steps: int
+) -> None:
+    later = {"tanh": 40.0, "sigmoid": 40.0}.get(activation.name, 1e3)
+    x = np.where(np.arange(steps) < bent, -0.3, later).reshape(steps, 1, 1).repeat(8, axis=1)
+    found = judge([layer(activation, x)], "train")
+    assert STATES[found.state[0]] == ("saturated" if later == 40 else "linear")
+    assert found.since[0] - bent in range(16)
+
+
+def test_units_whose_slopes_are_seldom_large_are_not_saturated() -> None:
+    rng = np.random.default_rng(0)
+    rates = np.maximum(0.3 * np.exp(-STEPS / 80), 1 / 2000)
+    made = Layer("layer", "tanh", 300)
+    for step, rate in enumerate(rates):
+        made.add(Evidence.of(rf.tanh, np.where(rng.random((64, 300)) < rate, 0.5, 8.0), step=step))
+        if step % 20 == 19:
+            assert np.count_nonzero(judge([made], "train").state == STATES.index("saturated")) <= 3
 
 
 def test_positions_of_one_image_are_not_as_many_images() -> None:

@@ -208,6 +208,7 @@ class _Span:
     samples: NDArray[np.int64]
     firings: NDArray[np.int64]
     silences: NDArray[np.int64]
+    values: NDArray[np.int64]
     high: NDArray[np.float64]
     low: NDArray[np.float64]
     output: NDArray[np.float64]
@@ -221,6 +222,7 @@ class _Span:
             np.array([[window.samples] for window in windows]),
             np.array([_examples(window, window.fired) for window in windows]),
             np.array([_examples(window, window.samples - window.nans - window.fired) for window in windows]),
+            np.array([_examples(window, window.samples - window.nans) for window in windows]),
             *(
                 np.array([getattr(window, name) for window in windows])
                 for name in ("max_slope", "min_slope", "sum_output", "sum_abs_output")
@@ -230,9 +232,9 @@ class _Span:
     def end(self, condition: Callable[[Any, Any], Any], chance: float, *, by_values: bool) -> _End:
         """The longest end of the run in which all evidence together meets a condition on the slopes.
 
-        What speaks against it earlier are the windows in which it is not met. Or it is values: the firings where the end is
-        silent, and the silences where it is not. Of these the latest count: a unit that had become rare is judged as a rare
-        one.
+        What speaks against it earlier are windows in which it is not met, and values: all of a window where none of its
+        slopes meets it; or, by values, the firings where the end is silent, and the silences where it is not. The latest count:
+        a unit that had become rare is judged as a rare one.
         """
         count, units = self.high.shape
         column = np.arange(units)
@@ -244,16 +246,24 @@ class _Span:
         high, low = high[place, column], low[place, column]
         before = np.arange(count)[:, None] < start
         against = before & ~np.isnan(self.high) & ~condition(np.fmax(self.high, high), np.fmin(self.low, low))
-        events = _from_each(against * (np.where(high > 0, self.silences, self.firings) if by_values else 1))
-        seen = _from_each(self.samples)
+        if by_values:
+            values = np.where(high > 0, self.silences, self.firings)
+        else:
+            are_all = ~condition(np.fmax(self.low, high), np.fmin(self.high, low))
+            values = np.where(are_all, self.values, 0)
+        seen, found = _from_each(self.samples), _from_each(against)
+        events = _from_each(against * values)
         shares = 1 - seen[place, 0] / np.maximum(1, seen)
-        is_enough = before & (events >= (np.minimum(events[0], _FEWEST) if by_values else events[0]))
-        by_chance = np.max(likelihood(shares, events), axis=0, initial=0, where=is_enough)
+        by_chance = _largest(likelihood(shares, events), before, events)
+        if not by_values:
+            first = np.maximum(start - np.arange(count)[:, None], 0)
+            others = seen[place, 0] // max(1, self.samples.max())  # the last one may have just begun
+            by_chance = np.minimum(by_chance, _largest(arrangement(first, first + others, found), before, found))
         backwards = count - 1 - place
         with np.errstate(invalid="ignore"):
             sums = [np.cumsum(rows[::-1], axis=0)[backwards, column] for rows in (self.output, self.magnitude)]
-        holds = met & ~np.isnan(high) & ((events[0] == 0) | (by_chance < chance))
-        return _End(holds, self.firsts[place], events[0] == 0, high, low, *sums)
+        holds = met & ~np.isnan(high) & ((found[0] == 0) | (by_chance < chance))
+        return _End(holds, self.firsts[place], found[0] == 0, high, low, *sums)
 
     def revival(self, chance: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """When each unit that had fired fell silent, for longer than chance explains, and fired again; else -1."""
@@ -288,6 +298,25 @@ def likelihood(share: NDArray[np.float64], firings: NDArray[np.int64]) -> NDArra
     array([0.25, 0.  ])
     """
     return np.power(share, firings)
+
+
+def arrangement(first: NDArray[np.int64], windows: NDArray[np.int64], marked: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How likely it is that of so many windows all that are marked are among the first ones, if any may be.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> arrangement(np.array([2, 3]), np.array([3, 60]), np.array([1, 3])).round(6)
+    array([0.666667, 2.9e-05])
+    """
+    logarithms = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, 1 + max(1, windows.max(initial=0)))))])
+    return np.exp(logarithms[first] - logarithms[first - marked] - logarithms[windows] + logarithms[windows - marked])
+
+
+def _largest(chances: NDArray[np.float64], before: NDArray[np.bool_], events: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Of chances by the events from each window on, for each unit the largest by as many as tell how often it has them."""
+    is_enough = before & (events >= np.minimum(events[0], _FEWEST))
+    return np.where(events[0] > 0, np.max(chances, axis=0, initial=0, where=is_enough), 1.0)
 
 
 def _examples(window: Evidence, values: NDArray[np.int64]) -> NDArray[np.int64]:

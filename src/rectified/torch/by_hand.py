@@ -41,7 +41,8 @@ _OTHERS = (
 _EXTREMES = "maximum minimum max min"
 _CASTS = frozenset(_TYPES.split())
 _AFFINE = _CASTS | {*_LINES.split()}
-_OF_TENSORS = frozenset(f"{_EXTREMES} where".split())  # and not of numbers
+_TWO = frozenset(_EXTREMES.split())
+_OF_TENSORS = _TWO | {"where"}  # and not of numbers
 _BOUNDS = frozenset(f"{_EXTREMES} clamp clamp_min clamp_max clip".split())
 _ELEMENTWISE = _AFFINE | _BOUNDS | NAMES.keys() - {RECURRENT, GATED} | {*f"{_COMPARISONS} {_OTHERS}".split()}
 _SEEN = _ELEMENTWISE | {*_CONSTANTS, *_FILLED}
@@ -373,7 +374,8 @@ def whole_of(term: Term) -> Whole | None:
         for each in gate.behind
         if each.activation is not None and each not in shared and each.behind & shared
     ]
-    return Whole("", {}, 1.0, term, None, parts) if parts or (shared and term.name in _OF_TENSORS) else None
+    is_learned = term.name in _TWO and any(each.is_learned for each in term.terms)  # where it bends
+    return Whole("", {}, 1.0, term, None, parts) if parts or is_learned or (shared and term.name in _OF_TENSORS) else None
 
 
 def _may_end_chain(term: Term, before: Term) -> bool:

@@ -318,7 +318,7 @@ class Collector:
                 pass
             del self._before[len(stack) :]
             is_last = not stack
-            if is_activation(module):
+            if is_activation(module) and output is not None:  # after an error it is tried again, perhaps
                 key = self._key(module, len(stack) - 1)
                 if not self._mode_is_on:
                     if plan is None or id(module) not in plan.found_later:
