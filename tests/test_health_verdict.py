@@ -1,6 +1,7 @@
 """The verdicts, against units that were planted and against a pass over the same data by hand."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -453,3 +454,8 @@ def test_nan_is_found_and_is_neither_dead_nor_alive() -> None:
     report = Report.of([run])
     assert report.findings == [("nan_inputs", "layer", "some inputs were NaN, so 2 of 4 are left out")]
     assert (report.totals.unseen, report.totals.alive, report.totals.alive_percent) == (1, 1, 100)
+    names = ["1", "3", "Net#2.1", "5", "Net#2.3"]
+    layers = {name: replace(layer(rf.relu, [x]), name=name) for name in names}
+    found = Report.of([Run(layers=layers)]).findings
+    assert [name for _, name, _ in found] == ["1", "Net#2.1"]
+    assert [message.rpartition(", and of ")[2] for *_, message in found] == ["2 layers behind it", "1 layer behind it"]

@@ -57,6 +57,7 @@ PRODUCTS: dict[str, Any] = {
     "matmul of the same rows": lambda x, net: x @ net.weights + net.biases,
     "weights from the left": lambda x, net: (net.weights.mT @ x.T + net.biases.mT).mT,
     "einsum": lambda x, net: torch.einsum("end,edh->enh", rows(x), net.weights) + net.biases,
+    "einsum with an ellipsis": lambda x, net: torch.einsum("...nd,...dh->...nh", rows(x), net.weights) + net.biases,
     "einsum of the same rows": lambda x, net: torch.einsum("nd,edh->neh", x, net.weights) + net.biases[:, 0],
     "einsum with more axes": lambda x, net: torch.einsum("...d,edh->...eh", x[None], net.weights)[0] + net.biases[:, 0],
     "einsum of a list": lambda x, net: torch.einsum("end,edh->enh", [rows(x), net.weights]) + net.biases,

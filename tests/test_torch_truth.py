@@ -963,6 +963,28 @@ def test_where_units_are_mixed_it_says_that_they_are_not_known(mixed: Any) -> No
     assert "nothing tells which axis" in note
 
 
+@pytest.mark.parametrize("is_modulated", [True, False])
+def test_groups_of_a_convolution_that_are_examples_are_no_units(is_modulated: bool) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.style = nn.Parameter(torch.randn(6, 3, 3, 3)), nn.Linear(2, 3)
+
+        def forward(self, x: Tensor, z: Tensor) -> Tensor:
+            if not is_modulated:
+                return F.relu(F.conv2d(x[:1].flatten(0, 1)[None], self.weight[:, :1], groups=3))
+            weights = self.weight * self.style(z)[:, None, :, None, None]
+            y = F.conv2d(x.flatten(0, 1)[None], weights.flatten(0, 1), groups=len(x))
+            return F.relu(y.view(len(x), 6, 3, 3))
+
+    network = Net()
+    with watch(network) as health:
+        for _ in range(4):
+            network(torch.randn(4, 3, 5, 5), torch.randn(4, 2)).sum().backward()
+    assert [layer.units for layer in health.layers.values()] == ([] if is_modulated else [6])
+    assert len([note for note in health.report().notes if "nothing tells" in note]) == is_modulated
+
+
 @pytest.mark.parametrize(
     ("cell", "moved"),
     [

@@ -32,15 +32,15 @@ def find(verdicts: Sequence[Verdict], rule: Rule = RULE) -> list[Finding]:
         Of these kinds: ``<function>_on_output`` where an activation that can not give every number stands before a loss
         that expects logits, ``mostly_dead``, ``vanishing_gradient``, ``nan_inputs``.
     """
-    weak = {
-        verdict.layer.name: message
-        for _, network in groupby(sorted(verdicts, key=_network), _network)
-        for verdict, message in _without_gradient(list(network), rule)
-    }
+    networks = [list(network) for _, network in groupby(sorted(verdicts, key=_network), _network)]
+    unknown = {verdict.layer.name: message for network in networks for verdict, message in _with_nan(network)}
+    weak = {verdict.layer.name: message for network in networks for verdict, message in _without_gradient(network, rule)}
     found = []
     for verdict in verdicts:
         name = verdict.layer.name
         found += [Finding(kind, name, message) for kind, message in _of_layer(verdict)]
+        if name in unknown:
+            found.append(Finding("nan_inputs", name, unknown[name]))
         if name in weak:
             found.append(Finding("vanishing_gradient", name, weak[name]))
     return found
@@ -82,10 +82,15 @@ def _of_layer(verdict: Verdict) -> Iterator[tuple[str, str]]:
     dead = len(verdict.of(DEAD))
     if 2 * dead > layer.units:
         yield "mostly_dead", f"{dead:,} of {layer.units:,} units are dead"
-    total = verdict.history.total
-    nans = int(total.nans.sum())
-    if nans:
-        yield "nan_inputs", f"some inputs were NaN, so {nans:,} of {total.samples * layer.units:,} are left out"
+
+
+def _with_nan(network: Sequence[Verdict]) -> Iterator[tuple[Verdict, str]]:
+    """The first layer that got NaN; those behind it have them from there."""
+    found = [verdict for verdict in network if verdict.history.total.nans.any()]
+    for first in found[:1]:
+        total, others = first.history.total, len(found) - 1
+        message = f"some inputs were NaN, so {total.nans.sum():,} of {total.samples * first.layer.units:,} are left out"
+        yield first, f"{message}, and of {others} layer{'s'[: others > 1]} behind it" if others else message
 
 
 def _outside(low: float, high: float) -> str:

@@ -233,8 +233,8 @@ class _Span:
         """The longest end of the run in which all evidence together meets a condition on the slopes.
 
         What speaks against it earlier are windows in which it is not met, and values: all of a window where none of its
-        slopes meets it; or, by values, the firings where the end is silent, and the silences where it is not. The latest count:
-        a unit that had become rare is judged as a rare one.
+        slopes meets it; or, by values, the firings where the end is silent, and the silences where it is not. The latest
+        count: a unit that had become rare is judged as a rare one.
         """
         count, units = self.high.shape
         column = np.arange(units)

@@ -54,6 +54,13 @@ def _last(call: Call) -> Axes:
 
 
 def _convolution(call: Call) -> Axes:
+    shape = call.shape(call.input) or (0,)
+    if (
+        shape[0] == 1 < call.get(6, "groups", 1)
+        and not _axis(call, call.input)
+        and call.weight(call.get(1, "weight")) is None
+    ):
+        return ()  # groups that are examples, of which each has weights of its own
     return (len(call.out) - 1 - int(call.name[-2]),)
 
 
@@ -139,8 +146,11 @@ def _einsum(call: Call) -> Axes:
     equation, *given = call.args
     operands = given[0] if isinstance(given[0], Sequence) else given
     taken, put_out = equation.replace(" ", "").split("->")
-    inputs = list(zip(taken.split(","), operands, strict=True))
-    put_out = put_out.replace("...", "." * (len(call.out) - len(put_out) + 3))
+    inputs = [
+        (_spelled(letters, len(call.shape(operand) or ())), operand)
+        for letters, operand in zip(taken.split(","), operands, strict=True)
+    ]
+    put_out = _spelled(put_out, len(call.out))
     if not any(map(call.weight, operands)):
         return _mixed_by_letters(call, inputs, put_out)
     named = [(letters, call.weight(operand)) for letters, operand in inputs]
@@ -151,16 +161,18 @@ def _einsum(call: Call) -> Axes:
     return tuple(map(put_out.index, [*stacked, *units])) if units else ()
 
 
+def _spelled(letters: str, dimensions: int) -> str:
+    """The letters with one for each axis of an ellipsis, which are the same from the end, as in broadcasting."""
+    return letters.replace("...", "0123456789"[10 - (dimensions - len(letters) + 3) :])
+
+
 def _mixed_by_letters(call: Call, inputs: Sequence[tuple[str, Any]], put_out: str) -> Axes:
     """Numbers that others weigh, as attention does, have the units that they had, if these are not added up."""
     found = set()
     for letters, operand in inputs:
-        known, shape = call.origin(operand), call.shape(operand)
-        if known is None or shape is None or not known.axes:
-            continue
-        letters = letters.replace("...", "." * (len(shape) - len(letters) + 3))
-        places = [letters[axis] for axis in known.axes]
-        if places[-1] in put_out and "." not in places:
+        known = call.origin(operand)
+        places = [letters[axis] for axis in known.axes] if known is not None else []
+        if places and places[-1] in put_out:
             found.add(tuple(map(put_out.index, (letter for letter in places if letter in put_out))))
     return found.pop() if len(found) == 1 else ()
 
