@@ -1255,6 +1255,40 @@ def test_functions_outside_of_any_network_train_on() -> None:
     assert health.report().notes == []
 
 
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize("place", ["method", "script"])
+def test_an_activation_that_is_made_for_each_call_is_one_layer(place: str, *, grad: bool) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Linear(4, 6)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.ReLU()(self.first(x))
+
+        def gate(self, x: Tensor) -> Tensor:
+            return nn.Sigmoid()(self.first(x))
+
+    network = Net()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    with watch() as health:
+        for _ in range(12):
+            network(torch.randn(2, 4)).sum().backward()
+            optimizer.step()
+        network.eval()
+        for _ in range(12):
+            with torch.set_grad_enabled(grad):
+                x = torch.randn(2, 4)
+                y = network.gate(x) if place == "method" else nn.Sigmoid()(network.first(x))
+            if grad:
+                y.sum().backward()
+    relu, sigmoid = health.layers.values()
+    assert {mode: history.total.samples for mode, history in relu.histories.items()} == {"train": 24}
+    mode = "train" if grad and place == "script" else "eval"
+    assert {mode: history.total.samples for mode, history in sigmoid.histories.items()} == {mode: 24}
+    assert "(use" not in sigmoid.name
+
+
 def test_functions_that_come_late_with_a_part_of_the_network_are_seen() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
@@ -1277,9 +1311,11 @@ def test_functions_that_come_late_with_a_part_of_the_network_are_seen() -> None:
             optimizer.step()
         with torch.no_grad():
             network.head(torch.randn(2, 6))
+        network.eval()
+        network.head(torch.randn(2, 6))
     assert [layer.units for layer in health.layers.values()] == [6, 5]
     samples = [history.total.samples for layer in health.layers.values() for history in layer.histories.values()]
-    assert samples == [2 * 40, 2 * 20, 2]
+    assert samples == [2 * 40, 2 * 21, 2]
     assert health.report().notes == []
 
 

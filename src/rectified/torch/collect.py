@@ -65,6 +65,10 @@ _OTHER_AXES = "its units were on other axes later, and only those on the first o
 _NO_STEPS = "no step was seen, neither of an optimizer nor in the parameters, so all that was counted is one window"
 _CHANGED = "some forward passes did what none before had done, and were counted in part"
 
+_MANY = "{0}: {1} networks of this class have come and gone, and of further ones nothing was counted"
+
+_UNSEEN: Any = object()
+_MOST_GONE = 32  # networks of a class, as a copy for each task
 _MOST_PROBES = 4  # forward passes of a network in a constructor
 
 
@@ -121,10 +125,12 @@ class Collector:
         self._roots: dict[int, Network] = {}
         self._turns = Turns()  # outside of these
         self._networks: Counter[str] = Counter()  # by class
+        self._gone: Counter[str] = Counter()
         self._hears_steps = False
         self._owners: dict[int, tuple[weakref.ref[nn.Module], int]] = {}
         self._owned = 0
         self._met_late: set[Any] = set()  # outside of networks: whose activations, of which the first was not counted
+        self._alone: dict[Any, weakref.ref[nn.Module] | None] = {}  # activations, by where they are called
         self._skipped: nn.Module | None = None
         self._hidden: nn.Module | None = None
         self._kinds: dict[type, str] = {}
@@ -300,6 +306,8 @@ class Collector:
         if kind in ("compiled", "wrapper", "threads", "script"):
             return
         if not stack:
+            if is_activation(module) and self._is_made_for_a_call(module):
+                return
             self.schedule.has_run = True
             if not self._begin(module):
                 return
@@ -366,7 +374,10 @@ class Collector:
                 if root.holds(site):
                     site.set_aside()  # without gradients it was none before
         is_made = root.passes <= _MOST_PROBES and self.schedule.is_first and is_in_constructor()
-        if is_made or not self.schedule.counts(root.turns, training=module.training):
+        is_one_of_many = root.prefix is None and self._gone[root.kind] >= _MOST_GONE
+        if is_one_of_many:
+            self.note(_MANY.format(root.kind, _MOST_GONE))
+        if is_made or is_one_of_many or not self.schedule.counts(root.turns, training=module.training):
             self._skipped = module
             self._switch(bool(self.schedule.outside))
             if not self._mode_is_on:
@@ -394,12 +405,28 @@ class Collector:
             self.origins.tidy()
         return True
 
+    def _is_made_for_a_call(self, module: nn.Module) -> bool:
+        """Whether an activation by itself is gone after each call, as ``nn.Sigmoid()(y)`` is, which is one of its function."""
+        frame = caller()
+        place = frame.f_code, frame.f_lasti
+        first = self._alone.get(place, _UNSEEN)
+        if first is _UNSEEN and caller_of_part(module) is None:
+            self._alone[place] = weakref.ref(module)
+        elif isinstance(first, weakref.ref) and first() is None:
+            self._alone[place] = None
+            owner = method_of(frame)
+            for site in self.sites.move(place, self._number_of(owner)):
+                site.count_as(_trains(owner))
+        return self._alone.get(place, _UNSEEN) is None
+
     def _network(self, module: nn.Module) -> Network:
         """What is known of a network. What is known of those that are gone is forgotten, for others may get their ids."""
         root = self._roots.get(id(module))
         if root is None or root.module() is not module:
             for key in [key for key, other in self._roots.items() if other.module() is None]:
-                self.sites.forget(self._roots.pop(key).keys)
+                gone = self._roots.pop(key)
+                self._gone[gone.kind] += gone.prefix is not None
+                self.sites.forget(gone.keys)
             root = self._roots[id(module)] = Network(module)
             self.schedule.look_everywhere()
         return root
@@ -546,9 +573,8 @@ class Collector:
 
     def _see_call(self, site: Site, x: Tensor, y: Tensor, module: nn.Module | None) -> None:
         """Count the inputs and outputs of a call in a module, and know how to see the next one."""
-        owner = module if module is not None or not self._stack else self._stack[0]
-        training = torch.is_grad_enabled() if owner is None else owner.training
-        if self._see(site, x, y, training) and self._draft is not None and owner is not None:
+        owner = module or (self._stack[0] if self._stack else method_of(caller()))
+        if self._see(site, x, y, _trains(owner)) and self._draft is not None and owner is not None:
             self._draft.add(site, owner, x, y)
 
     def observe_whole(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -859,9 +885,8 @@ class Collector:
             if holder is not None and holder is not outermost:
                 root.prefix = self.path(outermost, self._network(holder))
         if root.prefix is None:
-            kind = type(outermost).__name__
-            self._networks[kind] += 1
-            root.prefix = f"{kind}#{self._networks[kind]}" if self._networks.total() > 1 else ""
+            self._networks[root.kind] += 1
+            root.prefix = f"{root.kind}#{self._networks[root.kind]}" if self._networks.total() > 1 else ""
         path = root.path(module, outer)
         return f"{root.prefix}.{path}".strip(".")
 
@@ -922,6 +947,11 @@ def _unknown(site: Site) -> str:
 def _learns(value: Any) -> bool:
     """Whether a value is a tensor that may have gradients."""
     return isinstance(value, Tensor) and (value.requires_grad or not torch.is_grad_enabled())
+
+
+def _trains(owner: nn.Module | None) -> bool:
+    """Whether what a module runs is in training; what none runs is where gradients are enabled."""
+    return torch.is_grad_enabled() if owner is None else owner.training
 
 
 def _idle(site: Site) -> str:

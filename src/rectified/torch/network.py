@@ -24,6 +24,8 @@ class Network:
     ----------
     module : weakref
         To the module.
+    kind : str
+        The name of its class.
     prefix : str or None
         With what its names begin, once that is known.
     looks : dict
@@ -50,6 +52,7 @@ class Network:
 
     def __init__(self, module: nn.Module) -> None:
         self.module = weakref.ref(module)
+        self.kind = type(module).__name__
         self.prefix: str | None = None
         self.looks = {True: 0, False: 0}
         self.needs_mode = self.needs_terms = False

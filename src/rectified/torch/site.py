@@ -248,6 +248,12 @@ class Site:
         last, self._layers_in = self._layers_in, (step, sources)
         self.is_mixed |= bool(sources and last[1]) and last[0] == step and last[1].isdisjoint(sources)
 
+    def count_as(self, training: bool) -> None:
+        """Put what was counted in one mode into this one."""
+        counter = self._counters.pop(not training, None)
+        if counter is not None:
+            self._counters.setdefault(training, counter)
+
     def set_aside(self) -> None:
         """Keep what was counted in training apart: it is none, if a step follows."""
         self._aside = self._counters.pop(True, None)

@@ -54,6 +54,12 @@ class Sites:
             self.calls.pop(key, None)
             self.modules.pop(key, None)
 
+    def move(self, place: tuple[Any, ...], owner: int) -> list[Site]:
+        """Know the calls at a place of a program as those of another owner, outside of all networks. They are returned."""
+        moved = {(owner, *key[1:-1], 0): self.calls.pop(key) for key in [*self.calls] if key[1:3] == place}
+        self.calls |= moved
+        return [site for sites in moved.values() for site in sites]
+
     def drop(self, part: Site) -> None:
         """Do not count a part of a whole, which may have its name."""
         part.is_part = True
