@@ -59,6 +59,7 @@ BY_HAND: dict[str, tuple[Callable[[Tensor], Tensor], Any]] = {
     "softplus": (lambda x: torch.log(1 + torch.exp(x)), rf.softplus),
     "softplus by log1p": (lambda x: torch.log1p(torch.exp(x)), rf.softplus),
     "logsigmoid": (lambda x: -torch.log1p(torch.exp(-x)), rf.logsigmoid),
+    "sigmoid by logsigmoid": (lambda x: F.logsigmoid(x).exp(), rf.sigmoid),
     "tanh": (lambda x: (torch.exp(x) - torch.exp(-x)) / (torch.exp(x) + torch.exp(-x)), rf.tanh),
     "squared_relu": (lambda x: F.relu(x) ** 2, rf.squared_relu),
     "squared_relu by square": (lambda x: torch.square(F.relu(x)), rf.squared_relu),

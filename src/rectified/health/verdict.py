@@ -310,7 +310,8 @@ def arrangement(first: NDArray[np.int64], windows: NDArray[np.int64], marked: ND
     array([0.666667, 2.9e-05])
     """
     logarithms = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, 1 + max(1, windows.max(initial=0)))))])
-    return np.exp(logarithms[first] - logarithms[first - marked] - logarithms[windows] + logarithms[windows - marked])
+    chances = logarithms[first] - logarithms[first - marked] - logarithms[windows] + logarithms[windows - marked]
+    return np.asarray(np.exp(chances))
 
 
 def _largest(chances: NDArray[np.float64], before: NDArray[np.bool_], events: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -54,13 +54,6 @@ def _last(call: Call) -> Axes:
 
 
 def _convolution(call: Call) -> Axes:
-    shape = call.shape(call.input) or (0,)
-    if (
-        shape[0] == 1 < call.get(6, "groups", 1)
-        and not _axis(call, call.input)
-        and call.weight(call.get(1, "weight")) is None
-    ):
-        return ()  # groups that are examples, of which each has weights of its own
     return (len(call.out) - 1 - int(call.name[-2]),)
 
 
@@ -193,6 +186,8 @@ def reshaped(call: Call) -> Axes:
     def spread(axis: int) -> list[int]:
         before, units, count = prod(shape[:axis]), shape[axis], len(call.out)
         begin = next((each for each in range(count) if prod(call.out[:each]) == before and call.out[each] > 1), count)
+        if begin == 0:
+            return []  # there it is examples that were beside the units, as groups of a convolution for instance
         return next((list(range(begin, end)) for end in range(begin, count + 1) if prod(call.out[begin:end]) == units), [])
 
     axes, first, last = known.axes, known.axes[0], known.axes[-1]
@@ -351,7 +346,7 @@ def _aggregated(call: Call) -> int | None:
 
 
 @_each
-def _selected(call: Call) -> int | None:
+def selected(call: Call) -> int | None:
     """Rows that are chosen, sorted or overwritten along an axis, each in the place of another."""
     axis, shape, usual = _axis(call, call.input), call.shape(call.input), -1 if call.name in ("sort", "topk") else 0
     dim = call.get(_PLACES.get(call.name, 1), "dim", call.kwargs.get("axis", usual))
@@ -462,7 +457,7 @@ _NAMES: dict[Callable[[Call], Axes], str] = {
         "var_mean norm vector_norm linalg_norm linalg_vector_norm"
     ),
     _without: "select unbind",
-    _selected: "index_select gather take_along_dim sort topk msort scatter index_copy index_fill segment_reduce",
+    selected: "index_select gather take_along_dim sort topk msort scatter index_copy index_fill segment_reduce",
     _aggregated: "index_add scatter_add scatter_reduce index_reduce",
     joined: "cat concat concatenate stack hstack vstack dstack",
     _indexed: "getitem",

@@ -380,7 +380,7 @@ def whole_of(term: Term) -> Whole | None:
 
 def _may_end_chain(term: Term, before: Term) -> bool:
     """Whether a call without a second path to the same number may be the last of what is a function of the catalogue."""
-    if term.name in _POWERS:
+    if term.name in _POWERS or term.name == "exp":  # of a logsigmoid
         return before.activation is not None
     if term.name in _BOUNDS and (len(term.terms) > 1 or _rectifies(before)):
         return True

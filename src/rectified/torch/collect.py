@@ -68,6 +68,7 @@ _CHANGED = "some forward passes did what none before had done, and were counted 
 _MANY = "{0}: {1} networks of this class have come and gone, and of further ones nothing was counted"
 
 _UNSEEN: Any = object()
+_OF_LOSSES = ("relu", "logsigmoid")  # outside of networks, of what was computed of their outputs
 _MOST_GONE = 32  # networks of a class, as a copy for each task
 _MOST_PROBES = 4  # forward passes of a network in a constructor
 
@@ -306,7 +307,7 @@ class Collector:
         if kind in ("compiled", "wrapper", "threads", "script"):
             return
         if not stack:
-            if is_activation(module) and self._is_made_for_a_call(module):
+            if self._is_made_for_a_call(module) if is_activation(module) else self._is_bare(module):
                 return
             self.schedule.has_run = True
             if not self._begin(module):
@@ -405,8 +406,13 @@ class Collector:
             self.origins.tidy()
         return True
 
+    def _is_bare(self, module: nn.Module) -> bool:
+        """Whether a module has nothing that learns, as losses have nothing: it is but a function, too."""
+        is_wanted = self._only is not None and self._only.has(module)
+        return not is_wanted and next(module.parameters(), None) is None
+
     def _is_made_for_a_call(self, module: nn.Module) -> bool:
-        """Whether an activation by itself is gone after each call, as ``nn.Sigmoid()(y)`` is, which is one of its function."""
+        """Whether an activation by itself is gone after each call, as in ``nn.Sigmoid()(y)``: it is but a function."""
         frame = caller()
         place = frame.f_code, frame.f_lasti
         first = self._alone.get(place, _UNSEEN)
@@ -836,7 +842,7 @@ class Collector:
             site.is_part = True
             self.note(note_of_bound(site))
         elif module is None:
-            site.compares_outputs = site.is_outside and activation.name == "relu" and self._is_computed(x)
+            site.compares_outputs = site.is_outside and activation.name in _OF_LOSSES and self._is_computed(x)
             self.schedule.outside.add(site)
             self.schedule.is_everywhere = True
         elif root is not None:

@@ -13,7 +13,7 @@ from torch.nn.parameter import is_lazy
 from rectified.torch.by_hand import Term, Terms, is_transformed, number_in
 from rectified.torch.calls import Axes, Call, Origin, Weight
 from rectified.torch.functions import OF_PROBABILITIES, is_in_place, plain_name
-from rectified.torch.units import origin_of, part_of, weight_of
+from rectified.torch.units import chooses, origin_of, part_of, weight_of
 
 _MOST = 4096
 
@@ -93,7 +93,7 @@ class Origins:
         weight = weight_of(call)
         if weight is not None and self._weight(out) is None:  # a view is known by its base
             self._weights[id(out)] = weakref.ref(out), weight
-        return origin_of(call)
+        return origin_of(call) if self.in_network or not chooses(name) else Origin()  # losses sort, and choose
 
     def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> Call:
         return Call(name, args, kwargs, _shape(out) or (), self.of, _shape, self._weight)

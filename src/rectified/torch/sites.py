@@ -70,8 +70,10 @@ class Sites:
     def know(self, place: Any, network: nn.Module | None, holder: nn.Module, layers: frozenset[Any], site: Site) -> None:
         """Know an activation behind these layers at a place of a program, in a network or a method of a module."""
         ids = {layer[0] for layer in layers}
-        owners = [weakref.ref(each) for each in holder.parameters() if id(each) in ids] or [weakref.ref(holder)]
-        self._places.setdefault(place, []).append((None if network is None else weakref.ref(network), owners, site))
+        owners: list[weakref.ref[Any]] = [weakref.ref(each) for each in holder.parameters() if id(each) in ids]
+        self._places.setdefault(place, []).append(
+            (None if network is None else weakref.ref(network), owners or [weakref.ref(holder)], site)
+        )
 
     def elsewhere(self, place: Any, network: nn.Module | None, function: Ridge, layers: frozenset[Any]) -> Site | None:
         """The same activation as one that ran in another network, or outside of any, behind the same layers."""

@@ -20,6 +20,7 @@ from rectified.torch.axes import (
     kept,
     product,
     reshaped,
+    selected,
     together,
 )
 from rectified.torch.calls import LOGARITHM, Axes, Call, Origin, Shape, Weight
@@ -68,6 +69,11 @@ def part_of(origin: Origin, call: Call, parts: Sequence[Shape | None], number: i
 def is_maker(name: str) -> bool:
     """Whether a function is that of a layer, which makes units of its own."""
     return RULES.get(_plain(name)) in MAKERS
+
+
+def chooses(name: str) -> bool:
+    """Whether a function puts rows in the places of others, as sorting does."""
+    return RULES.get(_plain(name)) is selected
 
 
 def weight_of(call: Call) -> Weight | None:
