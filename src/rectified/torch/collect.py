@@ -65,11 +65,13 @@ _OTHER_AXES = "its units were on other axes later, and only those on the first o
 _NO_STEPS = "no step was seen, neither of an optimizer nor in the parameters, so all that was counted is one window"
 _CHANGED = "some forward passes did what none before had done, and were counted in part"
 
-_MANY = "{0}: {1} networks of this class have come and gone, and of further ones nothing was counted"
+_MANY = (
+    "{0}: {1} networks of this class have come and gone after a few passes, and of others the first {2} were not counted"
+)
 
 _UNSEEN: Any = object()
 _OF_LOSSES = ("relu", "logsigmoid")  # outside of networks, of what was computed of their outputs
-_MOST_GONE = 32  # networks of a class, as a copy for each task
+_MOST_GONE, _FEW = 32, 16  # networks of a class that had so few passes, as a copy for each task has
 _MOST_PROBES = 4  # forward passes of a network in a constructor
 
 
@@ -132,6 +134,7 @@ class Collector:
         self._owned = 0
         self._met_late: set[Any] = set()  # outside of networks: whose activations, of which the first was not counted
         self._alone: dict[Any, weakref.ref[nn.Module] | None] = {}  # activations, by where they are called
+        self._held: dict[int, weakref.ref[nn.Module]] = {}  # what networks hold that are such alone, by ``id``
         self._skipped: nn.Module | None = None
         self._hidden: nn.Module | None = None
         self._kinds: dict[type, str] = {}
@@ -307,7 +310,7 @@ class Collector:
         if kind in ("compiled", "wrapper", "threads", "script"):
             return
         if not stack:
-            if self._is_made_for_a_call(module) if is_activation(module) else self._is_bare(module):
+            if self._is_made_for_a_call(module) if is_activation(module) else self._is_but_a_function(module):
                 return
             self.schedule.has_run = True
             if not self._begin(module):
@@ -375,9 +378,9 @@ class Collector:
                 if root.holds(site):
                     site.set_aside()  # without gradients it was none before
         is_made = root.passes <= _MOST_PROBES and self.schedule.is_first and is_in_constructor()
-        is_one_of_many = root.prefix is None and self._gone[root.kind] >= _MOST_GONE
+        is_one_of_many = root.prefix is None and root.passes <= _FEW and self._gone[root.kind] >= _MOST_GONE
         if is_one_of_many:
-            self.note(_MANY.format(root.kind, _MOST_GONE))
+            self.note(_MANY.format(root.kind, _MOST_GONE, _FEW))
         if is_made or is_one_of_many or not self.schedule.counts(root.turns, training=module.training):
             self._skipped = module
             self._switch(bool(self.schedule.outside))
@@ -406,10 +409,15 @@ class Collector:
             self.origins.tidy()
         return True
 
-    def _is_bare(self, module: nn.Module) -> bool:
-        """Whether a module has nothing that learns, as losses have nothing: it is but a function, too."""
-        is_wanted = self._only is not None and self._only.has(module)
-        return not is_wanted and next(module.parameters(), None) is None
+    def _is_but_a_function(self, module: nn.Module) -> bool:
+        """Whether nothing in a module learns, as in losses, or only a network that another module has held before."""
+        root = self._roots.get(id(module))
+        if (root is not None and root.module() is module) or (self._only is not None and self._only.has(module)):
+            return False
+        held = _held_in(module)
+        known = self._held.get(id(held))
+        is_known = known is not None and known() is held
+        return (held is not module and is_known) or next(module.parameters(), None) is None
 
     def _is_made_for_a_call(self, module: nn.Module) -> bool:
         """Whether an activation by itself is gone after each call, as in ``nn.Sigmoid()(y)``: it is but a function."""
@@ -431,9 +439,10 @@ class Collector:
         if root is None or root.module() is not module:
             for key in [key for key, other in self._roots.items() if other.module() is None]:
                 gone = self._roots.pop(key)
-                self._gone[gone.kind] += gone.prefix is not None
+                self._gone[gone.kind] += gone.prefix is not None and gone.passes <= _FEW
                 self.sites.forget(gone.keys)
             root = self._roots[id(module)] = Network(module)
+            self._held[id(_held_in(module))] = weakref.ref(_held_in(module))
             self.schedule.look_everywhere()
         return root
 
@@ -579,7 +588,9 @@ class Collector:
 
     def _see_call(self, site: Site, x: Tensor, y: Tensor, module: nn.Module | None) -> None:
         """Count the inputs and outputs of a call in a module, and know how to see the next one."""
-        owner = module or (self._stack[0] if self._stack else method_of(caller()))
+        owner = module or (self._stack[0] if self._stack else None)
+        if owner is None or (module is None and is_activation(owner)):
+            owner = method_of(caller()) or owner
         if self._see(site, x, y, _trains(owner)) and self._draft is not None and owner is not None:
             self._draft.add(site, owner, x, y)
 
@@ -958,6 +969,16 @@ def _learns(value: Any) -> bool:
 def _trains(owner: nn.Module | None) -> bool:
     """Whether what a module runs is in training; what none runs is where gradients are enabled."""
     return torch.is_grad_enabled() if owner is None else owner.training
+
+
+def _held_in(module: nn.Module) -> nn.Module:
+    """What a module is that holds one other and nothing else: that, or what it holds; of others they themselves."""
+    while len(module._modules) == 1 and not module._parameters:
+        (child,) = module._modules.values()
+        if child is None:
+            break
+        module = child
+    return module
 
 
 def _idle(site: Site) -> str:
