@@ -6,6 +6,7 @@
 #include <numpy/arrayobject.h>
 #include <numpy/ufuncobject.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -15,6 +16,7 @@
 #include "families.hpp"
 #include "follow.hpp"
 #include "instruction_sets.hpp"
+#include "measured.hpp"
 #include "plain_method.hpp"
 #include "registry.hpp"
 #include "threads.hpp"
@@ -28,6 +30,7 @@ namespace rectified {
     namespace space {                                                     \
     RECTIFIED_FAMILIES(RECTIFIED_DECLARE)                                 \
     static void fill(registry &to) { RECTIFIED_FAMILIES(RECTIFIED_CALL) } \
+    bool measure(const measured &);                                       \
     }
 RECTIFIED_INSTRUCTION_SETS(RECTIFIED_DEFINE_FILL)
 
@@ -37,6 +40,7 @@ struct instruction_set {
     const char *name;
     bool present;
     void (*fill)(registry &);
+    measure_t measure;
 };
 
 // Worst first.
@@ -47,7 +51,7 @@ std::vector<instruction_set> instruction_sets() {
 #else
 #define RECTIFIED_IS_PRESENT(name) true
 #endif
-#define RECTIFIED_ENTRY(space, name) {name, RECTIFIED_IS_PRESENT(name), space::fill},
+#define RECTIFIED_ENTRY(space, name) {name, RECTIFIED_IS_PRESENT(name), space::fill, space::measure},
     return {RECTIFIED_INSTRUCTION_SETS(RECTIFIED_ENTRY)};
 }
 
@@ -133,22 +137,61 @@ struct ufunc_dict final : registry {
     }
 };
 
-// ufuncs_of(isa) -> {name: ufunc}
-PyObject *ufuncs_of(PyObject *, PyObject *argument) {
-    const char *const wanted = PyUnicode_AsUTF8(argument);
+// The instruction set of this name; null with an error where this machine has none.
+const instruction_set *present_set(PyObject *name) {
+    static const std::vector<instruction_set> sets = instruction_sets();
+    const char *const wanted = PyUnicode_AsUTF8(name);
     if (!wanted) return nullptr;
     std::string present;
-    for (const instruction_set &set : instruction_sets()) {
+    for (const instruction_set &set : sets) {
         if (!set.present) continue;
-        if (std::strcmp(set.name, wanted) != 0) {
-            present += (present.empty() ? "" : ", ") + std::string(set.name);
-            continue;
-        }
-        ufunc_dict made;
-        set.fill(made);
-        return made.dict;
+        if (!std::strcmp(set.name, wanted)) return &set;
+        present += (present.empty() ? "" : ", ") + std::string(set.name);
     }
-    return PyErr_Format(PyExc_ValueError, "unknown instruction set %R; this machine has %s", argument, present.c_str());
+    PyErr_Format(PyExc_ValueError, "unknown instruction set %R; this machine has %s", name, present.c_str());
+    return nullptr;
+}
+
+// ufuncs_of(isa) -> {name: ufunc}
+PyObject *ufuncs_of(PyObject *, PyObject *argument) {
+    const instruction_set *const set = present_set(argument);
+    if (!set) return nullptr;
+    ufunc_dict made;
+    set->fill(made);
+    return made.dict;
+}
+
+// measure(isa, x, y, turns, firing, out): x and y are C-contiguous float32 of (batches, before, units, after), turns of any
+// number, or None where no extremes are wanted, firing of (intervals, 2), and out of (kinds, batches, units). Whether there
+// is code for so many turns and intervals.
+PyObject *measure(PyObject *, PyObject *const *arguments, Py_ssize_t count) {
+    if (count != 6) return PyErr_Format(PyExc_TypeError, "measure takes 6 arguments, not %zd", count);
+    const instruction_set *const set = present_set(arguments[0]);
+    if (!set) return nullptr;
+    const bool has_turns = arguments[3] != Py_None;
+    constexpr int axes[] = {0, 4, 4, 1, 2, 3};
+    for (int k = 1; k < 6; ++k)
+        if ((k != 3 || has_turns) && !is_of_floats(arguments[k], axes[k], k == 5 ? NPY_ARRAY_CARRAY : NPY_ARRAY_CARRAY_RO))
+            return PyErr_Format(PyExc_TypeError, "measure takes C-contiguous float32 of 4, 4, 1, 2 and 3 axes");
+    const auto array = [&](int k) { return reinterpret_cast<PyArrayObject *>(arguments[k]); };
+    const auto data = [&](int k) { return static_cast<float *>(PyArray_DATA(array(k))); };
+    const npy_intp *const shape = PyArray_DIMS(array(1));
+    const npy_intp batches = shape[0], units = shape[2], row = batches * units, numbers = shape[1] * units * shape[3];
+    const npy_intp turns = has_turns ? PyArray_DIM(array(3), 0) : -1, intervals = PyArray_DIM(array(4), 0);
+    const npy_intp wanted[] = {3 + 2 * (turns + 1), batches, units};
+    if (!std::equal(shape, shape + 4, PyArray_DIMS(array(2))) || PyArray_DIM(array(4), 1) != 2 ||
+        !std::equal(wanted, wanted + 3, PyArray_DIMS(array(5))))
+        return PyErr_Format(PyExc_ValueError, "measure puts out 3 kinds of numbers, and 2 for each turn and for all");
+    bool is_done = true;
+    Py_BEGIN_ALLOW_THREADS;
+    for (npy_intp k = 0; is_done && k < batches; ++k) {
+        float *const out = data(5) + k * units, *const low = out + 3 * row;
+        is_done = set->measure({shape[1], units, shape[3], data(1) + k * numbers, data(2) + k * numbers, turns,
+                                has_turns ? data(3) : nullptr, intervals, data(4), out, out + row, out + 2 * row, low,
+                                low + (turns + 1) * row, row});
+    }
+    Py_END_ALLOW_THREADS;
+    return PyBool_FromLong(is_done);
 }
 
 PyObject *instruction_sets_present(PyObject *, PyObject *) {
@@ -196,6 +239,9 @@ PyMethodDef methods[] = {
     {"add_bfloat16", add_bfloat16, METH_O, "add_bfloat16(dtype): give the ufuncs their loops for this dtype of ml_dtypes."},
     {"document", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(document)), METH_FASTCALL,
      "document(ufunc, text): give a ufunc its docstring, under the line that NumPy makes of its operands."},
+    {"measure", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(measure)), METH_FASTCALL,
+     "measure(isa, x, y, turns, firing, out): sums over the second and the fourth axis, counts and extremes; whether it "
+     "can."},
     {"count_positive", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(count_positive)), METH_FASTCALL,
      "count_positive(y, total, fired): sums over the second and the fourth axis of y, and counts of what is positive."},
     {"count_positive_each", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(count_positive_each)), METH_FASTCALL,

@@ -2,6 +2,7 @@
 
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +12,19 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402
 
 import rectified as rf  # noqa: E402
-from rectified._native import count_positive, count_positive_each, follow, shares_threads  # noqa: E402
+from rectified._native import (  # noqa: E402
+    count_positive,
+    count_positive_each,
+    follow,
+    instruction_sets,
+    measure,
+    shares_threads,
+)
 from rectified.health import Evidence  # noqa: E402
-from rectified.torch import watch  # noqa: E402
+from rectified.torch import tally, watch  # noqa: E402
 from rectified.torch.counter import Counter  # noqa: E402
 from rectified.torch.slopes import Slopes  # noqa: E402
-from rectified.torch.tally import Measure, _positive  # noqa: E402
+from rectified.torch.tally import Measure, _at_once, _positive, is_rectifier  # noqa: E402
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
@@ -67,6 +75,65 @@ def test_counting_refuses_other_arrays() -> None:
     out.flags.writeable = False
     with pytest.raises(TypeError, match="count_positive takes C-contiguous"):
         count_positive(y, out, out)
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+@pytest.mark.parametrize("row", rf.catalogue.of("ridge").values(), ids=lambda row: row.name)
+def test_all_is_measured_at_once(row: rf.Ridge, isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    slopes, numbers = Slopes.of(row), torch.Generator().manual_seed(0)
+    known = []
+
+    def at_once(*arguments: Any) -> Any:
+        known.append(_at_once(*arguments))
+        return known[-1]
+
+    monkeypatch.setattr(tally, "isa", isa)
+    for shape, axis in (
+        ((5, 37), 1),
+        ((3, 7, 45), 2),
+        ((3, 7, 45), 1),
+        ((4, 5, 19, 7, 3), 2),
+        ((2, 150, 33), 2),
+        ((2, 2, 1100), 1),
+    ):
+        x = 3 * torch.randn(shape, generator=numbers)
+        for number, (first, step) in {
+            0.0: (0, 7),
+            -200.0: (1, 31),
+            200.0: (2, 37),
+            np.inf: (3, 61),
+            np.nan: (4, 89),
+        }.items():
+            x.view(-1)[first::step] = number
+        y = torch.from_numpy(row(x.numpy()))
+        found = []
+        for way in (at_once, lambda *_: None):
+            monkeypatch.setattr(tally, "_at_once", way)
+            found.append(vars(Measure.of(x, y, (axis,), slopes).counted()))
+        sizes = np.where(np.isfinite(found[1]["magnitude"]), found[1]["magnitude"], 0)
+        for name, values in found[0].items():
+            tolerance = 1e-6 * sizes if name in ("total", "magnitude") else 0  # PyTorch adds up in float32
+            assert np.isclose(values, found[1][name], rtol=0, atol=tolerance).all(), name
+    assert is_rectifier(slopes, slopes.firing) or all(each is not None for each in known)
+
+
+def test_measuring_refuses_other_arrays() -> None:
+    isa, x = instruction_sets()[0], np.zeros((1, 2, 3, 4), np.float32)
+    turns, firing, out = np.zeros(1, np.float32), np.zeros((1, 2), np.float32), np.zeros((7, 1, 3), np.float32)
+    assert measure(isa, x, x, turns, firing, out)
+    assert not measure(isa, x, x, np.zeros(2, np.float32), firing, np.zeros((9, 1, 3), np.float32))
+    for other in (
+        (isa, x, x, turns, firing),
+        ("avx9", x, x, turns, firing, out),
+        (isa, x, x.astype(float), turns, firing, out),
+        (isa, x, x[..., ::2], turns, firing, out),
+        (isa, x, x[:, :1].copy(), turns, firing, out),
+        (isa, x, x, None, firing, out),
+        (isa, x, x, turns, firing[:, :1].copy(), out),
+        (isa, x, x, turns, firing, out[:, :, :2].copy()),
+    ):
+        with pytest.raises((TypeError, ValueError), match=r"measure|instruction set"):
+            measure(*other)
 
 
 needs_exchange = pytest.mark.skipif(

@@ -23,5 +23,14 @@ def count_positive(y: NDArray[np.float32], total: NDArray[np.float32], fired: ND
 def count_positive_each(
     library: type, batches: list[Any], axis: int, total: NDArray[np.float32], fired: NDArray[np.float32], /
 ) -> bool: ...
+def measure(
+    isa: str,
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    turns: NDArray[np.float32] | None,
+    firing: NDArray[np.float32],
+    out: NDArray[np.float32],
+    /,
+) -> bool: ...
 def shares_threads(library: type, /) -> bool: ...
 def follow(nodes: list[Any], looks: tuple[tuple[tuple[Any, int, bool], ...], ...], /) -> bool: ...

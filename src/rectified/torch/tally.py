@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import threshold
 
-from rectified._native import count_positive
+from rectified._native import count_positive, measure
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence, steepness
 from rectified.torch.calls import Axes
 from rectified.torch.slopes import Slopes
+from rectified.ufuncs import isa
 
 _ALL = ((-inf, inf),)
 _MOST_MEASURES = 64  # that wait
@@ -80,6 +81,10 @@ class Measure(NamedTuple):
             others = [other for other in range(1, x.ndim) if other != axis]
         firing = slopes.firing_in_double if x.dtype == torch.float64 else slopes.firing
         fired: Tensor | None
+        if not is_rectifier(slopes, firing) and (found := _at_once(x, y, axis, slopes)) is not None:
+            total, magnitude, fired, *extremes = found
+            half = len(extremes) // 2
+            return cls(values, examples, total, magnitude, fired, extremes[:half], extremes[half:])
         if is_rectifier(slopes, firing):  # the input is the output
             total, fired = _positive(y, axis)
             magnitude = total
@@ -314,8 +319,8 @@ class Measures:
     def _joined(self) -> list[Measure]:
         """Those that wait, which then wait no longer."""
         sizes: dict[tuple[Any, ...], list[Measure]] = {}
-        for measure in self._waiting:
-            sizes.setdefault((measure.values, measure.examples, measure.total.device), []).append(measure)
+        for each in self._waiting:
+            sizes.setdefault((each.values, each.examples, each.total.device), []).append(each)
         self._waiting = []
         return [Measure.joined(parts).side_by_side(self._layers) for parts in sizes.values()]
 
@@ -394,6 +399,28 @@ def _positive(y: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     total, fired = np.empty((2, batches, others[axis - 1]), np.float32)
     count_positive(numbers, total, fired)
     return torch.from_numpy(total), torch.from_numpy(fired)
+
+
+def _at_once(x: Tensor, y: Tensor, axis: int, slopes: Slopes) -> list[Tensor] | None:
+    """All that a measure has, in one pass over memory; PyTorch makes a dozen. None where that can not be."""
+    is_possible = x.dtype == y.dtype and x.device == y.device and x.is_contiguous() and y.is_contiguous()
+    if not (is_possible and is_read_fast(y) and x.shape == y.shape):
+        return None
+    batches, *others = y.shape
+    form = batches, prod(others[: axis - 1]), others[axis - 1], prod(others[axis:])
+    turns, firing = _limits(slopes)
+    out = np.empty((3 if turns is None else 5 + 2 * turns.size, batches, form[2]), np.float32)
+    is_known = measure(isa, x.detach().numpy().reshape(form), y.detach().numpy().reshape(form), turns, firing, out)
+    return list(torch.from_numpy(out).unbind()) if is_known else None
+
+
+@lru_cache
+def _limits(slopes: Slopes) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
+    """In float32 the turns, where extremes are wanted, and the first and the last number of each interval that fires."""
+    turns = None if slopes.constant else np.array([_split(turn, torch.float32)[0] for turn in slopes.turns], np.float32)
+    firing = np.array(slopes.firing, np.float32).reshape(-1, 2)
+    inside = np.nextafter(firing, np.array([inf, -inf], np.float32))
+    return turns, np.where(np.isinf(firing), firing, inside)
 
 
 def is_read_fast(y: Tensor) -> bool:
