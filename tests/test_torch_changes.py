@@ -168,8 +168,21 @@ def compiled(parameters: list[nn.Parameter]) -> Callable[[], None]:
     return torch.compile(torch.optim.SGD(parameters, 1e-3).step, backend="eager")
 
 
+def by_data(parameters: list[nn.Parameter]) -> Callable[[], None]:
+    def step() -> None:
+        for parameter in parameters:
+            assert parameter.grad is not None
+            parameter.data.add_(parameter.grad, alpha=-1e-3)
+
+    return step
+
+
+def by_data_of_the_last(parameters: list[nn.Parameter]) -> Callable[[], None]:
+    return by_data(parameters[-1:])
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("make", [by_hand, wrapped, one_for_each, compiled])
+@pytest.mark.parametrize("make", [by_hand, by_data, by_data_of_the_last, wrapped, one_for_each, compiled])
 def test_a_step_is_one_however_it_is_made(make: Callable[[list[nn.Parameter]], Callable[[], None]]) -> None:
     net = nn.Sequential(nn.Linear(UNITS, UNITS), nn.ReLU(), nn.Linear(UNITS, UNITS))
     step = make(list(net.parameters()))
@@ -192,8 +205,6 @@ def test_where_no_step_is_known_a_note_tells(passes: int) -> None:
     with watch(net) as health:
         for _ in range(passes):
             net(torch.randn(BATCH, UNITS)).square().mean().backward()
-            for parameter in net.parameters():
-                parameter.data -= 1e-3 * parameter.grad  # type: ignore[operator]
     assert [note.partition(",")[0] for note in health.report().notes] == ["no step was seen"] * (passes > 8)
 
 

@@ -6,7 +6,8 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from rectified.torch.plan import Plan
@@ -15,6 +16,7 @@ from rectified.torch.turns import Turns
 
 _MOST_CHANGES = 4
 _MORE_LOOKS = 64
+_SOME = 4  # numbers of a parameter
 
 
 class Network:
@@ -61,7 +63,8 @@ class Network:
         self.passes = 0
         self.turns = Turns()
         self.tells_sources = self.was_blind = self.has_trained = False
-        self._first: tuple[Any, int] | None = None  # the first parameter that learns, and its version
+        self._first: tuple[weakref.ref[Tensor], Any] | None = None  # the first parameter that learns, and what it was
+        self._last: weakref.ref[Tensor] | None = None
         self._sources: dict[Any, list[frozenset[Any]]] = {}
         self._places: dict[Any, list[Site]] = {}
         self._changes = 0
@@ -116,13 +119,17 @@ class Network:
         return frozenset(id(each) for each in (root.parameters() if root is not None else ()) if not each.requires_grad)
 
     def has_learned(self) -> bool:
-        """Whether its first parameter that learns is another than the last time, or was changed."""
+        """Whether its first parameter that learns is another than the last time, or it or the last one was changed."""
         root = self.module()
-        found = next((each for each in (root.parameters() if root is not None else ()) if each.requires_grad), None)
-        if found is None:
+        first = next((each for each in (root.parameters() if root is not None else ()) if each.requires_grad), None)
+        if root is None or first is None:
             return False
-        before, self._first = self._first, (weakref.ref(found), found._version)
-        return before is not None and (before[0]() is not found or before[1] != found._version)
+        last = self._last() if self._last is not None else None
+        if last is None:
+            last = [each for each in root.parameters() if each.requires_grad][-1]
+            self._last = weakref.ref(last)
+        before, self._first = self._first, (weakref.ref(first), (first._version, _some_of(first), _some_of(last)))
+        return before is not None and (before[0]() is not first or before[1] != self._first[1])
 
     def behind(self, sources: frozenset[Any]) -> str:
         """What to add to the name of a call to tell the parameter behind it, where that is one."""
@@ -177,6 +184,13 @@ class Network:
             if names and id(module) in self._paths:
                 return f"{self._paths[id(outer)]}.{names[0]}".strip(".")
         return self._paths[id(module)] if self.has(module) else type(module).__name__
+
+
+def _some_of(parameter: Tensor) -> bytes:
+    """Some of its numbers, where nothing is waited for: by ``parameter.data`` they change, and its version does not."""
+    if type(parameter) is not nn.Parameter or parameter.device.type != "cpu" or not parameter.is_contiguous():
+        return b""
+    return parameter.detach().view(-1)[:_SOME].view(torch.uint8).numpy().tobytes()
 
 
 def _without_wrappers(path: str) -> str:
