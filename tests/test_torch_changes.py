@@ -489,3 +489,20 @@ class InTurns(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.last(torch.tanh(self.first(x)))
+
+
+def test_of_very_many_passes_in_a_step_the_gradients_of_the_first_are_measured() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+
+    def passes(count: int) -> None:
+        for _ in range(count):
+            network(torch.randn(8, 3)).sum().backward()
+
+    with watch(network) as health:
+        passes(100)
+        optimizer.step()
+        network.eval()
+        passes(200)
+    (layer,) = health.layers.values()
+    assert [history.total.gradients for history in layer.histories.values()] == [64, 0]

@@ -64,7 +64,7 @@ class Schedule:
 
     def measures(self, turns: Turns) -> bool:
         """Whether gradients of a pass that is counted are."""
-        return turns.measures(self._window, self.step)
+        return turns.measures(self._window, self.step, self.forwards)
 
     def is_left_out(self, number: int | None = None) -> bool:
         """Whether what no network runs is not counted in this step, or in the forward pass of this number."""
