@@ -433,6 +433,30 @@ def test_what_bounds_a_function_of_outputs_is_no_layer() -> None:
     assert note.endswith("it only bounds what it gets, and is no layer")
 
 
+@pytest.mark.parametrize("in_module", [False, True])
+def test_what_losses_compute_in_modules_and_sort_is_no_layer(in_module: bool) -> None:
+    class Loss(nn.Module):
+        def forward(self, score: Tensor, sign: Tensor) -> Tensor:
+            errors = torch.sort((1 - score * sign).flatten())[0]
+            focal = F.logsigmoid(-score * sign).exp() * (score - F.logsigmoid(score))
+            return torch.dot(F.relu(errors), torch.linspace(0, 1, len(errors))) + focal.mean()
+
+    class Sharpen(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.conv1d(x[:, None], torch.tensor([[[1.0, 2.0, 1.0]]]), padding=1)[:, 0].clamp(0, 1)
+
+    network, loss, sharpen = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1)), Loss(), Sharpen()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with watch() as health:
+        for x in torch.rand(20, 16, 4):
+            with torch.no_grad():
+                x = sharpen(x) if in_module else sharpen.forward(x)
+            score, sign = network(x), x[:, :1].sign()
+            (loss(score, sign) if in_module else loss.forward(score, sign)).backward()
+            optimizer.step()
+    assert list(health.layers) == ["1"]
+
+
 @pytest.mark.parametrize("is_averaged_first", [True, False])
 def test_what_feeds_a_layer_is_no_loss_whatever_its_mean_is_for(is_averaged_first: bool) -> None:
     encoder, decoder = nn.Linear(4, 8), nn.Linear(8, 4)
@@ -522,6 +546,9 @@ def test_what_gives_back_its_input_is_no_part_of_an_activation(
         (torch.relu, (0, None), ["relu"]),
         (torch.tanh, (-1, 1), ["tanh"]),
         (lambda x: x.softmax(1), (0, 1), []),
+        (F.normalize, (-1, 1), []),
+        (lambda x: F.linear(F.normalize(x), F.normalize(x[:8])), (-1, 1), []),
+        (lambda x: F.normalize(x) * 2, (-1, 1), ["hardtanh"]),
         (lambda x: torch.sigmoid(x).view(-1, 2, 4).flatten(1), (0, 1), ["sigmoid"]),
         (lambda x: x.sinh(), (torch.zeros(8), torch.ones(8)), []),
     ],

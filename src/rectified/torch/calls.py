@@ -31,6 +31,8 @@ class Origin(NamedTuple):
         The activation of whose outputs these are the logarithms of probabilities, if any.
     is_softmax : bool
         Whether these are what softmax gave, as it was.
+    is_normal : bool
+        Whether these are unit vectors, or their products: cosines.
     is_split : bool
         Whether one axis of units has become several, as where attention tells its heads apart: all of these count them.
     """
@@ -41,6 +43,7 @@ class Origin(NamedTuple):
     passed: frozenset[Any] = frozenset()
     logits: Any = None
     is_softmax: bool = False
+    is_normal: bool = False
     is_split: bool = False
 
     def go_into(self, loss: str) -> None:
@@ -59,7 +62,9 @@ class Origin(NamedTuple):
 
     def activated(self, activation: Any) -> Origin:
         """The origin of what an activation makes of it."""
-        return self._replace(activation=activation, passed=self.passed | {activation}, logits=None, is_softmax=False)
+        return self._replace(
+            activation=activation, passed=self.passed | {activation}, logits=None, is_softmax=False, is_normal=False
+        )
 
 
 class Weight(NamedTuple):

@@ -43,12 +43,12 @@ def note_of_softmax(loss: str) -> str:
 
 
 def is_bound(term: Term | None, origin: Origin | None, clamp: Ridge) -> bool:
-    """Whether a clamp of this is there for safety: of 1 less a square, or of what an activation gives within the bounds."""
+    """Whether a clamp is there for safety: of 1 less a square, of a cosine, of what an activation gives within bounds."""
     given = term.activation if term is not None and term.activation is not None else origin and origin.activation
     if given is not None:
         (low, high), (lowest, highest) = clamp.range, given.activation.range
         return bool(low <= lowest and highest <= high and given.factor == 1)
-    if origin is not None and origin.is_softmax:
+    if origin is not None and (origin.is_softmax or (origin.is_normal and clamp.range == (-1, 1))):
         return True
     while term is not None and term.name not in _STEPS:
         term = term.varying[0] if len(term.varying) == 1 else None

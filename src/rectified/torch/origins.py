@@ -125,7 +125,7 @@ class Origins:
 
     def remember(self, tensor: Tensor, origin: Origin) -> None:
         """Know the origin of a tensor from now on."""
-        if not (origin.axes or origin.activation is not None or origin.logits is not None or origin.is_softmax):
+        if origin == Origin():
             self._known.pop(id(tensor), None)
         else:
             self._known[id(tensor)] = weakref.ref(tensor), origin

@@ -25,6 +25,9 @@ from rectified.torch.axes import (
 )
 from rectified.torch.calls import LOGARITHM, Axes, Call, Origin, Shape, Weight
 
+_NORMAL = frozenset(["normalize", "cosine_similarity"])
+_PRODUCTS = frozenset(["linear", "matmul", "mm", "bmm"])
+
 
 def origin_of(call: Call) -> Origin:
     """The origin of what a call returns, as far as it can be known."""
@@ -41,12 +44,19 @@ def origin_of(call: Call) -> Origin:
     same = before if name in AS_THEY_WERE else Origin()
     logits = before.activation if name == LOGARITHM else same.logits
     is_softmax = name == "softmax" or same.is_softmax
+    is_normal = (
+        name in _NORMAL or same.is_normal or (name in _PRODUCTS and all(map(_is_normal, map(call.origin, call.args[:2]))))
+    )
     if is_split and rule in (kept, expanded) and name not in AS_THEY_WERE and call.shape(call.input) != call.out:
         axes = ()
     if not axes or not all(0 <= axis < len(call.out) + (axis == axes[-1]) for axis in axes):
-        return Origin((), same.activation, logits=logits, is_softmax=is_softmax)
-    found = Origin(axes, same.activation, *_sources(call), logits, is_softmax, is_split)
+        return Origin((), same.activation, logits=logits, is_softmax=is_softmax, is_normal=is_normal)
+    found = Origin(axes, same.activation, *_sources(call), logits, is_softmax, is_normal, is_split)
     return found.of_units([taken.get(axis, 0) for axis in before.axes])
+
+
+def _is_normal(origin: Origin | None) -> bool:
+    return origin is not None and origin.is_normal
 
 
 def part_of(origin: Origin, call: Call, parts: Sequence[Shape | None], number: int) -> Origin:
