@@ -506,3 +506,31 @@ def test_of_very_many_passes_in_a_step_the_gradients_of_the_first_are_measured()
         passes(200)
     (layer,) = health.layers.values()
     assert [history.total.gradients for history in layer.histories.values()] == [64, 0]
+
+
+class Held(nn.Module):
+    """A layer with a buffer, in whose place there may be what the layer gave last."""
+
+    def __init__(self, *, is_state: bool) -> None:
+        super().__init__()
+        self.layer, self._is_state = nn.Linear(UNITS, UNITS), is_state
+        self.register_buffer("held", torch.zeros(BATCH, UNITS))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(2):
+            x = F.relu(self.layer(x)) + self.held.clamp(0, 1)
+            self.held = x.detach() if self._is_state else self.held
+        return x
+
+
+@pytest.mark.parametrize(
+    ("is_state", "is_compiled", "layers"),
+    [(False, False, ["relu"]), (False, True, ["relu"]), (True, False, ["hardtanh", "hardtanh", "relu"])],
+)
+def test_a_bound_on_a_buffer_is_no_layer_unless_that_is_a_state(
+    is_state: bool, is_compiled: bool, layers: list[str]
+) -> None:
+    net = Held(is_state=is_state)
+    health = train(torch.compile(net) if is_compiled else net, [(torch.randn(BATCH, UNITS),) for _ in range(PASSES)])
+    assert sorted(layer.function for layer in health.layers.values()) == layers
+    assert health.report().notes == []

@@ -767,6 +767,11 @@ class Collector:
         use = 0 if module is None else self.sites.use(key)
         if use < len(sites):
             site = sites[use]
+            if site.is_constant:
+                if root is None or self.origins.of(x) is None:
+                    return None
+                site.is_part = site.is_constant = False  # a state, which a layer gave by now
+                root.add(key[:-1], site)
             if self.is_tracking and not site.is_of(name, args, kwargs):
                 site.ended = site.ended or _ANOTHER_CALL
             if root is not None:
@@ -849,6 +854,9 @@ class Collector:
         owner = x if x._base is None else x._base
         if isinstance(owner, nn.Parameter) or (term is not None and term.is_learned):
             self.sites.drop(site)
+        elif root is not None and behind is None and root.has_buffer(owner):
+            site.is_part = site.is_constant = True
+            return None
         elif name in CLAMPS and (is_bound(term, behind, activation) or (site.is_outside and self._is_computed(x))):
             site.is_part = True
             self.note(note_of_bound(site))

@@ -599,7 +599,8 @@ class _Graph:
         kwargs = {key: self._inputs.get(each) if isinstance(each, torch.fx.Node) else each for key, each in kwargs.items()}
         owner, code, collector = self._owner(node), self._code(node), self._collector
         activation = activation_of(name, args, kwargs)
-        if activation is None or (name in CLAMPS and activation.name != "relu" and owner is None):
+        is_constant = origin is None and code.network is not None and code.network.has_buffer(self._inputs.get(source))
+        if activation is None or is_constant or (name in CLAMPS and activation.name != "relu" and owner is None):
             return None, lambda module: None
         where = _place(node, owner) if owner is None or not is_activation(owner) else ""
         outer = self._owner(node, 2)

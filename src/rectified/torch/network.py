@@ -113,6 +113,11 @@ class Network:
             self._parameters = {id(each) for each in root.parameters() if isinstance(each, nn.Parameter)}
         return frozenset(source for source in sources if source[0] in self._parameters)
 
+    def has_buffer(self, value: Any) -> bool:
+        """Whether a value is one of its buffers."""
+        root = self.module()
+        return root is not None and any(each is value for each in root.buffers())
+
     def frozen(self) -> frozenset[int]:
         """By ``id``, its parameters that do not learn."""
         root = self.module()

@@ -80,6 +80,8 @@ class Site:
         Whether inputs came from different layers.
     is_part : bool
         Whether it is a part of what is counted elsewhere, or not at all.
+    is_constant : bool
+        Whether it got nothing but a buffer of the network so far.
     is_outside : bool
         Whether it runs in nothing that learns.
     is_late : bool
@@ -132,7 +134,7 @@ class Site:
         self.layers_behind: frozenset[Any] = frozenset()
         self._learned: set[int] = set()
         self.is_mixed = False
-        self.is_part = False
+        self.is_part = self.is_constant = False
         self.input_at: tuple[int, ...] = ()
         self.is_outside = self.is_late = self.is_whole = self.feeds_layer = self.compares_outputs = False
         self.factor = 1.0
