@@ -167,6 +167,18 @@ def test_without_evidence_there_is_a_report_still() -> None:
     assert "no activation was seen" in as_text(empty).splitlines()[-1]
 
 
+def test_what_notes_say_of_several_uses_stands_once() -> None:
+    run = Run(notes=["a: unknown", "b: unknown", *(f"a (use {use}): unknown" for use in (3, 4, 5)), "b (use 2): a loss"])
+    run.layer("c (use 2)", "relu", 1).note = run.layer("c (use 3)", "relu", 1).note = "mixed"
+    for layer in run.layers.values():
+        layer.add(Evidence.of(rf.relu, np.array([[1.0], [-1.0]])))
+    expected = ["a (uses 1, 3-5): unknown", "b: unknown", "b (use 2): a loss", "c (uses 2-3): mixed"]
+    report = Report.of([run])
+    assert report.notes == json.loads(report.as_json())["notes"] == expected
+    assert all(note in str(report) for note in expected)
+    assert len(run.notes) == 6
+
+
 def test_there_are_two_modes() -> None:
     with pytest.raises(ValueError, match="'train' or 'eval', not 'test'"):
         Report.of([Run()], "test")  # type: ignore[arg-type]

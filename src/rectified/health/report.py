@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -19,6 +20,7 @@ from rectified.health.verdict import ALIVE, DEAD, LINEAR, RULE, SATURATED, UNSEE
 
 FORMAT = 1
 _MOST_NAMES = 10
+_USE = re.compile(r" \(use (\d+)\)")
 
 
 class Count(NamedTuple):
@@ -105,7 +107,7 @@ class Report:
             notes.append(f"{some(absent)}: {'they' if absent[1:] else 'it'} did not run in {chosen} mode")
         if not layers and not notes:
             notes.append("no activation was seen")
-        return cls(chosen, rule, verdicts, find(verdicts, rule), notes)
+        return cls(chosen, rule, verdicts, find(verdicts, rule), _of_all_uses(notes))
 
     def sorted(self, order: str) -> Report:
         """The report with its layers in another order.
@@ -233,6 +235,24 @@ def ranges(units: Iterable[int]) -> str:
     """
     runs = (list(run) for _, run in groupby(enumerate(units), key=lambda pair: pair[1] - pair[0]))
     return ", ".join(f"{run[0][1]}-{run[-1][1]}" if len(run) > 1 else str(run[0][1]) for run in runs)
+
+
+def _of_all_uses(notes: Iterable[str]) -> list[str]:
+    """Notes, with one for those that say the same of several uses of an activation.
+
+    Examples
+    --------
+    >>> _of_all_uses(["act: not seen", "act (use 2): not seen", "act (use 4): not seen", "gate (use 2): not seen"])
+    ['act (uses 1-2, 4): not seen', 'gate (use 2): not seen']
+    """
+    same: dict[str, dict[int, str]] = {}
+    for note in notes:
+        use = _USE.search(note)
+        same.setdefault(_USE.sub("", note, count=1), {})[int(use[1]) if use else 1] = note
+    return [
+        _USE.sub(f" (use{'s' * (len(uses) > 1)} {ranges(sorted(uses))})", uses[max(uses)], count=1)
+        for uses in same.values()
+    ]
 
 
 def _window(verdict: Verdict, number: int) -> dict[str, Any]:
