@@ -189,6 +189,33 @@ def test_a_graph_that_the_program_made_is_its_network() -> None:
     assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [15, 15]
 
 
+class Calls(nn.Module):
+    """Functions, in a module and perhaps in one in it, and pieces that are no function of the catalogue."""
+
+    def __init__(self, inner: nn.Module | None = None) -> None:
+        super().__init__()
+        self.layer, self.inner, self.act = nn.Linear(8, 8), inner, nn.Tanh()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.gelu(self.layer(x))
+        z = self.layer(self.act(y if self.inner is None else self.inner(y)).relu())
+        return torch.where(z > 0, z, z.sin())
+
+
+def test_functions_in_a_graph_have_the_names_of_its_nodes() -> None:
+    traced = torch.fx.symbolic_trace(Calls(Calls()))
+    for node in traced.graph.nodes:
+        node.type = Tensor if node.op == "call_method" else None
+    traced.recompile()
+    with watch() as health:
+        for _ in range(3):
+            traced(torch.randn(5, 8))
+    assert list(health.layers) == ["gelu", "inner: gelu_1", "inner.act", "inner: relu", "act", "relu_1"]
+    assert [re.sub(r"\d+", "0", note.partition(": ")[0]) for note in health.report().notes] == [
+        "<eval_with_key>.0:0 in forward"
+    ] * 2
+
+
 def test_a_compiled_function_is_compiled_once() -> None:
     network = built(Convolutions)
     torch._dynamo.reset()

@@ -384,7 +384,10 @@ def is_activation(module: nn.Module) -> bool:
 
 def place_of(code: CodeType, line: int) -> str:
     """A place in a program: ``net.py:42 in Net.forward``."""
-    return f"{Path(code.co_filename).name}:{line} in {code.co_qualname}"
+    file = code.co_filename
+    if file.startswith("<eval_with_key>"):  # of torch.fx, which adds from where
+        file = file.partition(" ")[0]
+    return f"{Path(file).name}:{line} in {code.co_qualname}"
 
 
 def _own_parameters(activation: Ridge) -> dict[str, float]:
