@@ -534,3 +534,31 @@ def test_a_bound_on_a_buffer_is_no_layer_unless_that_is_a_state(
     health = train(torch.compile(net) if is_compiled else net, [(torch.randn(BATCH, UNITS),) for _ in range(PASSES)])
     assert sorted(layer.function for layer in health.layers.values()) == layers
     assert health.report().notes == []
+
+
+class Sloped(nn.Module):
+    """Units with a slope that is learned."""
+
+    def __init__(self, *, is_named: bool) -> None:
+        super().__init__()
+        self.layer, self.last = nn.Linear(UNITS, UNITS), nn.Linear(UNITS, 1)
+        self.slope, self._is_named = nn.Parameter(torch.full((UNITS,), 0.25)), is_named
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layer(x)
+        return self.last(F.prelu(y, weight=self.slope) if self._is_named else F.prelu(y, self.slope))
+
+
+@pytest.mark.parametrize(("is_named", "change_at"), [(False, PASSES // 2), (True, PASSES)])
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_a_learned_slope_may_have_a_name_and_another_type_later(mode: str, is_named: bool, change_at: int) -> None:
+    net = Sloped(is_named=is_named).train(mode == "train")
+    with watch(net) as health:
+        for step in range(PASSES):
+            if step == change_at:
+                net.double()
+            with torch.set_grad_enabled(mode == "train"):
+                net(torch.randn(BATCH, UNITS, dtype=net.slope.dtype))
+    (layer,) = health.layers.values()
+    total = layer.histories[mode].total
+    assert (total.samples, total.min_slope.tolist()) == (PASSES * BATCH, [0.25] * UNITS)

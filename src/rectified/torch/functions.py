@@ -183,8 +183,8 @@ def gate_of(x: Tensor, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tupl
 def call_again(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Callable[[Tensor], Tensor]:
-    """The same call on another input, never in place."""
-    rest = tuple(value.detach() if isinstance(value, Tensor) else value for value in args[1:] if value is not True)
+    """The same call on another input, never in place, with what its learned parameters are then."""
+    rest = tuple(value for value in args[1:] if value is not True)
     kept = {key: value for key, value in kwargs.items() if key not in ("inplace", "input", "out")}
     is_operator = isinstance(function, OpOverload | OpOverloadPacket)
     is_internal = getattr(function, "__module__", "") == torch._C._nn.__name__
@@ -196,4 +196,14 @@ def call_again(
         slope = _mean_slope(args, kwargs)
         return lambda x: functional.leaky_relu(x, slope)
     plain = getattr(owner, name, getattr(torch, name, function))
-    return lambda x: plain(x, *rest, **kept)
+    if not any(isinstance(value, Tensor) for value in (*rest, *kept.values())):
+        return lambda x: plain(x, *rest, **kept)
+
+    def again(x: Tensor) -> Tensor:
+        def fitting(value: Any) -> Any:  # the network may have another type by now, or be elsewhere
+            return value.detach().to(x) if isinstance(value, Tensor) else value
+
+        found: Tensor = plain(x, *map(fitting, rest), **{key: fitting(value) for key, value in kept.items()})
+        return found
+
+    return again
