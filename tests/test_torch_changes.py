@@ -523,6 +523,7 @@ class Held(nn.Module):
         return x
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize(
     ("is_state", "is_compiled", "layers"),
     [(False, False, ["relu"]), (False, True, ["relu"]), (True, False, ["hardtanh", "hardtanh", "relu"])],
