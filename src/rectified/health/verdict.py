@@ -306,8 +306,8 @@ def arrangement(first: NDArray[np.int64], windows: NDArray[np.int64], marked: ND
     Examples
     --------
     >>> import numpy as np
-    >>> arrangement(np.array([2, 3]), np.array([3, 60]), np.array([1, 3])).round(6)
-    array([0.666667, 2.9e-05])
+    >>> arrangement(np.array([2, 3]), np.array([3, 10]), np.array([1, 3])).round(6)
+    array([0.666667, 0.008333])
     """
     logarithms = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, 1 + max(1, windows.max(initial=0)))))])
     chances = logarithms[first] - logarithms[first - marked] - logarithms[windows] + logarithms[windows - marked]
