@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+import rectified as rf
 from rectified.health.verdict import DEAD
 from rectified.torch import watch
 
@@ -563,3 +564,56 @@ def test_a_learned_slope_may_have_a_name_and_another_type_later(mode: str, is_na
     (layer,) = health.layers.values()
     total = layer.histories[mode].total
     assert (total.samples, total.min_slope.tolist()) == (PASSES * BATCH, [0.25] * UNITS)
+
+
+class Gelu(nn.Module):
+    """A network whose graph does not keep what its activations give, and which does more when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(4, 6), nn.Linear(6, 6), nn.Linear(6, 2)
+        self.act, self.other, self.late = nn.GELU(), nn.Tanh(), nn.SiLU()
+        self.more = ""
+        self.hooked: list[bool] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.act(self.first(x))
+        self.hooked.append(bool(nn.modules.module._global_forward_hooks))
+        if self.more == "leaves out":
+            return self.last(hidden)
+        hidden = self.other(self.second(hidden))
+        if self.more == "again":
+            hidden = self.act(hidden)
+        if self.more == "adds":
+            hidden = hidden + self.late(self.second(hidden))
+        return self.last(hidden)
+
+
+@pytest.mark.parametrize("more", ["", "leaves out", "again", "adds", "replaced"])
+def test_only_modules_whose_activations_no_graph_keeps_are_heard_of(more: str) -> None:
+    network = Gelu()
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
+    seen: dict[str, list[Tensor]] = {"act": [], "other": [], "late": []}
+    for name, inputs in seen.items():
+        getattr(network, name).register_forward_pre_hook(lambda _, args, inputs=inputs: inputs.append(args[0].detach()))
+    with watch(network) as health:
+        for step in range(60):
+            if step == 30:
+                network.more = more
+                if more == "replaced":
+                    network.act = nn.GELU()
+                    network.act.register_forward_pre_hook(lambda _, args: seen["act"].append(args[0].detach()))
+            network(torch.randn(8, 4)).square().mean().backward()
+            optimizer.step()
+    assert not any(network.hooked[9:16])
+    samples = {name: layer.histories["train"].total.samples for name, layer in health.layers.items()}
+    lost = sum(8 * len(inputs) for inputs in seen.values()) - sum(samples.values())
+    assert lost == {"": 0, "leaves out": 0}.get(more, 8)
+    notes = health.report().notes
+    assert ("counted in part" in str(notes)) == bool(lost)
+    assert {name.partition(" ")[0] for name in samples} == {"act", "other", *(["late"] if more == "adds" else [])}
+    act, other = (verdict for verdict in health.report().layers[:2])
+    assert other.history.total.samples == 8 * len(seen["other"])
+    if more in ("", "leaves out"):
+        x = torch.cat(seen["act"]).numpy()
+        np.testing.assert_allclose(act.history.total.sum_output, rf.gelu(x).sum(0), rtol=1e-4)

@@ -123,6 +123,7 @@ class Collector:
         self._needs_mode = False
         self._draft: Draft | None = None
         self._plan: Plan | None = None
+        self._heard: set[int] = set()  # by ``id``, the modules that its hooks have counted
         self._first_node = 0  # of autograd's graph that the pass may have made
         self._together = Together()
         self._roots: dict[int, Network] = {}
@@ -151,7 +152,7 @@ class Collector:
         from rectified.torch.compiled import watch_compiler
 
         warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are global hooks")
-        self._hooks = Hooks(self._enter, self._leave)
+        self._hooks = Hooks(self._enter, self._leave, self._hear)
         self._handles = [
             self._hooks,
             register_optimizer_step_pre_hook(self._before_step),
@@ -322,7 +323,7 @@ class Collector:
         if torch.compiler.is_compiling() or get_ident() != self._thread:
             return
         stack, plan, is_last = self._stack, self._plan, False
-        if plan is not None and not plan.hooked and len(stack) == 1 and stack[0] is module:
+        if plan is not None and len(stack) == 1 and stack[0] is module and id(module) not in plan.hooked:
             self._end(output)
             return
         if stack and (stack[-1] is module or module in stack):
@@ -349,6 +350,15 @@ class Collector:
         if module is self._hidden:
             self._hidden = None
             self._switch(self.schedule.is_everywhere or (self._root is not None and self._needs_mode))
+
+    def _hear(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        """Count an activation of which the graph does not keep enough, in a network whose pass is known."""
+        if torch.compiler.is_compiling() or get_ident() != self._thread or self._plan is None:
+            return
+        _, site = self._plan.heard.get(id(module), (None, None))
+        if site is not None and id(module) not in self._heard and args:
+            self._heard.add(id(module))
+            self._see(site, args[0], output, module.training)
 
     def _push(self, module: nn.Module) -> None:
         self._stack.append(module)
@@ -385,7 +395,7 @@ class Collector:
             self._skipped = module
             self._switch(bool(self.schedule.outside))
             if not self._mode_is_on:
-                self._hooks.on_one(module)
+                self._hooks.on_some(module)
             return False
         is_look = self.schedule.looks_at(root, training=module.training)
         self._root = root
@@ -401,8 +411,10 @@ class Collector:
         if not self._mode_is_on and self._hidden is None:
             self._plan = plan
             self._first_node = next_node()
-            if plan is not None and not plan.hooked:
-                self._hooks.on_one(module)
+            few = None if plan is None or id(module) in plan.hooked else plan.hooks_on()
+            if few is not None:
+                self._heard.clear()
+                self._hooks.on_some(module, few)
         elif self.is_tracking and has_graph and root.wants_plan:
             self._draft = Draft(module.training)
         if self.is_tracking:
@@ -508,7 +520,7 @@ class Collector:
     def _see_saved(self, root: Network, plan: Plan, output: Any) -> None:
         """Count what the graph keeps of the activations of a network that returned something."""
         found = plan.found(output)
-        if found is None:
+        if found is None or len(self._heard) < len(plan.heard):  # a module may have another in its place
             self._see_changed(root, plan, output)
             root.forget_plans()
             return
@@ -532,7 +544,7 @@ class Collector:
 
     def _see_changed(self, root: Network, plan: Plan, output: Any) -> None:
         """Count what is known of a pass that did something else."""
-        found, is_all = plan.known_in(output, self._first_node, root.frozen())
+        found, is_all = plan.known_in(output, self._first_node, root.frozen(), len(self._heard))
         for (site, module, saved, *_), batch in found:
             owner = module()
             counter = None if owner is None else site.counter(owner.training)

@@ -5,7 +5,7 @@ With hooks of any kind, even of others, a module takes a path that is slower.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from threading import active_count
@@ -29,18 +29,20 @@ class Hooks:
     ----------
     enter, leave : callable
         Called when a module begins, and when it ends, even with an error.
+    hear : callable
+        Called when one of a few has ended.
     """
 
-    def __init__(self, enter: Callable[..., None], leave: Callable[..., None]) -> None:
+    def __init__(self, enter: Callable[..., None], leave: Callable[..., None], hear: Callable[..., None]) -> None:
         self._enter, self._leave = enter, leave
-        self._at_end = _Unsaved(leave)
-        self._one: nn.Module | None = None
+        self._at_end, self._at_ends_inside = _Unsaved(leave), _Unsaved(hear)
+        self._some: list[nn.Module] = []
         self._threads = self._passes = 0
         self._handles = register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)
         self._entering, self._leaving = (handle.id for handle in self._handles)
 
-    def on_one(self, network: nn.Module) -> None:
-        """Hear of no module until a network ends; but of those that begin, maybe in another thread, where that is new."""
+    def on_some(self, network: nn.Module, inside: Iterable[nn.Module] = ()) -> None:
+        """Hear of few modules until a network ends; but of those that begin, maybe in another thread, where that is new."""
         threads = active_count()
         if threads != self._threads:
             self._threads, self._passes = threads, 0
@@ -48,15 +50,17 @@ class Hooks:
         if threads == 1 or self._passes > _ENOUGH:
             _global_forward_pre_hooks.pop(self._entering, None)
         _global_forward_hooks.pop(self._leaving, None)
-        network._forward_hooks[self._leaving] = self._at_end
-        self._one = network
+        self._some = [network, *inside]
+        for module in self._some:
+            module._forward_hooks[self._leaving] = self._at_end if module is network else self._at_ends_inside
 
     def on_all(self) -> None:
         """Hear of every module again."""
-        if self._one is not None:
+        if self._some:
             _global_forward_pre_hooks[self._entering], _global_forward_hooks[self._leaving] = self._enter, self._leave
-            self._one._forward_hooks.pop(self._leaving, None)
-            self._one = None
+            for module in self._some:
+                module._forward_hooks.pop(self._leaving, None)
+            self._some = []
 
     @contextmanager
     def aside(self) -> Iterator[None]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
+from rectified.torch.by_hand import is_transformed
 from rectified.torch.plan import Plan
 from rectified.torch.site import Site
 from rectified.torch.turns import Turns
@@ -63,7 +64,7 @@ class Network:
         self.passes = 0
         self.turns = Turns()
         self.tells_sources = self.was_blind = self.has_trained = False
-        self._first: tuple[weakref.ref[Tensor], Any] | None = None  # the first parameter that learns, and what it was
+        self._first: _State | None = None
         self._last: weakref.ref[Tensor] | None = None
         self._sources: dict[Any, list[frozenset[Any]]] = {}
         self._places: dict[Any, list[Site]] = {}
@@ -133,8 +134,8 @@ class Network:
         if last is None:
             last = [each for each in root.parameters() if each.requires_grad][-1]
             self._last = weakref.ref(last)
-        before, self._first = self._first, (weakref.ref(first), (first._version, _some_of(first), _some_of(last)))
-        return before is not None and (before[0]() is not first or before[1] != self._first[1])
+        before, self._first = self._first, _State(weakref.ref(first), first._version, _some_of(first), _some_of(last))
+        return before is not None and self._first.differs_from(before)
 
     def behind(self, sources: frozenset[Any]) -> str:
         """What to add to the name of a call to tell the parameter behind it, where that is one."""
@@ -191,9 +192,25 @@ class Network:
         return self._paths[id(module)] if self.has(module) else type(module).__name__
 
 
+class _State(NamedTuple):
+    """What the first parameter that learns was, its version, and some numbers of it and of the last one."""
+
+    first: weakref.ref[Tensor]
+    version: int
+    some: bytes
+    some_of_last: bytes
+
+    def differs_from(self, before: _State) -> bool:
+        """Whether it is another, or was changed; numbers that are not known tell nothing."""
+        if before.first() is not self.first() or before.version != self.version:
+            return True
+        return any(old and new and old != new for old, new in zip(before[2:], self[2:], strict=True))
+
+
 def _some_of(parameter: Tensor) -> bytes:
     """Some of its numbers, where nothing is waited for: by ``parameter.data`` they change, and its version does not."""
-    if type(parameter) is not nn.Parameter or parameter.device.type != "cpu" or not parameter.is_contiguous():
+    is_read = type(parameter) is nn.Parameter and parameter.device.type == "cpu" and parameter.is_contiguous()
+    if not is_read or is_transformed():
         return b""
     return parameter.detach().view(-1)[:_SOME].view(torch.uint8).numpy().tobytes()
 

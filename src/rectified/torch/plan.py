@@ -53,6 +53,8 @@ class Plan:
         To what the graph keeps of the other activations.
     seen : list of Seen
         These activations.
+    heard : dict
+        By ``id``, those of the hooked modules, where each is used once and the graph tells that it was; else empty.
     groups : list of list of int
         Their places in this list: together those that may be counted together.
     """
@@ -60,7 +62,13 @@ class Plan:
     hooked: set[int]
     way: Way
     seen: list[Seen]
+    heard: dict[int, tuple[weakref.ref[nn.Module], Site]] = field(compare=False)
     groups: list[list[int]] = field(compare=False)
+
+    def hooks_on(self) -> list[nn.Module] | None:
+        """The modules to hear of, where these are known; None for all."""
+        modules = [module for reference, _ in self.heard.values() if (module := reference()) is not None]
+        return modules if len(modules) == len(self.hooked) else None
 
     @cached_property
     def found_later(self) -> frozenset[int]:
@@ -87,12 +95,14 @@ class Plan:
             kept = first.saved.tensors(own)
             if kept is None:
                 return None
-            if len(nodes) > len(self.seen):
+            if len(nodes) - len(self.heard) > len(self.seen):
                 own = [nodes[len(self.seen) + place] for place in places]
             found.append(Found(first, theirs, own, kept))
         return found
 
-    def known_in(self, returned: Any, since: int, frozen: frozenset[int]) -> tuple[list[tuple[Seen, Tensor]], bool]:
+    def known_in(
+        self, returned: Any, since: int, frozen: frozenset[int], heard: int
+    ) -> tuple[list[tuple[Seen, Tensor]], bool]:
         """What the graph keeps of these activations in a pass that did something else, and whether that is all of it.
 
         Such a pass leaves out a part of the network, or runs one that did not run before. An activation is known by its
@@ -106,6 +116,8 @@ class Plan:
             The number of the first node that it may have made.
         frozen : frozenset of int
             By ``id``, the parameters that do not learn, of which a graph tells nothing.
+        heard : int
+            How many others were counted when they ran.
         """
         expected: dict[Any, list[Seen]] = {}
         for seen in self.seen:
@@ -118,7 +130,7 @@ class Plan:
                 found.append((known.pop(0), kept[0]))
         left_out = [seen for others in expected.values() for seen in others]
         is_hidden = any(seen.site.is_whole or seen.learned & frozen for seen in left_out)
-        return found, len(found) == len(nodes) and not is_hidden
+        return found, len(found) + heard == len(nodes) and not is_hidden
 
     def _counters_now(self) -> list[list[Counter]] | None:
         """The counters of each group: the same list each time, as long as no module changes its mode."""
@@ -148,6 +160,7 @@ class Draft:
     def __init__(self, training: bool) -> None:
         self.training = training
         self._hooked: set[int] = set()
+        self._heard: list[tuple[Site, weakref.ref[nn.Module], Node | None]] = []
         self._seen: list[Seen] = []
         self._nodes: list[Node] = []
         self._outputs: list[Node] = []
@@ -182,6 +195,7 @@ class Draft:
             self._missed.append(site)
         else:
             self._hooked.add(id(module))
+            self._heard.append((site, weakref.ref(module), y.grad_fn))
 
     def plan(self, returned: Any) -> Plan | None:
         """How to see the next pass, by this one, which returned something; None where only close looks will do."""
@@ -194,8 +208,14 @@ class Draft:
         checked = [node for place in kept for node in self._makers[place]]
         ends = [self._nodes[place] for place in kept]
         outputs = [self._outputs[place] for place in kept]
-        way = Way.to(ends if outputs == ends else ends + outputs, returned, checked)
+        ends = ends if outputs == ends else ends + outputs
+        heard, way = {id(module()): (module, site) for site, module, _ in self._heard}, None
+        heard_nodes = [node for *_, node in self._heard if node is not None]
+        if hooked and len(heard_nodes) == len(self._heard) == len(heard) == len(hooked):
+            way = Way.to(ends + heard_nodes, returned, checked)
+        if way is None:
+            heard, way = {}, Way.to(ends, returned, checked)
         if way is None:
             return None
         groups = [[kept.index(place) for place in places if place in kept] for places in self._groups.values()]
-        return Plan(hooked, way, [self._seen[place] for place in kept], list(filter(None, groups)))
+        return Plan(hooked, way, [self._seen[place] for place in kept], heard, list(filter(None, groups)))
