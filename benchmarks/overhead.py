@@ -29,6 +29,14 @@ _PROCESSES = 4  # for each way, where code is compiled
 _TRIM, _MMAP = -1, -3  # mallopt's options
 
 
+def replaced(model: nn.Module, activation: str) -> nn.Module:
+    """The same network with activations of another class of `torch.nn` in place of its ReLUs."""
+    for name, part in model.named_modules():
+        if isinstance(part, nn.ReLU):
+            model.set_submodule(name, getattr(nn, activation)())
+    return model
+
+
 class Calls(nn.Module):
     """Linear layers with an activation that is called as a function."""
 
@@ -197,6 +205,7 @@ def main() -> None:
     arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument("--batch", type=int, default=48, help="images; a step is to take about 15 ms")
     arguments.add_argument("--only", default="")
+    arguments.add_argument("--activation", default="ReLU", help="of torch.nn, where activations are modules")
     arguments.add_argument("--malloc", action="store_true", help="leave the C library's memory as it is")
     given = arguments.parse_args()
     if not given.malloc:
@@ -206,10 +215,10 @@ def main() -> None:
     images, numbers = torch.randn(given.batch, 3, 32, 32), torch.randn(64, 32)
     tiny = [layer for _ in range(25) for layer in (nn.Linear(32, 32), nn.ReLU())]
     networks: dict[str, tuple[nn.Module | None, Tensor]] = {
-        "CNN, modules": (convolutions(), images),
+        "CNN, modules": (replaced(convolutions(), given.activation), images),
         "CNN, functions": (ConvolutionCalls(), images),
         "CNN, compiled": (None, images),
-        "25 tiny layers, modules": (nn.Sequential(*tiny), numbers),
+        "25 tiny layers, modules": (replaced(nn.Sequential(*tiny), given.activation), numbers),
         "25 tiny layers, functions": (Calls(25, 32), numbers),
     }
     ways = ("without again", "with", "every 10")
