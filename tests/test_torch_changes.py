@@ -566,6 +566,32 @@ def test_a_learned_slope_may_have_a_name_and_another_type_later(mode: str, is_na
     assert (total.samples, total.min_slope.tolist()) == (PASSES * BATCH, [0.25] * UNITS)
 
 
+@pytest.mark.parametrize("act", [nn.ReLU, nn.GELU])
+def test_a_layer_that_loses_units_in_training(act: type[nn.Module]) -> None:
+    network = nn.Sequential(nn.Linear(4, 16), act(), nn.Linear(16, 2))
+    old = list(network.parameters())  # or others would have their ids
+
+    def train(steps: int) -> None:
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+        for _ in range(steps):
+            network(torch.randn(8, 4)).square().mean().backward()
+            optimizer.step()
+
+    with watch(network) as health:
+        train(40)
+        network[0].weight, network[0].bias, network[2].weight = (
+            nn.Parameter(part) for part in (old[0].data[:8], old[1].data[:8], old[2].data[:, :8])
+        )
+        with torch.no_grad():
+            network[0].bias[:3] = -1e4
+        train(100)
+    first, second = health.report().layers
+    assert (first.layer.units, first.history.total.samples) == (16, 8 * 40)
+    assert (second.layer.units, second.history.total.samples) == (8, 8 * 99)
+    assert (first.of(DEAD).tolist(), second.of(DEAD).tolist()) == ([], [0, 1, 2])
+    assert "another number of units" in first.layer.note
+
+
 class Gelu(nn.Module):
     """A network whose graph does not keep what its activations give, and which does more when it is told to."""
 
@@ -617,3 +643,27 @@ def test_only_modules_whose_activations_no_graph_keeps_are_heard_of(more: str) -
     if more in ("", "leaves out"):
         x = torch.cat(seen["act"]).numpy()
         np.testing.assert_allclose(act.history.total.sum_output, rf.gelu(x).sum(0), rtol=1e-4)
+
+
+def test_a_call_that_is_tried_again_after_an_error_is_counted_once() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.Sigmoid(), nn.Linear(8, 2)])
+
+        def forward(self, x: Tensor) -> Tensor:
+            for layer in self.layers:
+                try:
+                    x = layer(x, lengths=None)
+                except TypeError:
+                    x = layer(x)
+            return x
+
+    network = Net()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with watch(network) as health:
+        for _ in range(20):
+            network(torch.randn(8, 4)).square().mean().backward()
+            optimizer.step()
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [160, 160]
+    assert health.report().notes == []

@@ -179,10 +179,18 @@ def test_what_is_like_a_rectifier_and_is_none(function: Any, way: str) -> None:
     assert health.run.notes == []
 
 
+LEARNED = nn.Parameter(torch.linspace(-1, 1, 4))
+
+
 @pytest.mark.parametrize("way", ["eager", "compiled"])
 @pytest.mark.parametrize(
     "function",
-    [lambda x: torch.where(x > 1, x, 0.5), lambda x: torch.where(x < 0, x, 0.0), lambda x: torch.maximum(x, x**2)],
+    [
+        lambda x: torch.where(x > 1, x, 0.5),
+        lambda x: torch.where(x < 0, x, 0.0),
+        lambda x: torch.maximum(x, x**2),
+        lambda x: torch.max(x, LEARNED),
+    ],
 )
 def test_of_pieces_that_are_no_known_function_a_note_tells(function: Any, way: str) -> None:
     health = seen_behind_a_layer(function, way)

@@ -62,6 +62,7 @@ _ANOTHER_CALL = (
     "its function or a parameter of that changed, and only the first one was counted, perhaps with some calls more"
 )
 _OTHER_AXES = "its units were on other axes later, and only those on the first ones were counted, perhaps with some others"
+_OTHER_UNITS = "it got another number of units, which were counted as a layer of their own, perhaps but for one pass"
 _NO_STEPS = "no step was seen, neither of an optimizer nor in the parameters, so all that was counted is one window"
 _CHANGED = "some forward passes did what none before had done, and were counted in part"
 
@@ -792,6 +793,10 @@ class Collector:
                 if sources and site.sources.isdisjoint(sources):
                     if root.own(site.sources) and not root.tells_sources:
                         self.sites.tell_sources(root, sites, self.run.layers)
+                        return self._site(function, name, x, module, args, kwargs)
+                    if not site.has_units_of(x.shape):
+                        site.ended = _OTHER_UNITS
+                        sites.clear()
                         return self._site(function, name, x, module, args, kwargs)
                     site.sources = sources
             elif self.is_tracking:

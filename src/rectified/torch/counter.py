@@ -40,6 +40,8 @@ class Counter:
 
     Attributes
     ----------
+    units : list of int or None
+        How many units batches have, along each of their axes, once that is known.
     units_changed : bool
         Whether batches were left out because they had another number of units.
     has_gradients : bool
@@ -64,7 +66,7 @@ class Counter:
         self._again, self._lacks_axis = again, lacks_axis
         self.units_changed = False
         self.has_gradients, self.has_heard = True, False
-        self._units: list[int] | None = None
+        self.units: list[int] | None = None
         self._form: tuple[torch.Size, torch.dtype] | None = None
         self._most = 1  # batches that wait
         self._places: Sequence[Tensor] = ()
@@ -111,10 +113,10 @@ class Counter:
         if not axes:
             return False
         units = [batch.shape[axis] for axis in axes]
-        if self._units is None:
-            self._units = units
-        self.units_changed |= self._units != units
-        return self._units == units
+        if self.units is None:
+            self.units = units
+        self.units_changed |= self.units != units
+        return self.units == units
 
     def see_gradient(self, gradient: Tensor | None) -> None:
         """Count the gradient of the loss by the output."""

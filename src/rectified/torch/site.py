@@ -27,6 +27,7 @@ from rectified.torch.tally import Counted
 
 _MOST_LAYERS = 256  # that are told apart by names
 _APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore[attr-defined]
+_UNITS_CHANGED = "its number of units changed, and only the first number was counted"
 _ITS_OWN = 3  # references to a copy that no one else has: the frame's, ours, and that of the call which counts them
 _SLOPES: dict[tuple[Any, ...], Slopes] = {}
 _TORCH = Path(torch.__file__).parent
@@ -215,6 +216,13 @@ class Site:
         """Whether in tensors of so many axes the units are on these, as far as is known."""
         return self._axes_in.get(dimensions + self.lacks_axis) in (None, axes) or not self.takes(axes)
 
+    def has_units_of(self, shape: Sequence[int]) -> bool:
+        """Whether a tensor of this shape has as many units as those that were counted, as far as that is known."""
+        shape = (*shape, 1) if self.lacks_axis else shape
+        axes = self._axes_in.get(len(shape)) or ()
+        counted = [counter.units for counter in self._counters.values() if counter.units is not None]
+        return not axes or all(units == [shape[axis] for axis in axes] for units in counted)
+
     def axes_of(self, dimensions: int) -> Axes:
         """The axes in a tensor that has so many; none where nothing tells them."""
         found = self._axes_in.get(dimensions)
@@ -278,16 +286,17 @@ class Site:
         for mode, parts in counted:
             for name, part in zip(names, parts, strict=False):
                 self._write_layer(run, name, part, mode)
+        note = self.ended or (_UNITS_CHANGED if any(counter.units_changed for counter in self._counters.values()) else "")
         for name in names:
-            if self.ended and name in run.layers:
-                run.layers[name].note = self.ended
+            if note and name in run.layers:
+                run.layers[name].note = note
 
     def _write_layer(self, run: Run, name: str, evidence: Evidence, mode: Mode) -> None:
         layer = run.layer(name, self.function, evidence.units, self._parameters)
         layer.feeds_loss = self.feeds_loss
         is_another = (layer.function, layer.parameters) != (self.function, self._parameters)
-        if layer.units != evidence.units or any(counter.units_changed for counter in self._counters.values()):
-            layer.note = "its number of units changed, and only the first number was counted"
+        if layer.units != evidence.units:
+            layer.note = _UNITS_CHANGED
         elif is_another:
             layer.note = "its function changed, and only the first one was counted"
         elif self.has_own_gradient:
