@@ -67,8 +67,10 @@ class Plan:
 
     def hooks_on(self) -> list[nn.Module] | None:
         """The modules to hear of, where these are known; None for all."""
+        if len(self.heard) < len(self.hooked):
+            return None
         modules = [module for reference, _ in self.heard.values() if (module := reference()) is not None]
-        return modules if len(modules) == len(self.hooked) else None
+        return modules if len(modules) == len(self.heard) else None
 
     @cached_property
     def found_later(self) -> frozenset[int]:
