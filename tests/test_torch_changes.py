@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -429,17 +430,19 @@ def test_what_ran_without_gradients_before_a_training_is_none() -> None:
 
 
 def test_what_a_function_has_let_go_of_is_gone() -> None:
-    def train(network: nn.Module, *, looks_itself: bool) -> tuple[Any, dict[str, Any]]:
+    def train(network: nn.Module, *, looks_itself: bool) -> tuple[Any, bool]:
         let_go = torch.randn(4, 3)
         own = locals() if looks_itself else {}
+        exec("made = 1")
         F.relu(network(let_go)).sum().backward()
-        kept = weakref.ref(let_go)
+        kept, is_there = weakref.ref(let_go), "let_go" in own
         del let_go
-        return kept(), own
+        assert "made" in locals() or sys.version_info >= (3, 13)
+        return kept(), is_there
 
     with watch():
         assert train(nn.Linear(3, 2), looks_itself=False)[0] is None
-        assert "let_go" in train(nn.Linear(3, 2), looks_itself=True)[1]
+        assert train(nn.Linear(3, 2), looks_itself=True)[1]
 
 
 @pytest.mark.parametrize("depth", [1, 2])

@@ -70,7 +70,7 @@ _MANY = (
     "{0}: {1} networks of this class have come and gone after a few passes, and of others the first {2} were not counted"
 )
 
-_UNSEEN: Any = object()
+_HELD, _MADE = object(), object()  # how activations by themselves are at a place: parts of a module, or new each time
 _OF_LOSSES = ("relu", "logsigmoid")  # outside of networks, of what was computed of their outputs
 _MOST_GONE, _FEW = 32, 16  # networks of a class that had so few passes, as a copy for each task has
 _MOST_PROBES = 4  # forward passes of a network in a constructor
@@ -135,7 +135,7 @@ class Collector:
         self._owners: dict[int, tuple[weakref.ref[nn.Module], int]] = {}
         self._owned = 0
         self._met_late: set[Any] = set()  # outside of networks: whose activations, of which the first was not counted
-        self._alone: dict[Any, weakref.ref[nn.Module] | None] = {}  # activations, by where they are called
+        self._alone: dict[Any, weakref.ref[nn.Module] | object] = {}  # activations, by where they are called
         self._held: dict[int, weakref.ref[nn.Module]] = {}  # what networks hold that are such alone, by ``id``
         self._skipped: nn.Module | None = None
         self._hidden: nn.Module | None = None
@@ -413,8 +413,8 @@ class Collector:
             self._plan = plan
             self._first_node = next_node()
             few = None if plan is None or id(module) in plan.hooked else plan.hooks_on()
+            self._heard = set() if plan is None or few is not None else set(plan.heard)  # hooks on all hear of others, too
             if few is not None:
-                self._heard.clear()
                 self._hooks.on_some(module, few)
         elif self.is_tracking and has_graph and root.wants_plan:
             self._draft = Draft(module.training)
@@ -436,15 +436,15 @@ class Collector:
         """Whether an activation by itself is gone after each call, as in ``nn.Sigmoid()(y)``: it is but a function."""
         frame = caller()
         place = frame.f_code, frame.f_lasti
-        first = self._alone.get(place, _UNSEEN)
-        if first is _UNSEEN and caller_of_part(module) is None:
-            self._alone[place] = weakref.ref(module)
-        elif isinstance(first, weakref.ref) and first() is None:
-            self._alone[place] = None
+        first = self._alone.get(place)
+        if first is None:
+            first = self._alone[place] = weakref.ref(module) if caller_of_part(module) is None else _HELD
+        if isinstance(first, weakref.ref) and first() is None:
+            first = self._alone[place] = _MADE
             owner = method_of(frame)
             for site in self.sites.move(place, self._number_of(owner)):
                 site.count_as(_trains(owner))
-        return self._alone.get(place, _UNSEEN) is None
+        return first is _MADE
 
     def _network(self, module: nn.Module) -> Network:
         """What is known of a network. What is known of those that are gone is forgotten, for others may get their ids."""
@@ -455,6 +455,7 @@ class Collector:
                 self._gone[gone.kind] += gone.prefix is not None and gone.passes <= _FEW
                 self.sites.forget(gone.keys)
             root = self._roots[id(module)] = Network(module)
+            self._held = {key: held for key, held in self._held.items() if held() is not None}
             self._held[id(_held_in(module))] = weakref.ref(_held_in(module))
             self.schedule.look_everywhere()
         return root
@@ -601,9 +602,10 @@ class Collector:
 
     def _see_call(self, site: Site, x: Tensor, y: Tensor, module: nn.Module | None) -> None:
         """Count the inputs and outputs of a call in a module, and know how to see the next one."""
-        owner = module or (self._stack[0] if self._stack else None)
+        owner = module if module is not None or not self._stack else self._stack[0]
         if owner is None or (module is None and is_activation(owner)):
-            owner = method_of(caller()) or owner
+            caller_of_it = method_of(caller())
+            owner = owner if caller_of_it is None else caller_of_it
         if self._see(site, x, y, _trains(owner)) and self._draft is not None and owner is not None:
             self._draft.add(site, owner, x, y)
 

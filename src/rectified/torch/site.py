@@ -346,7 +346,8 @@ def method_of(frame: FrameType) -> nn.Module | None:
     variables = frame.f_locals
     owner = variables.get(code.co_varnames[0])
     if type(variables) is dict and sys.getrefcount(variables) == _ITS_OWN:  # before Python 3.13 a copy, which the frame
-        variables.clear()  # keeps: all that its variables refer to would stay
+        for name in (*code.co_varnames, *code.co_cellvars, *code.co_freevars):  # keeps: all that they refer to would stay
+            variables.pop(name, None)
     return owner if isinstance(owner, nn.Module) else None
 
 
