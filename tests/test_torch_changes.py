@@ -670,3 +670,23 @@ def test_a_call_that_is_tried_again_after_an_error_is_counted_once() -> None:
             optimizer.step()
     assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [160, 160]
     assert health.report().notes == []
+
+
+def test_of_networks_that_come_and_go_the_first_are_counted_and_those_that_stay() -> None:
+    def passes(network: nn.Module, count: int) -> None:
+        for _ in range(count):
+            network(torch.randn(8, 3)).sum().backward()
+
+    with watch() as health:
+        for _ in range(60):
+            passes(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), 5)
+        network = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+        passes(network, 30)
+        for _ in range(40):
+            passes(InTurns(nn.Linear(3, 4), nn.Linear(4, 2)), 20)
+    kinds = [layer.function for layer in health.layers.values()]
+    samples = [layer.histories["train"].total.samples for layer in health.layers.values()]
+    assert kinds == ["relu"] * 33 + ["tanh"] * 40  # those had more than a few passes each
+    assert samples == [8 * 5] * 32 + [8 * 14] + [8 * 20] * 40
+    (note,) = (note for note in health.report().notes if "come and gone" in note)
+    assert note.startswith("Sequential: 32 networks")

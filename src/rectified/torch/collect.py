@@ -898,7 +898,8 @@ class Collector:
         if module is not None and is_activation(module):
             return self._key(module, place - 1), self.sites.modules, stack[place - 1], None, 0
         frame = caller()
-        owner = id(module or stack[0]) if module is not None or stack else self._number_of(method_of(frame))
+        inside = module if module is not None or not stack else stack[0]
+        owner = self._number_of(method_of(frame)) if inside is None else id(inside)
         outer = stack[place - 1] if module is not None and place > 0 else None
         outer = outer if self._root is not None and outer is not None and self._root.has(outer) else None
         key = owner, frame.f_code, frame.f_lasti, function, id(outer), id(self._before[place]) if stack else 0
