@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "element.hpp"
 #include "vector.hpp"
@@ -10,173 +11,185 @@ namespace rectified::RECTIFIED_TARGET {
 namespace {
 
 using B = batch<float, 1>;
-constexpr npy_intp few = 64;  // numbers that a lane adds up in float32, so that its rounding does not add up
+constexpr npy_intp ahead = 1024;  // numbers, beyond the page that the processor fetches by itself
+constexpr npy_intp few = 64;      // numbers that a lane adds up in float32, so that its rounding does not add up
 constexpr float infinite = std::numeric_limits<float>::infinity();
+constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 
 // Lanes of numbers, each on its own. Comparisons with NaN are false: it is in the sums alone.
-template <int Turns, int Intervals>
-struct lanes_of_numbers {
+template <int Turns, int Begins, int Ends>
+class measuring {
+  public:
+    measuring(const measured &given, const float *x, const float *y) : given(given), x(x), y(y) {}
+
+    void run(npy_intp rows, const found_of_units &to) const {
+        if (given.after > 1) {
+            for (npy_intp unit = 0; unit < given.units; ++unit) one(rows, unit, to);
+            return;
+        }
+        for (npy_intp start = 0; start < rows; start += few) {
+            const npy_intp stop = std::min(rows, start + few);
+            npy_intp unit = 0;
+            for (; unit + B::lanes <= given.units; unit += B::lanes) side_by_side(start, stop, unit, B::lanes, to);
+            if (unit < given.units) side_by_side(start, stop, unit, given.units - unit, to);
+        }
+    }
+
+  private:
     static constexpr int extremes = Turns + 1;
 
-    const measured &given;
-    B turn[Turns > 0 ? Turns : 1], first[Intervals ? Intervals : 1], last[Intervals ? Intervals : 1];
-    B total = 0.0f, magnitude = 0.0f, low[extremes ? extremes : 1], high[extremes ? extremes : 1];
-    typename B::integer fired = 0;
+    struct lanes_of_numbers {
+        B turn[Turns > 0 ? Turns : 1], begin[Begins ? Begins : 1], end[Ends ? Ends : 1];
+        B total = 0.0f, magnitude = 0.0f, low[extremes ? extremes : 1], high[extremes ? extremes : 1];
+        typename B::integer fired = 0;
 
-    RECTIFIED_INLINE explicit lanes_of_numbers(const measured &given) : given(given) {
-        for (int k = 0; k < Turns; ++k) turn[k] = given.turn[k];
-        for (int k = 0; k < Intervals; ++k) first[k] = given.interval[2 * k], last[k] = given.interval[2 * k + 1];
-        for (int k = 0; k < extremes; ++k) low[k] = infinite, high[k] = -infinite;
-    }
+        RECTIFIED_INLINE explicit lanes_of_numbers(const measured &given) {
+            for (int k = 0; k < Turns; ++k) turn[k] = given.turn[k];
+            for (int k = 0; k < Begins; ++k) begin[k] = given.begin[k];
+            for (int k = 0; k < Ends; ++k) end[k] = given.end[k];
+            for (int k = 0; k < extremes; ++k) low[k] = infinite, high[k] = -infinite;
+        }
 
-    RECTIFIED_INLINE void add(const float *from_x, const float *from_y) {
-        const B x = load<B>(from_x), y = load<B>(from_y);
-        total = total + y;
-        magnitude = magnitude + abs(y);
+        RECTIFIED_INLINE void add(const B &x, const B &y) {
+            total = total + y;
+            magnitude = magnitude + abs(y);
 #pragma GCC unroll 2
-        for (int k = 0; k < Intervals; ++k) fired = fired - ((x >= first[k]) & (x <= last[k]));
+            for (int k = 0; k < Begins; ++k) fired = fired - (x > begin[k]);
+            for (int k = 0; k < Ends; ++k) fired = fired + (x >= end[k]);
 #pragma GCC unroll 4
-        for (int k = 0; k < Turns; ++k) {
-            const auto is_above = x > turn[k];
-            low[k] = lesser(select(is_above, x, B(infinite)), low[k]);
-            high[k] = greater(select(is_above, B(-infinite), x), high[k]);
+            for (int k = 0; k < Turns; ++k) {
+                const auto is_above = x > turn[k];
+                low[k] = lesser(select(is_above, x, B(infinite)), low[k]);
+                high[k] = greater(select(is_above, B(-infinite), x), high[k]);
+            }
+            if constexpr (extremes > 0) {
+                low[Turns] = lesser(x, low[Turns]);
+                high[Turns] = greater(x, high[Turns]);
+            }
         }
-        if constexpr (extremes > 0) {
-            low[Turns] = lesser(x, low[Turns]);
-            high[Turns] = greater(x, high[Turns]);
+
+        RECTIFIED_INLINE void add(const float *x, const float *y) {
+            __builtin_prefetch(x + ahead);
+            __builtin_prefetch(y + ahead);
+            add(load<B>(x), load<B>(y));
         }
-    }
 
-    // One number, in the first lane.
-    void add_one(float x, float y) {
-        const B none = std::numeric_limits<float>::quiet_NaN();
-        float xs[B::lanes], ys[B::lanes] = {y};
-        store(xs, none);
-        xs[0] = x;
-        add(xs, ys);
-    }
-
-    // Put the sums of each lane in and begin them anew.
-    RECTIFIED_INLINE void add_to(double *totals, double *magnitudes, double *counts) {
-        for (int lane = 0; lane < B::lanes; ++lane) {
-            totals[lane] += total.part[0][lane];
-            magnitudes[lane] += magnitude.part[0][lane];
-            counts[lane] += fired.part[0][lane];
+        // Fewer numbers than lanes.
+        RECTIFIED_INLINE void add(const float *x, const float *y, npy_intp count) {
+            add(load_first<float>(x, count, not_a_number), load_first<float>(y, count, 0.0f));
         }
-        total = magnitude = 0.0f;
-        fired = 0;
-    }
-};
 
-template <int Turns, int Intervals>
-struct measuring {
-    using lanes_t = lanes_of_numbers<Turns, Intervals>;
-    const measured &given;
-
-    void run() const {
-        npy_intp unit = 0;
-        if (given.after == 1)
-            for (; unit + B::lanes <= given.units; unit += B::lanes) side_by_side(unit);
-        for (; unit < given.units; ++unit) one(unit);
-    }
-
-    npy_intp place(npy_intp before, npy_intp unit) const { return (before * given.units + unit) * given.after; }
-
-    void side_by_side(npy_intp unit) const {
-        double total[B::lanes] = {}, magnitude[B::lanes] = {}, fired[B::lanes] = {};
-        lanes_t some(given);
-        for (npy_intp i = 0; i < given.before;) {
-            for (const npy_intp stop = std::min(given.before, i + few); i < stop; ++i)
-                some.add(given.x + place(i, unit), given.y + place(i, unit));
-            some.add_to(total, magnitude, fired);
+        // Put the sums of so many lanes in and begin them anew.
+        RECTIFIED_INLINE void add_up(double *totals, double *magnitudes, double *counts, npy_intp lanes) {
+            for (npy_intp lane = 0; lane < lanes; ++lane) {
+                totals[lane] += total.part[0][lane];
+                magnitudes[lane] += magnitude.part[0][lane];
+                counts[lane] += fired.part[0][lane];
+            }
+            total = magnitude = 0.0f;
+            fired = 0;
         }
-        for (int lane = 0; lane < B::lanes; ++lane) {
-            put_sums(unit + lane, total[lane], magnitude[lane], fired[lane]);
-            for (int k = 0; k < lanes_t::extremes; ++k) {
-                given.low[k * given.row + unit + lane] = some.low[k].part[0][lane];
-                given.high[k * given.row + unit + lane] = some.high[k].part[0][lane];
+    };
+
+    // Units that lie side by side, each in a lane, and few rows of them.
+    RECTIFIED_INLINE void side_by_side(npy_intp start, npy_intp stop, npy_intp unit, npy_intp lanes,
+                                       const found_of_units &to) const {
+        lanes_of_numbers some(given);
+        for (npy_intp row = start; row < stop; ++row) {
+            const npy_intp place = row * given.units + unit;
+            if (lanes == B::lanes)
+                some.add(x + place, y + place);
+            else
+                some.add(x + place, y + place, lanes);
+        }
+        some.add_up(to.total + unit, to.magnitude + unit, to.fired + unit, lanes);
+        for (int k = 0; k < extremes; ++k) {
+            float *const least = to.low + k * given.units + unit, *const most = to.high + k * given.units + unit;
+            for (npy_intp lane = 0; lane < lanes; ++lane) {
+                least[lane] = std::min(least[lane], some.low[k].part[0][lane]);
+                most[lane] = std::max(most[lane], some.high[k].part[0][lane]);
             }
         }
     }
 
-    void one(npy_intp unit) const {
+    // One unit, whose numbers lie side by side in each row.
+    void one(npy_intp rows, npy_intp unit, const found_of_units &to) const {
         double total[B::lanes] = {}, magnitude[B::lanes] = {}, fired[B::lanes] = {};
-        lanes_t some(given);
+        lanes_of_numbers some(given);
         npy_intp room = few;
-        const auto empty = [&] {
-            some.add_to(total, magnitude, fired);
+        const auto add_up = [&] {
+            some.add_up(total, magnitude, fired, B::lanes);
             room = few;
         };
-        for (npy_intp i = 0; i < given.before; ++i) {
-            const float *x = given.x + place(i, unit), *y = given.y + place(i, unit);
+        for (npy_intp row = 0; row < rows; ++row) {
+            const npy_intp place = (row * given.units + unit) * given.after;
+            const float *from_x = x + place, *from_y = y + place;
             npy_intp left = given.after;
             while (const npy_intp now = std::min(room, left / B::lanes)) {
-                for (npy_intp k = 0; k < now; ++k, x += B::lanes, y += B::lanes) some.add(x, y);
+                for (npy_intp k = 0; k < now; ++k, from_x += B::lanes, from_y += B::lanes) some.add(from_x, from_y);
                 left -= now * B::lanes;
-                if (!(room -= now)) empty();
+                if (!(room -= now)) add_up();
             }
-            for (; left; --left) {
-                some.add_one(*x++, *y++);
-                if (!--room) empty();
+            if (left) {
+                some.add(from_x, from_y, left);
+                if (!--room) add_up();
             }
         }
-        empty();
-        const auto sum = [](const double (&lanes)[B::lanes]) {
-            double all = 0;
-            for (const double lane : lanes) all += lane;
-            return all;
-        };
-        put_sums(unit, sum(total), sum(magnitude), sum(fired));
-        for (int k = 0; k < lanes_t::extremes; ++k) {
-            float low = infinite, high = -infinite;
+        add_up();
+        const auto sum = [](const double (&lanes)[B::lanes]) { return std::accumulate(lanes, lanes + B::lanes, 0.0); };
+        to.total[unit] += sum(total);
+        to.magnitude[unit] += sum(magnitude);
+        to.fired[unit] += sum(fired);
+        for (int k = 0; k < extremes; ++k) {
+            float &least = to.low[k * given.units + unit], &most = to.high[k * given.units + unit];
             for (int lane = 0; lane < B::lanes; ++lane) {
-                low = std::min(low, some.low[k].part[0][lane]);
-                high = std::max(high, some.high[k].part[0][lane]);
+                least = std::min(least, some.low[k].part[0][lane]);
+                most = std::max(most, some.high[k].part[0][lane]);
             }
-            given.low[k * given.row + unit] = low;
-            given.high[k * given.row + unit] = high;
         }
     }
 
-    void put_sums(npy_intp unit, double total, double magnitude, double fired) const {
-        given.total[unit] = static_cast<float>(total);
-        given.magnitude[unit] = static_cast<float>(magnitude);
-        given.fired[unit] = static_cast<float>(fired);
-    }
+    const measured &given;
+    const float *const x, *const y;
 };
 
+template <int Turns, int Begins, int Ends>
+bool measure_with(const measured &given, npy_intp rows, const float *x, const float *y, const found_of_units &to) {
+    measuring<Turns, Begins, Ends>(given, x, y).run(rows, to);
+    if (given.fires_below)
+        for (npy_intp unit = 0; unit < given.units; ++unit) to.fired[unit] += rows * given.after;
+    return true;
+}
+
+bool unknown(const measured &, npy_intp, const float *, const float *, const found_of_units &) { return false; }
+
 template <int Turns>
-bool measure_with(const measured &given) {
-    switch (given.intervals) {
+measure_t *with_ends(const measured &given) {
+    static constexpr measure_t *known[3][2] = {{measure_with<Turns, 0, 0>, measure_with<Turns, 0, 1>},
+                                               {measure_with<Turns, 1, 0>, measure_with<Turns, 1, 1>},
+                                               {measure_with<Turns, 2, 0>, measure_with<Turns, 2, 1>}};
+    return given.begins < 3 && given.ends < 2 ? known[given.begins][given.ends] : unknown;
+}
+
+measure_t *with_turns(const measured &given) {
+    switch (given.turns) {
+        case -1:
+            return with_ends<-1>(given);
         case 0:
-            measuring<Turns, 0>{given}.run();
-            return true;
+            return with_ends<0>(given);
         case 1:
-            measuring<Turns, 1>{given}.run();
-            return true;
-        case 2:
-            measuring<Turns, 2>{given}.run();
-            return true;
+            return with_ends<1>(given);
+        case 3:
+            return with_ends<3>(given);
         default:
-            return false;
+            return unknown;
     }
 }
 
 }  // namespace
 
-bool measure(const measured &given) {
-    switch (given.turns) {
-        case -1:
-            return measure_with<-1>(given);
-        case 0:
-            return measure_with<0>(given);
-        case 1:
-            return measure_with<1>(given);
-        case 3:
-            return measure_with<3>(given);
-        default:
-            return false;
-    }
+bool measure(const measured &given, npy_intp rows, const float *x, const float *y, const found_of_units &to) {
+    return with_turns(given)(given, rows, x, y, to);
 }
 
 }  // namespace rectified::RECTIFIED_TARGET

@@ -5,19 +5,24 @@
 
 namespace rectified {
 
-// A batch of (before, units, after) numbers, and where to put what was found, a number for each unit.
+// What is wanted of numbers that lie side by side as (rows, units, after).
 struct measured {
-    npy_intp before, units, after;
-    const float *x, *y;
+    npy_intp units, after;
     npy_intp turns;  // where the slope turns from rising to falling, or back; -1 where no extremes are wanted
     const float *turn;
-    npy_intp intervals;  // in which values fire, from one number to another; both are inside
-    const float *interval;
-    float *total, *magnitude, *fired;
-    float *low, *high;  // the smallest input above each turn and the largest up to it; then the extremes of all
-    npy_intp row;       // from those of one turn to the next
+    // Where values fire: in open intervals, of which the first may have no beginning, and the last no end.
+    bool fires_below;
+    npy_intp begins, ends;
+    const float *begin, *end;
 };
 
-using measure_t = bool (*)(const measured &);  // whether there is code for so many turns and intervals
+// What was found of each unit so far.
+struct found_of_units {
+    double *total, *magnitude, *fired;
+    float *low, *high;  // for each turn the smallest input above it and the largest up to it; then the extremes of all
+};
+
+// Whether there is code for so many turns and intervals.
+using measure_t = bool(const measured &, npy_intp rows, const float *x, const float *y, const found_of_units &);
 
 }  // namespace rectified

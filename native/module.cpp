@@ -12,11 +12,10 @@
 #include <string>
 #include <vector>
 
-#include "count_positive.hpp"
 #include "families.hpp"
 #include "follow.hpp"
 #include "instruction_sets.hpp"
-#include "measured.hpp"
+#include "measure.hpp"
 #include "plain_method.hpp"
 #include "registry.hpp"
 #include "threads.hpp"
@@ -26,11 +25,11 @@ namespace rectified {
 // One `fill` for each instruction set, which calls those of the families.
 #define RECTIFIED_DECLARE(family) void fill_##family(registry &);
 #define RECTIFIED_CALL(family) fill_##family(to);
-#define RECTIFIED_DEFINE_FILL(space, name)                                \
-    namespace space {                                                     \
-    RECTIFIED_FAMILIES(RECTIFIED_DECLARE)                                 \
-    static void fill(registry &to) { RECTIFIED_FAMILIES(RECTIFIED_CALL) } \
-    bool measure(const measured &);                                       \
+#define RECTIFIED_DEFINE_FILL(space, name)                                                          \
+    namespace space {                                                                               \
+    RECTIFIED_FAMILIES(RECTIFIED_DECLARE)                                                           \
+    static void fill(registry &to) { RECTIFIED_FAMILIES(RECTIFIED_CALL) }                           \
+    bool measure(const measured &, npy_intp, const float *, const float *, const found_of_units &); \
     }
 RECTIFIED_INSTRUCTION_SETS(RECTIFIED_DEFINE_FILL)
 
@@ -40,7 +39,7 @@ struct instruction_set {
     const char *name;
     bool present;
     void (*fill)(registry &);
-    measure_t measure;
+    measure_t *measure;
 };
 
 // Worst first.
@@ -161,37 +160,11 @@ PyObject *ufuncs_of(PyObject *, PyObject *argument) {
     return made.dict;
 }
 
-// measure(isa, x, y, turns, firing, out): x and y are C-contiguous float32 of (batches, before, units, after), turns of any
-// number, or None where no extremes are wanted, firing of (intervals, 2), and out of (kinds, batches, units). Whether there
-// is code for so many turns and intervals.
+// measure(isa, library, x, y, axis, turns, firing, out)
 PyObject *measure(PyObject *, PyObject *const *arguments, Py_ssize_t count) {
-    if (count != 6) return PyErr_Format(PyExc_TypeError, "measure takes 6 arguments, not %zd", count);
+    if (count != 8) return PyErr_Format(PyExc_TypeError, "measure takes 8 arguments, not %zd", count);
     const instruction_set *const set = present_set(arguments[0]);
-    if (!set) return nullptr;
-    const bool has_turns = arguments[3] != Py_None;
-    constexpr int axes[] = {0, 4, 4, 1, 2, 3};
-    for (int k = 1; k < 6; ++k)
-        if ((k != 3 || has_turns) && !is_of_floats(arguments[k], axes[k], k == 5 ? NPY_ARRAY_CARRAY : NPY_ARRAY_CARRAY_RO))
-            return PyErr_Format(PyExc_TypeError, "measure takes C-contiguous float32 of 4, 4, 1, 2 and 3 axes");
-    const auto array = [&](int k) { return reinterpret_cast<PyArrayObject *>(arguments[k]); };
-    const auto data = [&](int k) { return static_cast<float *>(PyArray_DATA(array(k))); };
-    const npy_intp *const shape = PyArray_DIMS(array(1));
-    const npy_intp batches = shape[0], units = shape[2], row = batches * units, numbers = shape[1] * units * shape[3];
-    const npy_intp turns = has_turns ? PyArray_DIM(array(3), 0) : -1, intervals = PyArray_DIM(array(4), 0);
-    const npy_intp wanted[] = {3 + 2 * (turns + 1), batches, units};
-    if (!std::equal(shape, shape + 4, PyArray_DIMS(array(2))) || PyArray_DIM(array(4), 1) != 2 ||
-        !std::equal(wanted, wanted + 3, PyArray_DIMS(array(5))))
-        return PyErr_Format(PyExc_ValueError, "measure puts out 3 kinds of numbers, and 2 for each turn and for all");
-    bool is_done = true;
-    Py_BEGIN_ALLOW_THREADS;
-    for (npy_intp k = 0; is_done && k < batches; ++k) {
-        float *const out = data(5) + k * units, *const low = out + 3 * row;
-        is_done = set->measure({shape[1], units, shape[3], data(1) + k * numbers, data(2) + k * numbers, turns,
-                                has_turns ? data(3) : nullptr, intervals, data(4), out, out + row, out + 2 * row, low,
-                                low + (turns + 1) * row, row});
-    }
-    Py_END_ALLOW_THREADS;
-    return PyBool_FromLong(is_done);
+    return set ? measure_with(set->measure, arguments + 1) : nullptr;
 }
 
 PyObject *instruction_sets_present(PyObject *, PyObject *) {
@@ -240,12 +213,8 @@ PyMethodDef methods[] = {
     {"document", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(document)), METH_FASTCALL,
      "document(ufunc, text): give a ufunc its docstring, under the line that NumPy makes of its operands."},
     {"measure", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(measure)), METH_FASTCALL,
-     "measure(isa, x, y, turns, firing, out): sums over the second and the fourth axis, counts and extremes; whether it "
-     "can."},
-    {"count_positive", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(count_positive)), METH_FASTCALL,
-     "count_positive(y, total, fired): sums over the second and the fourth axis of y, and counts of what is positive."},
-    {"count_positive_each", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(count_positive_each)), METH_FASTCALL,
-     "count_positive_each(library, batches, axis, total, fired): the same for tensors; whether they could be read."},
+     "measure(isa, library, x, y, axis, turns, firing, out): sums, counts and extremes of each unit of each batch; whether "
+     "they could be read."},
     {"shares_threads", shares_threads, METH_O,
      "shares_threads(library): whether its tensors are counted on all its threads."},
     {"follow", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(follow)), METH_FASTCALL,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch")
 
@@ -13,18 +14,17 @@ from torch import Tensor, nn  # noqa: E402
 
 import rectified as rf  # noqa: E402
 from rectified._native import (  # noqa: E402
-    count_positive,
-    count_positive_each,
     follow,
     instruction_sets,
     measure,
     shares_threads,
 )
 from rectified.health import Evidence  # noqa: E402
-from rectified.torch import tally, watch  # noqa: E402
+from rectified.torch import in_memory, tally, watch  # noqa: E402
 from rectified.torch.counter import Counter  # noqa: E402
 from rectified.torch.slopes import Slopes  # noqa: E402
-from rectified.torch.tally import Measure, _at_once, _positive, is_rectifier  # noqa: E402
+from rectified.torch.tally import Measure, _at_once  # noqa: E402
+from rectified.ufuncs import isa  # noqa: E402
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
@@ -45,38 +45,6 @@ def test_a_value_fires_for_tensors_where_it_does_for_arrays(row: rf.Ridge, dtype
     np.testing.assert_array_equal(found.max_slope > 0, expected.fired)
 
 
-@pytest.mark.parametrize("threads", [1, 4])
-@pytest.mark.parametrize("is_contiguous", [True, False])
-@pytest.mark.parametrize("shape", [(3, 70, 37), (2, 3, 5, 1), (1, 2, 19, 3, 7), (2, 1, 4, 5000), (1, 33)])
-def test_what_is_positive_is_added_up(shape: tuple[int, ...], is_contiguous: bool, threads: int) -> None:
-    axis = min(2, len(shape) - 1)
-    y = torch.relu(torch.randn(shape, generator=torch.Generator().manual_seed(0)))
-    y.select(axis, 1).select(0, 0).fill_(float("nan"))
-    y.select(axis, 2).select(0, 0).fill_(float("inf"))
-    if not is_contiguous:
-        y = y.transpose(0, axis).contiguous().transpose(0, axis)
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        total, fired = _positive(y, axis)
-    finally:
-        torch.set_num_threads(before)
-    others = tuple(other for other in range(1, len(shape)) if other != axis)
-    expected, count = y.numpy().sum(others, np.float64), (y > 0).numpy().sum(others)
-    np.testing.assert_allclose(total, expected, rtol=1e-6)
-    np.testing.assert_array_equal(np.where(np.isnan(expected), 0, fired), np.where(np.isnan(expected), 0, count))
-
-
-def test_counting_refuses_other_arrays() -> None:
-    y, out = np.zeros((1, 2, 3, 4), np.float32), np.zeros((1, 3), np.float32)
-    for arguments in ((), (y, out), (y, out, out.astype(float)), (y[..., ::2], out, out), (y, out.T, out)):
-        with pytest.raises((TypeError, ValueError), match="count_positive"):
-            count_positive(*arguments)
-    out.flags.writeable = False
-    with pytest.raises(TypeError, match="count_positive takes C-contiguous"):
-        count_positive(y, out, out)
-
-
 @pytest.mark.parametrize("isa", instruction_sets())
 @pytest.mark.parametrize("row", rf.catalogue.of("ridge").values(), ids=lambda row: row.name)
 def test_all_is_measured_at_once(row: rf.Ridge, isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +55,7 @@ def test_all_is_measured_at_once(row: rf.Ridge, isa: str, monkeypatch: pytest.Mo
         known.append(_at_once(*arguments))
         return known[-1]
 
-    monkeypatch.setattr(tally, "isa", isa)
+    monkeypatch.setattr(in_memory, "isa", isa)
     for shape, axis in (
         ((5, 37), 1),
         ((3, 7, 45), 2),
@@ -114,26 +82,73 @@ def test_all_is_measured_at_once(row: rf.Ridge, isa: str, monkeypatch: pytest.Mo
         for name, values in found[0].items():
             tolerance = 1e-6 * sizes if name in ("total", "magnitude") else 0  # PyTorch adds up in float32
             assert np.isclose(values, found[1][name], rtol=0, atol=tolerance).all(), name
-    assert is_rectifier(slopes, slopes.firing) or all(each is not None for each in known)
+    assert all(each is not None for each in known)
+
+
+def of_relu(batches: Any, axis: int, library: type | None = None) -> tuple[bool, NDArray[np.float32]]:
+    """Whether outputs of ReLU were measured, and what was found: for each batch and unit the sums and the count."""
+    first = batches[0]
+    units = first.shape[axis] if axis < first.ndim else 1
+    out = np.empty((3, len(batches), units), np.float32)
+    return measure(isa, library, batches, batches, axis, *Slopes.of(rf.relu).in_single, out), out
+
+
+def sums(y: Any, axis: int) -> Any:
+    """The same by NumPy."""
+    y = np.asarray(y)
+    others = tuple(other for other in range(1, y.ndim) if other != axis + 1)
+    return [y.sum(others, np.float64), np.abs(y).sum(others, np.float64), (y > 0).sum(others)]
 
 
 def test_measuring_refuses_other_arrays() -> None:
-    isa, x = instruction_sets()[0], np.zeros((1, 2, 3, 4), np.float32)
+    x, set_of = np.zeros((1, 2, 3, 4), np.float32), instruction_sets()[0]
     turns, firing, out = np.zeros(1, np.float32), np.zeros((1, 2), np.float32), np.zeros((7, 1, 3), np.float32)
-    assert measure(isa, x, x, turns, firing, out)
-    assert not measure(isa, x, x, np.zeros(2, np.float32), firing, np.zeros((9, 1, 3), np.float32))
+    assert measure(set_of, None, x, x, 1, turns, firing, out)
+    read_only = out.copy()
+    read_only.flags.writeable = False
     for other in (
-        (isa, x, x, turns, firing),
-        ("avx9", x, x, turns, firing, out),
-        (isa, x, x.astype(float), turns, firing, out),
-        (isa, x, x[..., ::2], turns, firing, out),
-        (isa, x, x[:, :1].copy(), turns, firing, out),
-        (isa, x, x, None, firing, out),
-        (isa, x, x, turns, firing[:, :1].copy(), out),
-        (isa, x, x, turns, firing, out[:, :, :2].copy()),
+        (set_of, None, x, x, 1, turns, firing),
+        ("avx9", None, x, x, 1, turns, firing, out),
+        (set_of, None, x, x, 1.0, turns, firing, out),
+        (set_of, None, x, x, 2**70, turns, firing, out),
+        (set_of, None, x, [list(x[0])], 1, turns, firing, out),
+        (set_of, x, x, x, 1, turns, firing, out),
+        (set_of, int, x, x, 1, turns, firing, out),
+        (set_of, None, x, x, 1, None, firing, out),
+        (set_of, None, x, x, 1, turns, firing[:, :1].copy(), out),
+        (set_of, None, x, x, 1, turns, firing, read_only),
+        (set_of, None, x, x, 1, turns, firing, out.astype(float)),
     ):
-        with pytest.raises((TypeError, ValueError), match=r"measure|instruction set"):
+        with pytest.raises((TypeError, ValueError, AttributeError, OverflowError), match=r"measure|set|exchange|large"):
             measure(*other)
+    two = np.zeros((9, 1, 3), np.float32)
+    for unread in (
+        (x.astype(float), x, 1, turns, out),
+        (x[..., ::2], x[..., ::2], 1, turns, out),
+        (x[:, :1].copy(), x, 1, turns, out),
+        (x, x, 2, turns, out),
+        (x, x, -1, turns, out),
+        (x, x, 3, turns, out),
+        (x, x, 1, np.zeros(2, np.float32), two),
+    ):
+        assert not measure(set_of, None, *unread[:4], firing, unread[4])
+
+
+@pytest.mark.parametrize("isa", instruction_sets())
+def test_what_counts_as_0_does_not_fire(isa: str) -> None:
+    """PyTorch can be told to take subnormal numbers for 0."""
+    y = torch.tensor([[0.0, 1e-40, 1.0]]).T
+    slopes, out = Slopes.of(rf.relu), np.empty((3, 1, 1), np.float32)
+    fired = []
+    for flushes in (False, True):
+        if not torch.set_flush_denormal(flushes):
+            pytest.skip("this processor can not")
+        try:
+            assert measure(isa, None, [y.numpy()], [y.numpy()], 1, *slopes.in_single, out)
+        finally:
+            torch.set_flush_denormal(False)
+        fired.append(out[2, 0, 0])
+    assert fired == [2, 1]
 
 
 needs_exchange = pytest.mark.skipif(
@@ -143,68 +158,64 @@ needs_exchange = pytest.mark.skipif(
 
 @needs_exchange
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_tensors_are_counted_where_they_are(axis: int) -> None:
+def test_tensors_are_measured_where_they_are(axis: int) -> None:
     generator = torch.Generator().manual_seed(0)
     batches = [torch.randn(7, 33, 5, generator=generator, requires_grad=True).relu() for _ in range(3)]
-    units = batches[0].shape[axis]
-    total, fired = np.empty((2, 3, units), np.float32)
-    assert count_positive_each(Tensor, batches, axis, total, fired)
-    y = torch.stack(batches).detach().numpy()
-    others = tuple(other for other in (1, 2, 3) if other != axis + 1)
-    np.testing.assert_allclose(total, y.sum(others, np.float64), rtol=1e-6)
-    np.testing.assert_array_equal(fired, (y > 0).sum(others))
-    one = batches[0]
+    y, one = torch.stack(batches), batches[0]
+    for given in (batches, y, y.transpose(0, 3).contiguous().transpose(0, 3)[:2], y[::2]):
+        is_read, found = of_relu(given, axis, Tensor)
+        if given[0].is_contiguous():
+            assert is_read
+            np.testing.assert_allclose(found, sums([each.detach() for each in given], axis), rtol=1e-6)
+        else:
+            assert not is_read
     turned = one.transpose(0, 2).contiguous().transpose(0, 2)
-    assert count_positive_each(Tensor, [turned] * 3, axis, total, fired)
-    np.testing.assert_allclose(total, y[[0] * 3].sum(others, np.float64), rtol=1e-6)
-    np.testing.assert_array_equal(fired, (y[[0] * 3] > 0).sum(others))
+    is_read, found = of_relu([turned] * 3, axis, Tensor)
+    assert is_read
+    np.testing.assert_allclose(found, sums([one.detach()] * 3, axis), rtol=1e-6)
     gaps, repeated = torch.zeros(7, 33, 6)[..., :5], torch.zeros(7, 33, 1).expand(7, 33, 5)
     for other in (one[:6], one.double(), one[None], one.to("meta"), gaps, repeated, *([] if axis == 1 else [turned])):
-        assert not count_positive_each(Tensor, [one, one, other], axis, total, fired)
-    assert not count_positive_each(Tensor, batches, 3, total, fired)
+        assert not of_relu([one, one, other], axis, Tensor)[0]
+    assert not of_relu(batches, 3, Tensor)[0]
+    with pytest.raises(TypeError, match="measure takes numbers of the type Tensor"):
+        of_relu([np.zeros((2, 3))], 1, Tensor)
+    with pytest.raises(AttributeError, match="__dlpack_c_exchange_api__"):
+        shares_threads(int)
 
 
 @needs_exchange
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_large_tensors_are_counted_on_the_threads_that_made_them(threads: int) -> None:
+def test_large_tensors_are_measured_on_the_threads_that_made_them(threads: int) -> None:
     assert shares_threads(Tensor) or not sys.platform.startswith("linux")
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         for shape in ((3, 4, 100, 100), (129, 600)):  # the first is divided among more threads than it has batches
-            y = torch.randn(shape, generator=torch.Generator().manual_seed(0)).relu()
-            total, fired = np.empty((2, 2, shape[1]), np.float32)
-            assert count_positive_each(Tensor, [y, y + 1], 1, total, fired)
-            others = [axis for axis in range(y.ndim) if axis != 1]
-            np.testing.assert_allclose(total, torch.stack([y.sum(others), (y + 1).sum(others)]), rtol=1e-6)
-            np.testing.assert_array_equal(fired, torch.stack([(y > 0).sum(others), (y + 1 > 0).sum(others)]))
+            x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+            y = x.relu()
+            is_read, found = of_relu([y, y + 1], 1, Tensor)
+            assert is_read
+            np.testing.assert_allclose(found, sums(torch.stack([y, y + 1]), 1), rtol=1e-6)
+            out = np.empty((5, 1, shape[1]), np.float32)
+            assert measure(isa, Tensor, [x], [y], 1, np.empty(0, np.float32), Slopes.of(rf.relu).in_single[1], out)
+            others = [axis for axis in range(x.ndim) if axis != 1]
+            np.testing.assert_array_equal(out[3:, 0], torch.stack([x.amin(others), x.amax(others)]))
     finally:
         torch.set_num_threads(before)
 
 
-@needs_exchange
-def test_counting_tensors_refuses_what_is_none() -> None:
-    y, out = torch.zeros(2, 3), np.zeros((1, 3), np.float32)
-    for arguments in (
-        (),
-        (int, [y], 1, out, out),
-        (Tensor, [3], 1, out, out),
-        (Tensor, [y], 1, out, out.T),
-        (Tensor, [], 1, out, out),
-    ):
-        with pytest.raises((TypeError, ValueError, AttributeError), match=r"count_positive_each|__dlpack_c_exchange_api__"):
-            count_positive_each(*arguments)
-    with pytest.raises(AttributeError, match="__dlpack_c_exchange_api__"):
-        shares_threads(int)
-
-
-def test_layers_are_counted_alike_without_reading_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.SiLU, nn.Tanh, nn.LeakyReLU, nn.Hardswish])
+def test_layers_are_counted_alike_without_reading_their_memory(
+    activation: type[nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = []
-    for can_count in (None, lambda *_: False):
-        if can_count is not None:
-            monkeypatch.setattr("rectified.torch.together.can_count", can_count)
+    for is_read in (True, False):
+        if not is_read:
+            for module in ("together", "counter"):
+                monkeypatch.setattr(f"rectified.torch.{module}.can_read", lambda *_: False)
+            monkeypatch.setattr("rectified.torch.tally.is_read_fast", lambda *_: False)
         torch.manual_seed(0)
-        network = nn.Sequential(*(layer for _ in range(4) for layer in (nn.Linear(6, 6), nn.ReLU())))
+        network = nn.Sequential(*(layer for _ in range(4) for layer in (nn.Linear(6, 6), activation())))
         optimizer = torch.optim.SGD(network.parameters(), 0.1)
         with watch(network) as health:
             for step in range(40):
@@ -213,8 +224,10 @@ def test_layers_are_counted_alike_without_reading_their_memory(monkeypatch: pyte
         seen.append([layer.histories["train"].total for layer in health.layers.values()])
     for one, other in zip(*seen, strict=True):
         assert (one.samples, one.examples, one.steps) == (other.samples, other.examples, other.steps)
-        np.testing.assert_array_equal(one.fired, other.fired)
-        np.testing.assert_allclose(one.sum_output, other.sum_output, rtol=1e-5)
+        for name in ("fired", "nans", "max_slope", "min_slope"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        for name in ("sum_output", "sum_abs_output"):
+            np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-5, atol=1e-5)
 
 
 def test_following_refuses_what_has_no_edges() -> None:
@@ -241,14 +254,14 @@ def test_following_refuses_what_has_no_edges() -> None:
 
 
 @needs_exchange
-def test_large_outputs_that_no_graph_keeps_are_not_copied() -> None:
+def test_outputs_that_no_graph_keeps_are_not_copied() -> None:
     generator = torch.Generator().manual_seed(0)
     batches = [torch.randn(rows, 33, generator=generator).relu() for rows in (200, 200, 2, 300, 1, 200) for _ in range(20)]
     batches[1][0, 2] = float("nan")
     counter = Counter(Slopes.of(rf.relu), lambda _: (1,), 1, torch.relu, lacks_axis=False)
     for batch in batches:
         counter.see(batch, batch, 0)
-        assert (counter._room is None) == (len(batch) > 2)
+        assert counter._room is None
     (found,) = counter.evidence(rf.relu)
     kept = [batch for batch in batches if batch is not batches[1]]
     expected = Evidence.of(rf.relu, torch.cat(kept).double().numpy())

@@ -19,14 +19,12 @@ class plain_method:  # noqa: N801
     def __init__(self, ufunc: str, function: Callable[..., Any], /) -> None: ...
     def __call__(self, *arguments: Any, **keywords: Any) -> Any: ...
 
-def count_positive(y: NDArray[np.float32], total: NDArray[np.float32], fired: NDArray[np.float32], /) -> None: ...
-def count_positive_each(
-    library: type, batches: list[Any], axis: int, total: NDArray[np.float32], fired: NDArray[np.float32], /
-) -> bool: ...
 def measure(
     isa: str,
-    x: NDArray[np.float32],
-    y: NDArray[np.float32],
+    library: type | None,
+    x: Any,
+    y: Any,
+    axis: int,
     turns: NDArray[np.float32] | None,
     firing: NDArray[np.float32],
     out: NDArray[np.float32],

@@ -32,7 +32,7 @@ from rectified.torch.calls import Axes, Call, Origin, Shape, Weight
 from rectified.torch.functions import CLAMPS, FUNCTIONS, GATED, LOSSES, activation_of, plain_name
 from rectified.torch.imports import after_import
 from rectified.torch.losses import in_average, is_bound, note_of, note_of_bound, note_of_softmax
-from rectified.torch.positives import Positives, can_count
+from rectified.torch.readings import Readings, can_read
 from rectified.torch.site import Site, is_activation, traced_caller
 from rectified.torch.slopes import Slopes
 from rectified.torch.tally import Counted, Measure, Measures, Tally
@@ -104,8 +104,8 @@ class _Place:
         self._is_split = is_split
         self.tally: Tally | None = None
         self.measures = Measures(slopes)
-        self._positives: Positives | None = None
-        self._shape, self._are_positive = torch.Size(), False
+        self._readings: Readings | None = None
+        self._shape, self._is_read = torch.Size(), False
         self._code = code
         self._among = among
         self._others: weakref.WeakKeyDictionary[nn.Module, _Place | None] = weakref.WeakKeyDictionary()
@@ -136,26 +136,26 @@ class _Place:
     @property
     def takes(self) -> tuple[Callable[[], Counted | None], ...]:
         """What gives what waits here."""
-        return self.measures.take, self._take_positives
+        return self.measures.take, self._take_read
 
-    def see_positives(self, y: Tensor, axes: Axes) -> bool:
-        """Count the outputs of a rectifier where they lie, if this is one and they can be read."""
+    def read(self, x: Tensor, y: Tensor, axes: Axes) -> bool:
+        """Count inputs and outputs where they lie, if they can be read."""
         if y.shape != self._shape:
-            self._shape, self._are_positive = y.shape, can_count(y, axes, self.slopes)
-        if not self._are_positive:
+            self._shape, self._is_read = y.shape, can_read(y, axes)
+        if not self._is_read:
             return False
-        if self._positives is None:
-            self._positives = Positives(axes)
-        return self._positives.see([y])
+        if self._readings is None:
+            self._readings = Readings(self.slopes, axes)
+        return self._readings.see([x], [y])
 
-    def _take_positives(self) -> Counted | None:
-        return None if self._positives is None else self._positives.take()
+    def _take_read(self) -> Counted | None:
+        return None if self._readings is None else self._readings.take()
 
 
 def _count(sums: Tensor, low: Tensor, high: Tensor, x: Tensor, y: Tensor, axes: Sequence[int], place: int) -> None:
     known = _places.get(place)
     here = None if known is None else known.running(y, tuple(axes))
-    if here is not None and not here.is_left_out() and y.numel() > 0 and not here.see_positives(y, tuple(axes)):
+    if here is not None and not here.is_left_out() and y.numel() > 0 and not here.read(x, y, tuple(axes)):
         measure = Measure.of(
             x.detach().unsqueeze(0), y.detach().unsqueeze(0), tuple(axis + 1 for axis in axes), here.slopes
         )

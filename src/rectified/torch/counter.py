@@ -1,4 +1,7 @@
-"""The counter of a layer in eager code: small batches wait for each other, which saves most of the calls."""
+"""The counter of a layer in eager code.
+
+Batches are read where they are. Where that can not be, small ones wait for each other, which saves most of the calls.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,12 @@ from torch import Tensor
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence
 from rectified.torch.calls import Axes
-from rectified.torch.positives import Positives, can_count
+from rectified.torch.readings import Readings, can_read
 from rectified.torch.slopes import Slopes
 from rectified.torch.tally import Counted, Measure, Measures, norms
 
 _MOST_ELEMENTS = 2**17  # that wait
 _MOST_BATCHES = 64
-_LARGE = 2**12  # elements, of a batch that is not worth a copy if it can be read where it is
 
 
 class Counter:
@@ -74,7 +76,7 @@ class Counter:
         self._waiting = 0
         self._first = self._last = -1
         self._measures = Measures(slopes)
-        self._positives: Positives | None = None
+        self._readings: Readings | None = None
         self._counted: Counted | None = None
         self._elsewhere: list[Evidence] = []
         self._gradients: list[Tensor] = []
@@ -89,7 +91,7 @@ class Counter:
         if self._first < 0:
             self._first = step
         self._last = step
-        if self._positives is not None and self._positives.see([kept]):
+        if self._readings is not None and self._readings.see([kept], [kept if self._is_told_by_output else y.detach()]):
             return
         if self._most == 1:
             self._measure(kept.unsqueeze(0), y.detach().unsqueeze(0))
@@ -156,15 +158,14 @@ class Counter:
         self._form = like.shape, like.dtype
         axes = self._axes_of(like.ndim)
         self._axes_behind_batches = tuple(axis + 1 for axis in axes)
-        is_read = like.numel() >= _LARGE and can_count(like, axes, self._slopes)
-        self._positives = Positives(axes) if is_read else None
+        self._readings = Readings(self._slopes, axes) if can_read(like, axes) else None
         self._most = max(1, min(_MOST_BATCHES, _MOST_ELEMENTS // max(1, like.numel())))
         self._room, self._places = None, ()
         return True
 
     def _measure_waiting(self) -> None:
-        if self._positives is not None:
-            self._count(self._positives.take())
+        if self._readings is not None:
+            self._count(self._readings.take())
         if self._waiting and self._room is not None:
             x = self._room[: self._waiting]
             self._waiting = 0

@@ -183,7 +183,7 @@ class Draft:
         if (
             saved is not None
             and known_by is not None
-            and (saved.is_output or (site.needs_mode and is_small))  # without the output it is computed anew
+            and (saved.is_output or is_small)  # without the output it is computed anew
         ):
             form = (site.family, site.axes, saved, y.shape, y.dtype, y.device) if is_small else len(self._seen)
             self._groups.setdefault(form, []).append(len(self._seen))

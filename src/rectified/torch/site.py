@@ -276,7 +276,7 @@ class Site:
         """Put what was counted since the last time into a run's record; `steps` are those of compiled code."""
         activation = self.activation
         modes: dict[bool, Mode] = {True: "train", False: "eval"}
-        names = [f"{self.name} {list(place)}" if place else self.name for place in np.ndindex(self.layers)]
+        names = [f"{self.name} {list(place)}" for place in np.ndindex(self.layers)] if self.layers else [self.name]
         counters = [*self._counters.items(), *([(True, self._aside)] if self._aside is not None else [])]
         counted = [(modes[training], counter.evidence(activation)) for training, counter in counters]
         for mode, take in self.taking:

@@ -7,6 +7,7 @@ the largest and the smallest on each side of these points, and the catalogue's d
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from math import inf
 
@@ -46,6 +47,12 @@ class Slopes:
     nonnegative: bool
     idempotent: bool
 
+    @cached_property
+    def in_single(self) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
+        """In float32 the turns, where inputs are kept, and the intervals that fire."""
+        turns = None if self.constant else np.array([split(turn, np.float32)[0] for turn in self.turns], np.float32)
+        return turns, np.array(self.firing, np.float32).reshape(-1, 2)
+
     @classmethod
     def of(cls, activation: Ridge) -> Slopes:
         """Find them from the values and the derivative.
@@ -70,6 +77,19 @@ class Slopes:
             nonnegative=activation.range[0] >= 0,
             idempotent=bool(np.all(activation(y) == y) and np.all(steepness(activation, y) == slope)),
         )
+
+
+def split(number: float, kind: type[np.floating]) -> tuple[float, float]:
+    """The largest number of a type that is not above a number, and the one that is next below its opposite.
+
+    Examples
+    --------
+    >>> split(0.5, np.float64)
+    (0.5, -0.5000000000000001)
+    """
+    near = kind(number)
+    largest = near if float(near) <= number else np.nextafter(near, kind(-inf))
+    return float(largest), float(np.nextafter(-largest, kind(-inf)))
 
 
 def _grid(activation: Ridge) -> NDArray[np.float64]:

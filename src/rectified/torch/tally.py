@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import reduce
 from math import inf, prod
 from operator import add
 from threading import local
@@ -19,18 +19,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import threshold
 
-from rectified._native import count_positive, measure
 from rectified.activation import Ridge
 from rectified.health.evidence import Evidence, steepness
 from rectified.torch.calls import Axes
-from rectified.torch.slopes import Slopes
-from rectified.ufuncs import isa
+from rectified.torch.in_memory import is_measured, is_read_fast, kinds
+from rectified.torch.slopes import Slopes, split
 
 _ALL = ((-inf, inf),)
 _MOST_MEASURES = 64  # that wait
 _MOST_ROOMS = 64  # and views of them
-_SMALL = 2**15  # elements, for which PyTorch takes one thread
-_PASSES = 3  # over memory, by all of PyTorch's threads, that one pass by one thread is worth
 _rooms = local()
 
 
@@ -75,29 +72,27 @@ class Measure(NamedTuple):
         (x, axis), (y, axis) = _on_one_axis(_wide(x), axes), _on_one_axis(_wide(y), axes)
         others = [other for other in range(1, x.ndim) if other != axis]
         values, examples = prod(x.shape[other] for other in others), x.shape[others[0]] if others else 1
+        if (found := _at_once(x, y, axis - 1, slopes)) is not None:
+            half = (len(found) + 3) // 2
+            return cls(values, examples, found[0], found[1], found[2], found[3:half], found[half:])
         order = _order_in_memory(y) if x.stride() == y.stride() else None
         if order is not None:
             x, y, axis = x.permute(order), y.permute(order), order.index(axis)
             others = [other for other in range(1, x.ndim) if other != axis]
         firing = slopes.firing_in_double if x.dtype == torch.float64 else slopes.firing
+        total = _sum(y, axis)
+        magnitude = total if slopes.nonnegative else _sum(y.abs(), axis)
         fired: Tensor | None
-        if not is_rectifier(slopes, firing) and (found := _at_once(x, y, axis, slopes)) is not None:
-            total, magnitude, fired, *extremes = found
-            half = len(extremes) // 2
-            return cls(values, examples, total, magnitude, fired, extremes[:half], extremes[half:])
-        if is_rectifier(slopes, firing):  # the input is the output
-            total, fired = _positive(y, axis)
-            magnitude = total
+        if slopes.idempotent and slopes.nonnegative and firing == ((0.0, inf),):  # a rectifier, whose input is its output
+            fired = _sum(torch.sign(y, out=_scratch(y)), axis)
         else:
-            total = _sum(y, axis)
-            magnitude = total if slopes.nonnegative else _sum(y.abs(), axis)
             fired = None if firing == _ALL else _fired(x, axis, firing)
         low: list[Tensor] = []
         high: list[Tensor] = []
         if not slopes.constant:
             opposite = x.neg() if slopes.turns else x
             for turn in slopes.turns:  # threshold(x, t, inf) is x above t, and much faster than where
-                up_to, below = _split(turn, x.dtype)
+                up_to, below = split(turn, np.float64 if x.dtype == torch.float64 else np.float32)
                 low.append(_extreme(threshold(x, up_to, inf), others, torch.amin))
                 high.append(_extreme(threshold(opposite, below, inf), others, torch.amin).neg())
             low.append(_extreme(x, others, torch.amin))
@@ -139,25 +134,10 @@ class Measure(NamedTuple):
     def counted(self) -> Counted:
         """The same as arrays. Here the device is waited for."""
         total = _array(self.total)
-        skipped = np.isnan(total)
         fired = np.full_like(total, self.values) if self.fired is None else _array(self.fired)
         magnitude = total if self.magnitude is self.total else _array(self.magnitude)
-        none = np.empty((0, *total.shape))
-        low, high = (np.array([_array(row) for row in rows]) if rows else none for rows in (self.low, self.high))
-        if skipped.any():
-            total, magnitude, fired = (np.where(skipped, 0, rows) for rows in (total, magnitude, fired))
-            low, high = np.where(skipped, inf, low), np.where(skipped, -inf, high)
-        output = np.add.reduce(total, 0, np.float64)
-        return Counted(
-            samples=self.values * len(total),
-            examples=self.examples * len(total),
-            nans=self.values * np.add.reduce(skipped, 0, np.int64),
-            fired=np.add.reduce(fired, 0, np.float64),
-            total=output,
-            magnitude=output if magnitude is total else np.add.reduce(magnitude, 0, np.float64),
-            low=low.min(1),
-            high=high.max(1),
-        )
+        extremes = [_array(row) for row in (*self.low, *self.high)]
+        return Counted.of(self.values, self.examples, total, magnitude, fired, extremes)
 
 
 @dataclass(frozen=True)
@@ -174,22 +154,44 @@ class Counted:
     high: NDArray[np.floating]
 
     @classmethod
-    def of_positive(
-        cls, shape: Sequence[int], axes: Axes, total: NDArray[np.float32], fired: NDArray[np.float32]
+    def of(
+        cls,
+        values: int,
+        examples: int,
+        total: NDArray[np.floating],
+        magnitude: NDArray[np.floating],
+        fired: NDArray[np.floating],
+        extremes: Sequence[NDArray[np.floating]],
     ) -> Counted:
-        """What was counted of batches of a rectifier's outputs, each of one shape, with the units on some axes."""
-        others = [size for other, size in enumerate(shape) if other not in axes]
-        values, rows = prod(others), len(total)
+        """What was measured of batches, each with so many values of a unit in so many rows: arrays as of a `Measure`."""
+        rows, units = total.shape
         output = np.add.reduce(total, 0, np.float64)
-        nans = np.zeros(len(output), np.int64)
-        if np.isnan(output).any():  # without NaN there is none in the rows, since no output is below 0
+        nans, skipped = np.zeros(units, np.int64), None
+        if np.isnan(output).any():  # else no row has NaN
             skipped = np.isnan(total)
             nans = values * np.add.reduce(skipped, 0, np.int64)
-            output = np.add.reduce(np.where(skipped, 0, total), 0, np.float64)
-            fired = np.where(skipped, 0, fired)
-        none = np.empty((0, len(output)))
-        examples = others[0] if others else 1
-        return cls(values * rows, examples * rows, nans, np.add.reduce(fired, 0, np.float64), output, output, none, none)
+            is_positive = magnitude is total
+            total, fired = np.where(skipped, 0, total), np.where(skipped, 0, fired)
+            magnitude = total if is_positive else np.where(skipped, 0, magnitude)
+            output = np.add.reduce(total, 0, np.float64)
+        half = len(extremes) // 2
+        low, high = np.empty((half, units), total.dtype), np.empty((half, units), total.dtype)
+        for place in range(half):
+            least, most = extremes[place], extremes[half + place]
+            if skipped is not None:
+                least, most = np.where(skipped, inf, least), np.where(skipped, -inf, most)
+            np.minimum.reduce(least, 0, out=low[place])
+            np.maximum.reduce(most, 0, out=high[place])
+        return cls(
+            samples=values * rows,
+            examples=examples * rows,
+            nans=nans,
+            fired=np.add.reduce(fired, 0, np.float64),
+            total=output,
+            magnitude=output if magnitude is total else np.add.reduce(magnitude, 0, np.float64),
+            low=low,
+            high=high,
+        )
 
     def __add__(self, other: Counted) -> Counted:
         return Counted(
@@ -390,47 +392,12 @@ def _extreme(values: Tensor, others: list[int], extreme: Callable[..., Tensor]) 
     return extreme(values, others) if others else values.clone()
 
 
-def _positive(y: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """The sum of what is never negative, and how many of it are not 0. PyTorch goes over memory three times for that."""
-    if not (y.is_contiguous() and is_read_fast(y)):
-        return _sum(y, axis), _sum(torch.sign(y, out=_scratch(y)), axis)
-    batches, *others = y.shape
-    numbers = y.detach().numpy().reshape(batches, prod(others[: axis - 1]), others[axis - 1], prod(others[axis:]))
-    total, fired = np.empty((2, batches, others[axis - 1]), np.float32)
-    count_positive(numbers, total, fired)
-    return torch.from_numpy(total), torch.from_numpy(fired)
-
-
 def _at_once(x: Tensor, y: Tensor, axis: int, slopes: Slopes) -> list[Tensor] | None:
-    """All that a measure has, in one pass over memory; PyTorch makes a dozen. None where that can not be."""
-    is_possible = x.dtype == y.dtype and x.device == y.device and x.is_contiguous() and y.is_contiguous()
-    if not (is_possible and is_read_fast(y) and x.shape == y.shape):
+    """All that a measure has, in one pass over memory. None where that can not be, or would take longer."""
+    if x.dtype != torch.float32 or y.dtype != torch.float32 or not is_read_fast(y):
         return None
-    batches, *others = y.shape
-    form = batches, prod(others[: axis - 1]), others[axis - 1], prod(others[axis:])
-    turns, firing = _limits(slopes)
-    out = np.empty((3 if turns is None else 5 + 2 * turns.size, batches, form[2]), np.float32)
-    is_known = measure(isa, x.detach().numpy().reshape(form), y.detach().numpy().reshape(form), turns, firing, out)
-    return list(torch.from_numpy(out).unbind()) if is_known else None
-
-
-@lru_cache
-def _limits(slopes: Slopes) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
-    """In float32 the turns, where extremes are wanted, and the first and the last number of each interval that fires."""
-    turns = None if slopes.constant else np.array([_split(turn, torch.float32)[0] for turn in slopes.turns], np.float32)
-    firing = np.array(slopes.firing, np.float32).reshape(-1, 2)
-    inside = np.nextafter(firing, np.array([inf, -inf], np.float32))
-    return turns, np.where(np.isinf(firing), firing, inside)
-
-
-def is_read_fast(y: Tensor) -> bool:
-    """Whether one pass over memory here costs less than PyTorch's."""
-    is_readable = y.device.type == "cpu" and y.dtype == torch.float32
-    return is_readable and (y.numel() <= _SMALL or torch.get_num_threads() <= _PASSES)
-
-
-def is_rectifier(slopes: Slopes, firing: Sequence[tuple[float, float]]) -> bool:
-    return slopes.idempotent and slopes.nonnegative and firing == ((0.0, inf),)
+    out = np.empty((kinds(slopes), len(y), y.shape[axis + 1]), np.float32)
+    return list(torch.from_numpy(out).unbind()) if is_measured(x, y, axis, slopes, out) else None
 
 
 def _fired(x: Tensor, axis: int, firing: Sequence[tuple[float, float]]) -> Tensor:
@@ -462,15 +429,6 @@ def _scratch(like: Tensor) -> Tensor:
                 room = rooms[like.dtype] = torch.empty(like.numel(), dtype=like.dtype)
         view = rooms[like.dtype, like.shape] = room[: like.numel()].view(like.shape)
     return view
-
-
-@lru_cache
-def _split(number: float, dtype: torch.dtype) -> tuple[float, float]:
-    """The largest number of a type that is not above a number, and the one that is next below its opposite."""
-    kind = np.float64 if dtype == torch.float64 else np.float32
-    near = kind(number)
-    largest = near if float(near) <= number else np.nextafter(near, kind(-inf))
-    return float(largest), float(np.nextafter(-largest, kind(-inf)))
 
 
 def _extremes(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rectified.torch.counter import Counter
 from rectified.torch.plan import Found
-from rectified.torch.positives import Positives, can_count
+from rectified.torch.readings import Readings, can_read
 from rectified.torch.site import Site
 from rectified.torch.tally import Measure, Measures
 
@@ -52,8 +52,8 @@ class _Group:
         self._axes = tuple(axis + 1 for axis in site.axes)
         self._counters = counters
         self._measures = Measures(site.slopes, len(counters))
-        self._positives = Positives(site.axes, len(counters))
-        self._are_positive = False
+        self._readings = Readings(site.slopes, site.axes, len(counters))
+        self._are_read = False
         self._form: tuple[torch.Size, torch.dtype] | None = None
         self._units = -1
         self._room: Tensor | None = None
@@ -66,8 +66,8 @@ class _Group:
         first = batches[0]
         if (first.shape, first.dtype) != self._form and not self._has_room(first):
             return False
-        if self._are_positive:
-            if not self._positives.see(batches):
+        if self._are_read:
+            if not self._readings.see(batches, batches):
                 return False
         elif self._places:
             if not _stacked(batches, self._places[self._waiting]):
@@ -85,7 +85,7 @@ class _Group:
     def hand_out(self) -> None:
         """Give each layer what was counted of it."""
         self._measure_waiting()
-        counted = [found for take in (self._positives.take, self._measures.take) if (found := take()) is not None]
+        counted = [found for take in (self._readings.take, self._measures.take) if (found := take()) is not None]
         if not counted:
             return
         evidence = reduce(add, counted).evidence(self._site.activation, self._site.slopes, (self._first, self._last))
@@ -108,9 +108,9 @@ class _Group:
     def _make_room(self, like: Tensor) -> None:
         layers = len(self._counters)
         self._room, self._places = None, ()
-        self._are_positive = self._is_output and can_count(like, self._site.axes, self._site.slopes)
-        if layers > 1 and not self._are_positive:
-            steps = max(1, _MOST_ELEMENTS // (layers * like.numel()))
+        self._are_read = self._is_output and can_read(like, self._site.axes)
+        steps = max(1, _MOST_ELEMENTS // (layers * like.numel()))
+        if layers * steps > 1 and not self._are_read:
             with torch.inference_mode(False):  # or it could not change outside of it
                 self._room = torch.empty((steps * layers, *like.shape), dtype=like.dtype, device=like.device)
                 self._places = [self._room[step * layers : (step + 1) * layers] for step in range(steps)]
