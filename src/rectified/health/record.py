@@ -109,3 +109,13 @@ class Run:
         if found is None:
             found = self.layers[name] = Layer(name, function, units, dict(parameters or {}))
         return found
+
+    def note(self, text: str) -> None:
+        """Say, once, what could not be seen."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def take_back(self, text: str) -> None:
+        """Say no more what is not true any more."""
+        if text in self.notes:
+            self.notes.remove(text)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from threading import get_ident
@@ -34,8 +33,9 @@ from rectified.torch.functions import CLAMPS, LOSSES, activation_of, call_again,
 from rectified.torch.graph import gradients_are_computed, next_node
 from rectified.torch.hooks import Hooks
 from rectified.torch.kinds import kind_of, unseen_in, unwrapped
-from rectified.torch.losses import in_average, is_bound, note_of, note_of_bound, note_of_softmax
+from rectified.torch.losses import Losses, is_bound, note_of_bound
 from rectified.torch.network import Network
+from rectified.torch.networks import Networks
 from rectified.torch.opaque import hides_activation, watch_opaque
 from rectified.torch.origins import Origins
 from rectified.torch.plan import Draft, Plan
@@ -53,7 +53,6 @@ from rectified.torch.site import (
 from rectified.torch.sites import Sites
 from rectified.torch.together import Together
 from rectified.torch.turns import Turns
-from rectified.torch.units import is_maker
 
 _UNCOMPILED = (
     "PyTorch compiles nothing of {0}.compile(), and what ran there was not seen: torch.compile(module) compiles it"
@@ -66,13 +65,7 @@ _OTHER_UNITS = "it got another number of units, which were counted as a layer of
 _NO_STEPS = "no step was seen, neither of an optimizer nor in the parameters, so all that was counted is one window"
 _CHANGED = "some forward passes did what none before had done, and were counted in part"
 
-_MANY = (
-    "{0}: {1} networks of this class have come and gone after a few passes, and of others the first {2} were not counted"
-)
-
 _HELD, _MADE = object(), object()  # how activations by themselves are at a place: parts of a module, or new each time
-_OF_LOSSES = ("relu", "logsigmoid")  # outside of networks, of what was computed of their outputs
-_MOST_GONE, _FEW = 32, 16  # networks of a class that had so few passes, as a copy for each task has
 _MOST_PROBES = 4  # forward passes of a network in a constructor
 
 
@@ -104,7 +97,6 @@ class Collector:
         if every < 1:
             raise ValueError(f"every is 1 or more, not {every}")
         self.run = Run() if run is None else run
-        self._only = None if only is None else Network(unwrapped(only))
         self._after_window = after_window
         self._handles: list[Any] = []
         self._hooks: Hooks
@@ -116,7 +108,7 @@ class Collector:
         self._mode_is_on = self._wants_mode = False
         self._compiled_in: FrameType | None = None
         self._until_compiled_ends = ExitStack()
-        self.is_tracking = self._follows_step = True  # a call; and all of them since the last step
+        self.is_tracking = True
 
         self._stack: list[nn.Module] = []
         self._before: list[nn.Module | None] = []  # for each of these, the module that ran last in it
@@ -127,16 +119,12 @@ class Collector:
         self._heard: set[int] = set()  # by ``id``, the modules that its hooks have counted
         self._first_node = 0  # of autograd's graph that the pass may have made
         self._together = Together()
-        self._roots: dict[int, Network] = {}
         self._turns = Turns()  # outside of these
-        self._networks: Counter[str] = Counter()  # by class
-        self._gone: Counter[str] = Counter()
         self._hears_steps = False
         self._owners: dict[int, tuple[weakref.ref[nn.Module], int]] = {}
         self._owned = 0
         self._met_late: set[Any] = set()  # outside of networks: whose activations, of which the first was not counted
         self._alone: dict[Any, weakref.ref[nn.Module] | object] = {}  # activations, by where they are called
-        self._held: dict[int, weakref.ref[nn.Module]] = {}  # what networks hold that are such alone, by ``id``
         self._skipped: nn.Module | None = None
         self._hidden: nn.Module | None = None
         self._kinds: dict[type, str] = {}
@@ -145,6 +133,8 @@ class Collector:
         self.last_calls: set[Any] = set()  # of what several calls are together
         self.follows_terms = self._needs_terms = False  # now, and outside of networks
         self.origins = Origins()
+        self.networks = Networks(only, self.sites, self.schedule)
+        self._losses = Losses(self.networks, self.origins, self.schedule, self.run)
 
     # ---- from start to stop ----------------------------------------------------------------------------------------------
 
@@ -167,8 +157,8 @@ class Collector:
         """Look no longer, and bring the record up to date."""
         self.leave()
         self.update()
-        if self.schedule.lacks_steps and self.run.layers and any(root.turns.has_gradients for root in self._roots.values()):
-            self.note(_NO_STEPS)
+        if self.schedule.lacks_steps and self.run.layers and any(root.turns.has_gradients for root in self.networks):
+            self.run.note(_NO_STEPS)
 
     def leave(self) -> None:
         """Look no longer."""
@@ -183,43 +173,33 @@ class Collector:
             others_learn = any(site.has_gradients for site in self.sites)
             for site in self.sites:
                 if site.compares_outputs and not (site.feeds_layer or site.is_part):
-                    self._leave_to_loss(site)
+                    self._losses.leave(site)
                 if site.is_part:
                     continue
                 if site.is_outside:
                     if others_learn and site.is_idle:
-                        self.note(_idle(site))
+                        self.run.note(_idle(site))
                         continue
-                    self._take_back(_idle(site))
+                    self.run.take_back(_idle(site))
                 if not site.axes:
-                    self.note(_unknown(site))
+                    self.run.note(_unknown(site))
                 else:
-                    self._take_back(_unknown(site))  # it was told later
+                    self.run.take_back(_unknown(site))  # it was told later
                     site.write(self.run, self.schedule.steps)
         return self.run
-
-    def note(self, text: str) -> None:
-        """Say, once, what could not be seen."""
-        if text not in self.run.notes:
-            self.run.notes.append(text)
-
-    def _take_back(self, text: str) -> None:
-        """Say no more what is not true any more."""
-        if text in self.run.notes:
-            self.run.notes.remove(text)
 
     def _is_elsewhere(self) -> bool:
         """Whether this runs in another thread than that which is looked at; then a note says so."""
         is_elsewhere = get_ident() != self._thread
         if is_elsewhere:
-            self.note("what ran in other threads than the first was not seen")
+            self.run.note("what ran in other threads than the first was not seen")
         return is_elsewhere
 
     def note_unseen(self, text: str, module: nn.Module | None = None) -> None:
         """The same of what runs now, if it is looked at: of a module that begins, or of a call."""
-        is_wanted = self._root is not None or self._is_wanted(None if module is None else unwrapped(module))
+        is_wanted = self._root is not None or self.networks.looks_at(None if module is None else unwrapped(module))
         if is_wanted and self._skipped is None and not torch.compiler.is_compiling():
-            self.note(text)
+            self.run.note(text)
 
     def _switch(self, on: bool) -> None:
         self._wants_mode = on
@@ -251,7 +231,7 @@ class Collector:
         if torch.compiler.is_dynamo_compiling() or self._is_elsewhere():
             return
         self._hears_steps = True
-        if self.schedule.has_run or not self._roots:  # several steps without a pass between are those of one optimizer
+        if self.schedule.has_run or not self.networks:  # several steps without a pass between are those of one optimizer
             self._end_step()
         else:
             self._switch(self.schedule.is_everywhere and self._hidden is None)
@@ -274,13 +254,12 @@ class Collector:
         self.sites.begin_pass()
         if is_complete:
             self._close_window()
-        self.is_tracking = self._follows_step = self.schedule.is_new
+        self.is_tracking = self.schedule.is_new
         self._switch(self.schedule.is_everywhere and self._hidden is None)
 
     def _close_window(self) -> None:
         self.update()
-        if self._only is not None:
-            self._only.passes += 1  # it may have new parts
+        self.networks.list_parts_again()
         self.schedule.begin_window(self._histories())
         if self._after_window is not None:
             self._after_window()
@@ -312,7 +291,7 @@ class Collector:
         if kind in ("compiled", "wrapper", "threads", "script"):
             return
         if not stack:
-            if self._is_made_for_a_call(module) if is_activation(module) else self._is_but_a_function(module):
+            if self._is_made_for_a_call(module) if is_activation(module) else self.networks.is_but_a_function(module):
                 return
             self.schedule.has_run = True
             if not self._begin(module):
@@ -376,11 +355,11 @@ class Collector:
         """Whether to look at a network that begins to run."""
         if self._skipped is not None or gradients_are_computed():
             return False
-        if not self._is_wanted(module):
+        if not self.networks.looks_at(module):
             return False
         if self.schedule.begin_forward():
             self._close_window()
-        root = self._network(module)
+        root = self.networks.of(module)
         root.passes += 1
         self._look_for_step([root])
         if module.training and not root.has_trained and torch.is_grad_enabled():
@@ -389,10 +368,10 @@ class Collector:
                 if root.holds(site):
                     site.set_aside()  # without gradients it was none before
         is_made = root.passes <= _MOST_PROBES and self.schedule.is_first and is_in_constructor()
-        is_one_of_many = root.prefix is None and root.passes <= _FEW and self._gone[root.kind] >= _MOST_GONE
-        if is_one_of_many:
-            self.note(_MANY.format(root.kind, _MOST_GONE, _FEW))
-        if is_made or is_one_of_many or not self.schedule.counts(root.turns, training=module.training):
+        note = self.networks.note_of_many(root) if root.prefix is None else ""
+        if note:
+            self.run.note(note)
+        if is_made or note or not self.schedule.counts(root.turns, training=module.training):
             self._skipped = module
             self._switch(bool(self.schedule.outside))
             if not self._mode_is_on:
@@ -422,16 +401,6 @@ class Collector:
             self.origins.tidy()
         return True
 
-    def _is_but_a_function(self, module: nn.Module) -> bool:
-        """Whether nothing in a module learns, as in losses, or only a network that another module has held before."""
-        root = self._roots.get(id(module))
-        if (root is not None and root.module() is module) or (self._only is not None and self._only.has(module)):
-            return False
-        held = _held_in(module)
-        known = self._held.get(id(held))
-        is_known = known is not None and known() is held
-        return (held is not module and is_known) or next(module.parameters(), None) is None
-
     def _is_made_for_a_call(self, module: nn.Module) -> bool:
         """Whether an activation by itself is gone after each call, as in ``nn.Sigmoid()(y)``: it is but a function."""
         frame = caller()
@@ -445,20 +414,6 @@ class Collector:
             for site in self.sites.move(place, self._number_of(owner)):
                 site.count_as(_trains(owner))
         return first is _MADE
-
-    def _network(self, module: nn.Module) -> Network:
-        """What is known of a network. What is known of those that are gone is forgotten, for others may get their ids."""
-        root = self._roots.get(id(module))
-        if root is None or root.module() is not module:
-            for key in [key for key, other in self._roots.items() if other.module() is None]:
-                gone = self._roots.pop(key)
-                self._gone[gone.kind] += gone.prefix is not None and gone.passes <= _FEW
-                self.sites.forget(gone.keys)
-            root = self._roots[id(module)] = Network(module)
-            self._held = {key: held for key, held in self._held.items() if held() is not None}
-            self._held[id(_held_in(module))] = weakref.ref(_held_in(module))
-            self.schedule.look_everywhere()
-        return root
 
     def _end(self, output: Any) -> None:
         """Do what is left to do when a network has returned something; nothing after an error."""
@@ -517,7 +472,7 @@ class Collector:
         is_new = sites is None or 0 < len(sites) <= use
         if is_new and self._root is not None and self._hidden is None:
             self._root.look_again()
-            self.note(_CHANGED)
+            self.run.note(_CHANGED)
 
     def _see_saved(self, root: Network, plan: Plan, output: Any) -> None:
         """Count what the graph keeps of the activations of a network that returned something."""
@@ -538,7 +493,7 @@ class Collector:
     def _ask(self, root: Network | None, site: Site) -> None:
         """Look closely at the next passes, since the units of an activation may be on other axes than before."""
         site.is_unsure = False
-        self.note(_CHANGED)
+        self.run.note(_CHANGED)
         if root is None:
             self.schedule.look_at_next_step()
         else:
@@ -554,7 +509,7 @@ class Collector:
                 with torch.no_grad():
                     counter.see(batch, batch if saved.is_output else site.again(batch), self.schedule.step)
         if not is_all:
-            self.note(_CHANGED)
+            self.run.note(_CHANGED)
 
     def observe(self, function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call of what may be an activation, and count it."""
@@ -578,7 +533,7 @@ class Collector:
             self.origins.terms.see(function, name, terms, y, site)
         if self.is_tracking:
             self._see_axes(site, self.origins.of_result(name, args, kwargs, y), y)
-            self._see_use_of_logits(site, x)
+            self._losses.see_use_of_logits(site, x)
         self._see_call(site, x, y, module)
         return result
 
@@ -640,10 +595,10 @@ class Collector:
         if term is None or found.input is None or x is None or x.shape != y.shape:
             for part in found.parts:
                 part.is_part = True
-                self.note(f"{part.name}: {JOINED}")
+                self.run.note(f"{part.name}: {JOINED}")
             if not found.parts and self._root is not None and origin is not None and origin.axes:
                 frame = caller()
-                self.note(f"{place_of(frame.f_code, frame.f_lineno)}: {UNKNOWN}")
+                self.run.note(f"{place_of(frame.f_code, frame.f_lineno)}: {UNKNOWN}")
         elif found.parts or (origin is not None and origin.axes):
             for part in found.parts:
                 self.sites.drop(part)
@@ -663,60 +618,6 @@ class Collector:
                         self._root.needs_terms = True
                 self._see_call(site, x, y, module)
 
-    def _see_average(self, name: str, x: Any) -> None:
-        """Do not count an activation in a loss, of which the mean is taken at once.
-
-        What a network returned before that is its own.
-        """
-        for site in in_average(name, self.origins.terms.get(x)):
-            if not self._follows_step if site.is_outside else (self._root is None or not self._root.holds(site)):
-                continue
-            if not site.axes or any(other.own(site.layers_behind) for other in self._roots.values()):
-                self._leave_to_loss(site)
-
-    def _see_use_of_logits(self, use: Site | str, x: Any) -> None:
-        """Leave activations to a loss that gets their inputs for logits, unless a layer gets their outputs."""
-        if isinstance(x, Tensor):
-            uses = self.origins.uses(x)
-            uses.append(use)
-            if LOSSES.intersection(each for each in uses if isinstance(each, str)):
-                for site in (each for each in uses if isinstance(each, Site)):
-                    if not site.is_part and not site.feeds_layer:
-                        self._leave_to_loss(site)
-
-    def _see_softmax(self, loss: str, origin: Origin | None) -> None:
-        if origin is None or not origin.is_softmax:
-            return
-        if self._only is None or not origin.sources or any(root.own(origin.sources) for root in self._roots.values()):
-            self.note(note_of_softmax(loss))
-
-    def _leave_to_loss(self, site: Site) -> None:
-        site.is_part = True
-        self.schedule.outside.discard(site)
-        self.note(note_of(site))
-
-    def _is_computed(self, x: Tensor) -> bool:
-        """Whether a tensor is no output of a network, but computed of such, as what two boxes have in common."""
-        term, sources = self.origins.terms.get(x), self.origins.sources(x)
-        is_of_network = any(other.own(sources) for other in self._roots.values()) if sources else x.requires_grad
-        if term is None or any(each.is_learned and each.is_many for each in term.terms):
-            return False  # with a bias, for instance, it is what a layer gave that is written by hand
-        return bool(term.args and self._roots and is_of_network)
-
-    def _see_use(self, name: str, x: Any, *others: Any) -> None:
-        """Count activations whose outputs another layer gets, whatever else becomes of them."""
-        given = [part for each in others for part in (each if isinstance(each, list | tuple) else [each])]
-        if not is_maker(name) or not any(isinstance(each, nn.Parameter) or _learns(each) for each in given):
-            return
-        term, origin = self.origins.terms.get(x), self.origins.of(x)
-        for site in {term and term.activation, *(origin.passed if origin else ())} - {None}:
-            if not site.feeds_layer:
-                site.feeds_layer = True
-                if note_of(site) in self.run.notes:
-                    self._take_back(note_of(site))
-                    site.is_part = False
-                    self.schedule.outside |= {site} if site.is_outside else set()
-
     def _see(self, site: Site, x: Tensor, y: Tensor, training: bool) -> bool:
         """Count inputs and outputs. Whether that was possible."""
         counter = site.counter(training)
@@ -724,7 +625,7 @@ class Collector:
             site.is_late |= not site.axes
             return False
         if type(y) is not Tensor or y.is_meta or y.is_nested or y.layout is not torch.strided or is_transformed():
-            self.note(f"{site.name}: what ran on tensors of another kind, or under torch.func or a trace, was not seen")
+            self.run.note(f"{site.name}: what ran on tensors of another kind, or under torch.func or a trace, was not seen")
             return False
         if site.is_gated:
             counter.see(*site.gate(x), self.schedule.step)
@@ -740,7 +641,7 @@ class Collector:
 
     def _is_of_others(self) -> bool:
         """Whether a call that no module makes while it runs is made by no method of the network's either."""
-        return self._only is not None and not self._is_wanted(method_of(caller()))
+        return not self.networks.are_all and not self.networks.looks_at(method_of(caller()))
 
     def follow(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call of what is no activation, and know where its result comes from."""
@@ -750,15 +651,15 @@ class Collector:
         before = self.origins.terms.get(args[0]) if args else None
         result = self.origins.follow(function, args, kwargs)
         if plain_name(function) in LOSSES and args:
-            self._see_use_of_logits(plain_name(function), args[0])
-            self._see_softmax(plain_name(function), self.origins.of(args[0]))
+            self._losses.see_use_of_logits(plain_name(function), args[0])
+            self._losses.see_softmax(plain_name(function), self.origins.of(args[0]))
         is_same = bool(args) and result is args[0] and self.origins.terms.get(result) is before
         if type(result) is Tensor and not is_same:
             self._see_whole(function, result)
             if result.ndim == 0 and args:
-                self._see_average(plain_name(function), args[0])
+                self._losses.see_average(plain_name(function), args[0], self._root)
             elif args:
-                self._see_use(plain_name(function), *args)
+                self._losses.see_use(plain_name(function), *args)
         return result
 
     def _owner(self) -> nn.Module | None:
@@ -817,7 +718,7 @@ class Collector:
             self.schedule.look_at_next_step()
             if root is not None:
                 root.look_again()
-                self.note(_CHANGED)
+                self.run.note(_CHANGED)
                 return None
             self._met_late.add(key[0] or key[1])
         behind = self.origins.of(x)
@@ -844,9 +745,9 @@ class Collector:
         if known_there is not None and known_there not in passed:
             site = known_there
         else:
-            path = self.path(module, outer=outer)
+            path = self.networks.path(module, root, outer)
             if is_alone and holder is not None:
-                path = self.path(self._stack[0], self._network(holder))
+                path = self.networks.path(self._stack[0], self.networks.of(holder))
             elif code is not None:
                 exported = name_in_graph(module, code, line)
                 if exported is None:
@@ -876,11 +777,11 @@ class Collector:
         elif root is not None and behind is None and root.has_buffer(owner):
             site.is_part = site.is_constant = True
             return None
-        elif name in CLAMPS and (is_bound(term, behind, activation) or (site.is_outside and self._is_computed(x))):
+        elif name in CLAMPS and (is_bound(term, behind, activation) or (site.is_outside and self._losses.is_computed(x))):
             site.is_part = True
-            self.note(note_of_bound(site))
+            self.run.note(note_of_bound(site))
         elif module is None:
-            site.compares_outputs = site.is_outside and activation.name in _OF_LOSSES and self._is_computed(x)
+            site.compares_outputs = self._losses.compares(site, x)
             self.schedule.outside.add(site)
             self.schedule.is_everywhere = True
         elif root is not None:
@@ -916,25 +817,6 @@ class Collector:
         self._owners[id(owner)] = weakref.ref(owner), -self._owned
         return -self._owned
 
-    def path(self, module: nn.Module | None, root: Network | None = None, outer: nn.Module | None = None) -> str:
-        """Where a module that another calls is in the network. Names in a further network begin with its class.
-
-        Where a method of a module calls parts of it, as training steps do, these are parts of one network.
-        """
-        root = root or self._root
-        if root is None or module is None:
-            return ""
-        outermost = root.module()
-        if root.prefix is None and outermost is not None:
-            holder = caller_of_part(outermost) if self._only is None else self._only.module()
-            if holder is not None and holder is not outermost:
-                root.prefix = self.path(outermost, self._network(holder))
-        if root.prefix is None:
-            self._networks[root.kind] += 1
-            root.prefix = f"{root.kind}#{self._networks[root.kind]}" if self._networks.total() > 1 else ""
-        path = root.path(module, outer)
-        return f"{root.prefix}.{path}".strip(".")
-
     # ---- compiled code ---------------------------------------------------------------------------------------------------
 
     def run_compiled(self, caller: FrameType, *, begins: bool) -> None:
@@ -953,7 +835,7 @@ class Collector:
         self._switch(self._wants_mode)
         if begins:
             self.schedule.has_run = True
-            self._look_for_step(self._roots.values())
+            self._look_for_step(self.networks)
             self._until_compiled_ends.enter_context(self._hooks.aside())
             module = getattr(caller.f_locals.get("fn"), "__self__", None)
             if isinstance(module, nn.Module) and type(module).__module__.startswith("torch.nn."):
@@ -974,39 +856,16 @@ class Collector:
     def network_compiled(self, local: Any) -> Network | None:
         """The network whose code is compiled, given the object whose method that is; None for code of no network."""
         outer = self._stack[0] if self._stack else local if self._hidden is None else unwrapped(self._hidden)
-        return self._network(outer) if isinstance(outer, nn.Module) else None
-
-    def wants(self, network: Network | None) -> bool:
-        """Whether to look at a network."""
-        return self._is_wanted(None if network is None else network.module())
-
-    def _is_wanted(self, module: nn.Module | None) -> bool:
-        """Whether to look at a module, or outside of any, where it is None."""
-        return self._only is None or (module is not None and self._only.has(module))
+        return self.networks.of(outer) if isinstance(outer, nn.Module) else None
 
 
 def _unknown(site: Site) -> str:
     return f"{site.name}: nothing tells which axis of its input counts the units, so it was not counted"
 
 
-def _learns(value: Any) -> bool:
-    """Whether a value is a tensor that may have gradients."""
-    return isinstance(value, Tensor) and (value.requires_grad or not torch.is_grad_enabled())
-
-
 def _trains(owner: nn.Module | None) -> bool:
     """Whether what a module runs is in training; what none runs is where gradients are enabled."""
     return torch.is_grad_enabled() if owner is None else owner.training
-
-
-def _held_in(module: nn.Module) -> nn.Module:
-    """What a module is that holds one other and nothing else: that, or what it holds; of others they themselves."""
-    while len(module._modules) == 1 and not module._parameters:
-        (child,) = module._modules.values()
-        if child is None:
-            break
-        module = child
-    return module
 
 
 def _idle(site: Site) -> str:

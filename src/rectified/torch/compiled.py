@@ -68,7 +68,7 @@ class _Code:
         first = _module_at(_names(source), translated.f_locals, translated.f_globals)
         self.collector = collector
         self.network = network = collector.network_compiled(first)
-        self.is_wanted = collector.wants(network)
+        self.is_wanted = collector.networks.wants(network)
         is_training = first.training if isinstance(first, nn.Module) else torch.is_grad_enabled()
         self.mode: Any = "train" if is_training else "eval"
         self._name, self._file = translated.f_code.co_name, translated.f_code.co_filename
@@ -90,7 +90,7 @@ class _Code:
         network = self.network
         if network is None or not network.has(module):
             network = self.collector.network_compiled(module)
-        return network if self.collector.wants(network) else None
+        return network if self.collector.networks.wants(network) else None
 
 
 class _Place:
@@ -179,11 +179,11 @@ class _Watching:
 
     def remove(self) -> None:
         if not _is_seen and _graphs() > self._graphs:
-            self._collector.note(_UNSEEN)
+            self._collector.run.note(_UNSEEN)
         if _breaks() > self._breaks:
-            self._collector.note("what ran between the graphs into which torch.compile broke a network was not seen")
+            self._collector.run.note("what ran between the graphs into which torch.compile broke a network was not seen")
         if _limits() > self._limits:
-            self._collector.note("what ran after torch.compile had reached its limit of recompilations was not seen")
+            self._collector.run.note("what ran after torch.compile had reached its limit of recompilations was not seen")
         _collectors.remove(self._collector)
         for number in [number for number, place in _places.items() if place.is_of(self._collector)]:
             del _places[number]
@@ -245,7 +245,7 @@ def _patch(dynamo: ModuleType) -> None:
             try:
                 known.append((collector, instrument(collector, self, module, inputs)))
             except Exception as error:  # a private interface may do anything, and the network goes on
-                collector.note(f"{_UNSEEN} ({type(error).__name__}: {error})")
+                collector.run.note(f"{_UNSEEN} ({type(error).__name__}: {error})")
         with ExitStack() as stack:
             for collector in _collectors:
                 stack.enter_context(collector.hears_threads())
@@ -472,7 +472,7 @@ class _Graph:
 
     def see(self, node: Any) -> None:
         if node.op == "call_function" and "checkpoint" in str(node.target):
-            self._collector.note("what is checkpointed inside of compiled code was not seen")
+            self._collector.run.note("what is checkpointed inside of compiled code was not seen")
         if node.op not in ("call_function", "call_method"):
             return
         name = FUNCTIONS.get(node.target) or plain_name(node.args[1] if node.target is getattr else node.target)
@@ -496,13 +496,13 @@ class _Graph:
         site, source = None, node.args[0] if node.args else kwargs.get("input")
         is_floating = isinstance(out, Tensor) and out.is_floating_point()
         if is_activation_call and name == GATED:
-            self._collector.note("gated linear units in compiled code were not seen")
+            self._collector.run.note("gated linear units in compiled code were not seen")
         elif is_activation_call and is_floating and not getattr(self._terms.of(source), "is_learned", False):
             site, among = self._site(node, name, source, node.args, kwargs)
             before = self._terms.get(source), self._origins.get(source)
             if site is not None and name in CLAMPS and is_bound(*before, site.activation):
                 site.is_part = True
-                self._collector.note(note_of_bound(site))
+                self._collector.run.note(note_of_bound(site))
         term = self._terms.see(function, name, given, node, site)
         found = whole_of(term) if term is not None and site is None and is_floating else None
         if found is not None:
@@ -518,9 +518,9 @@ class _Graph:
                 self._terms.activate(node, site, found.input)
             for part in found.parts if site is None else ():
                 part.is_part = True
-                self._collector.note(f"{part.name}: {JOINED}")
+                self._collector.run.note(f"{part.name}: {JOINED}")
             if source is None and is_of_layer and not found.parts:
-                self._collector.note(f"{_place(node, self._owner(node))}: {UNKNOWN}")
+                self._collector.run.note(f"{_place(node, self._owner(node))}: {UNKNOWN}")
         if site is not None:
             origin = origin or Origin()
             if len(shape) in origin.axes:  # the axis of its one unit is gone
@@ -556,7 +556,7 @@ class _Graph:
         if origin is not None:
             origin.go_into(name)
             if origin.is_softmax and name in LOSSES:
-                self._collector.note(note_of_softmax(name))
+                self._collector.run.note(note_of_softmax(name))
 
     def count(self) -> None:
         """Make the counting of what was seen a part of the graph, but for what belongs to a loss."""
@@ -566,7 +566,7 @@ class _Graph:
             for site in in_average(name, term):
                 if not site.axes or site.layers_behind:
                     site.is_part = True
-                    self._collector.note(note_of(site))
+                    self._collector.run.note(note_of(site))
         for node, source, site, axes, among in self._found:
             if not site.is_part:
                 self._insert(node, source, site, axes, among)
@@ -604,7 +604,7 @@ class _Graph:
             return None, lambda module: None
         where = _place(node, owner) if owner is None or not is_activation(owner) else ""
         outer = self._owner(node, 2)
-        path = collector.path(owner, code.network, outer) if owner is not None and code.is_wanted else ""
+        path = collector.networks.path(owner, code.network, outer) if owner is not None and code.is_wanted else ""
         alike = (path, where, activation.name, origin.sources) if origin is not None and origin.sources else node
         for same, others in self._alike.get(alike, []):
             if origin is None or same not in origin.passed:  # as in a loop over time
@@ -626,7 +626,7 @@ class _Graph:
             part = module.get_submodule(paths[owner])
             other = None if outer is None else module.get_submodule(paths[outer])
             learned = (part.weight,) if isinstance(part, nn.PReLU) else given
-            return site(collector.path(part, network, other), learned, collector.sites.named)
+            return site(collector.networks.path(part, network, other), learned, collector.sites.named)
 
         made = site(path, given, collector.sites.named if code.is_wanted else Site)
         self._places[made] = path, where

@@ -103,7 +103,7 @@ class Process:
                 if self._collector is not None:
                     self._collector.stop()
                     if not self._is_one_of_several and os.environ.get("WORLD_SIZE", "1") != "1":
-                        self._collector.note(_OTHERS)
+                        self._run.note(_OTHERS)
                 if self._run.layers:
                     self._saver.save()
 

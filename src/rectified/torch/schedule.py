@@ -37,6 +37,8 @@ class Schedule:
         Activations that no network runs, and that only looking everywhere sees.
     is_everywhere : bool
         Whether to look at what no network runs, too.
+    is_followed : bool
+        Whether all calls of this step are followed, from its first.
     has_run : bool
         Whether anything has run in this step.
     """
@@ -46,7 +48,7 @@ class Schedule:
         self._every, self._width = every, every * max(4, _WINDOW // every)
         self.forwards = 0
         self.outside: set[Any] = set()
-        self.is_everywhere = True
+        self.is_everywhere = self.is_followed = True
         self.has_run = False
         self._looks_since, self._looks_everywhere = began, 1
         self._settles_at, self._settles_after = began + _LOOKS, _SETTLED
@@ -84,7 +86,8 @@ class Schedule:
         """Go on to the next step. Whether a window is complete."""
         self.step += 1
         self.has_run = False
-        if not self.is_new:
+        self.is_followed = self.is_new
+        if not self.is_followed:
             self.is_everywhere = bool(self.outside)
         return self.step % self._width == 0
 
