@@ -272,7 +272,7 @@ def _remembered(compiled: Callable[..., Any], known: list[tuple[Collector, dict[
         finally:
             _calls.last = before
         for collector, origins in known:
-            if collector.is_tracking:
+            if collector.running.is_tracking:
                 for place, origin in origins.items():
                     collector.origins.remember(outputs[place], origin)
         return outputs

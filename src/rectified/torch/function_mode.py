@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch._C import _len_torch_function_stack, _pop_torch_function_stack, _push_on_torch_function_stack
 from torch.overrides import TorchFunctionMode
 
 from rectified.torch.functions import FUNCTIONS
-
-if TYPE_CHECKING:
-    from rectified.torch.collect import Collector
+from rectified.torch.observer import Observer
+from rectified.torch.running import Running
 
 
 class FunctionMode(TorchFunctionMode):
-    """Hands all calls to the collector; what is compiled goes past it."""
+    """Hands all calls to an observer; what is compiled goes past it.
 
-    def __init__(self, collector: Collector) -> None:
+    Attributes
+    ----------
+    is_on : bool
+        Whether it gets them.
+    """
+
+    def __init__(self, observer: Observer, running: Running) -> None:
         super().__init__()
-        self._collector = collector
+        self._observer, self._running = observer, running
+        self.is_on = self._is_wanted = self._is_barred = False
 
-    def switch(self, on: bool) -> bool:
+    def switch(self, on: bool) -> None:
+        """Begin or end, as soon as it is not barred."""
+        self._is_wanted = on
+        on = on and not self._is_barred
+        if on is not self.is_on and self._put(on):
+            self.is_on = on
+
+    def bar(self, is_barred: bool) -> None:
+        """Be off for a while, or as before."""
+        self._is_barred = is_barred
+        self.switch(self._is_wanted)
+
+    def _put(self, on: bool) -> bool:
         """Begin or end, whatever modes of its own the program has begun meanwhile: they stay, on top, where they end.
 
         Whether that was possible: inside of a call that it handles, the mode is put aside, and comes back afterwards.
@@ -43,9 +61,9 @@ class FunctionMode(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         name = FUNCTIONS.get(func)
         if name is not None:
-            return self._collector.observe(func, name, args, kwargs or {})
-        if self._collector.is_tracking:
-            return self._collector.follow(func, args, kwargs or {})
-        if func in self._collector.last_calls:
-            return self._collector.observe_whole(func, args, kwargs or {})
+            return self._observer.observe(func, name, args, kwargs or {})
+        if self._running.is_tracking:
+            return self._observer.follow(func, args, kwargs or {})
+        if func in self._observer.last_calls:
+            return self._observer.observe_whole(func, args, kwargs or {})
         return func(*args, **kwargs) if kwargs else func(*args)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
 
+FUSED = "in eval mode without gradients it takes PyTorch's fused path, where nothing was seen"
 _KINDS = {
     "ScriptModule": "script",
     "OptimizedModule": "compiled",
@@ -44,8 +46,22 @@ def unwrapped(module: nn.Module) -> nn.Module:
     return module
 
 
-def unseen_in(module: Any) -> str:
-    """What of a recurrent layer is not seen; nothing where all of it is."""
+def unseen_in(module: Any, kind: str) -> str:
+    """What is not seen in a module of some kind; nothing where that is all of it, or can not be told so."""
+    if kind == "script":
+        return "what runs in torch.jit was not seen"
+    if kind == "threads" and len(getattr(module, "device_ids", ())) > 1:
+        return "what DataParallel runs in threads was not seen; DistributedDataParallel is"
+    if kind != "recurrent":
+        return ""
     if getattr(module, "mode", "") != "RNN_RELU":
         return f"the functions inside {type(module).__name__} are not seen"
     return "only the last of its layers is seen" if module.num_layers > 1 else ""
+
+
+def computes_otherwise(module: nn.Module, kind: str) -> bool:
+    """Whether a module of some kind would compute in another way than it does, if all its calls were seen."""
+    if kind not in ("fused", "attention"):
+        return kind == "compiled"
+    needs_gradients = torch.is_grad_enabled() and any(parameter.requires_grad for parameter in module.parameters())
+    return not module.training and not needs_gradients

@@ -28,19 +28,7 @@ _STEPS = frozenset({"pow", "square", "sqrt", "abs", "absolute", "exp", "log"})  
 
 
 class Losses:
-    """What becomes of the outputs of activations in losses, and in other layers.
-
-    Parameters
-    ----------
-    networks : Networks
-        Of what they return losses are made.
-    origins : Origins
-        Of the tensors.
-    schedule : Schedule
-        That knows the activations outside of networks.
-    run : Run
-        The record, whose notes name the parts of losses.
-    """
+    """What becomes of activations whose outputs go into losses, or into other layers."""
 
     def __init__(self, networks: Networks, origins: Origins, schedule: Schedule, run: Run) -> None:
         self._networks, self._origins = networks, origins

@@ -15,6 +15,7 @@ from rectified.torch.plan import Plan
 from rectified.torch.site import Site
 from rectified.torch.turns import Turns
 
+CHANGED = "some forward passes did what none before had done, and were counted in part"
 _MOST_CHANGES = 4
 _MORE_LOOKS = 64
 _SOME = 4  # numbers of a parameter

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from rectified.health.record import Run
 from rectified.torch.kinds import unwrapped
 from rectified.torch.network import Network
 from rectified.torch.schedule import Schedule
@@ -22,21 +23,11 @@ _MANY = (
 
 
 class Networks:
-    """All networks that have run and are still there.
+    """All networks that have run and are still there; of these only one is looked at, with its parts, where it is given."""
 
-    Parameters
-    ----------
-    only : Module or None
-        The network to look at, and at parts of it that run by themselves; None for all that run.
-    sites : Sites
-        Their activations.
-    schedule : Schedule
-        By which more is looked at when a network is new.
-    """
-
-    def __init__(self, only: nn.Module | None, sites: Sites, schedule: Schedule) -> None:
+    def __init__(self, only: nn.Module | None, sites: Sites, schedule: Schedule, run: Run) -> None:
         self._only = None if only is None else Network(unwrapped(only))
-        self._sites, self._schedule = sites, schedule
+        self._sites, self._schedule, self._run = sites, schedule, run
         self._known: dict[int, Network] = {}  # by ``id``
         self._held: dict[int, weakref.ref[nn.Module]] = {}  # by ``id``, what they hold, or they themselves
         self._named: Counter[str] = Counter()  # by class
@@ -91,10 +82,12 @@ class Networks:
         is_known = known is not None and known() is held
         return (held is not module and is_known) or next(module.parameters(), None) is None
 
-    def note_of_many(self, network: Network) -> str:
-        """What to say of a new network where many of its class have come and gone; nothing where it is looked at."""
-        is_one_of_many = network.passes <= _FEW and self._gone[network.kind] >= _MOST_GONE
-        return _MANY.format(network.kind, _MOST_GONE, _FEW) if is_one_of_many else ""
+    def are_many_like(self, network: Network) -> bool:
+        """Whether a new network is one of a class of which many have come and gone; then a note says so."""
+        are_many = network.passes <= _FEW and self._gone[network.kind] >= _MOST_GONE
+        if are_many:
+            self._run.note(_MANY.format(network.kind, _MOST_GONE, _FEW))
+        return are_many
 
     def own(self, sources: frozenset[Any]) -> bool:
         """Whether one of some learned tensors is a parameter of any of them."""

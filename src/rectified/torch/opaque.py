@@ -44,10 +44,10 @@ def watch_opaque(collector: Collector) -> Iterator[_Noticing]:
     """Let a collector note what runs in torch.jit and in AOTInductor's code, until all of these are removed."""
 
     def notice_script(function: Any) -> None:
-        collector.note_unseen(f"{function.name}: what runs in torch.jit was not seen")
+        collector.running.note_unseen(f"{function.name}: what runs in torch.jit was not seen")
 
     def notice_compiled(_: Any) -> None:
-        collector.note_unseen("what AOTInductor compiled was not seen")
+        collector.running.note_unseen("what AOTInductor compiled was not seen")
 
     yield _Noticing(torch._C.ScriptFunction, "__call__", notice_script)
     for name in _LOADERS:
