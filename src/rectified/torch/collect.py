@@ -95,7 +95,7 @@ class Collector:
         self._mode = FunctionMode(self._observer, running)
         self._together = Together()
 
-        self._needs_mode = False  # this pass
+        self._needs_mode = False  # in this pass
         self._plan: Plan | None = None
         self._heard: set[int] = set()  # by ``id``, the modules that its hooks have counted
         self._first_node = 0  # of autograd's graph that the pass may have made
@@ -199,8 +199,8 @@ class Collector:
         if kind in ("compiled", "wrapper", "threads", "script"):
             return
         if not stack:
-            is_none = self._lookup.is_made_for_a_call if is_activation(module) else self.networks.is_but_a_function
-            if is_none(module):
+            is_no_network = self._lookup.is_made_for_a_call if is_activation(module) else self.networks.is_but_a_function
+            if is_no_network(module):
                 return
             self.schedule.has_run = True
             if not self._begin(module):

@@ -76,11 +76,11 @@ class Lookup:
             self._meet_late(call)
             if self._running.network is not None:
                 return None
-        same = self._same(call)
-        site = self._elsewhere_or_new(call, activation) if same is None else same
-        call.sites.append(site)
-        if same is None:
+        site = self._same(call)
+        if site is None:
+            site = self._elsewhere_or_new(call, activation)
             self._see_first(call, site, activation)
+        call.sites.append(site)
         return None if site.is_constant else site
 
     def known_here(self, module: nn.Module | None, function: Any) -> Site | None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from rectified.torch.by_hand import Term, Terms, is_transformed, number_in
-from rectified.torch.calls import Axes, Call, Origin, Weight
+from rectified.torch.calls import Call, Origin, Weight
 from rectified.torch.functions import OF_PROBABILITIES, is_in_place, plain_name
 from rectified.torch.units import chooses, origin_of, part_of, weight_of
 
@@ -76,11 +76,6 @@ class Origins:
         if found is None or found[0]() is not value:
             found = self._uses[id(value)] = weakref.ref(value), []
         return found[1]
-
-    def axes(self, value: Any) -> Axes:
-        """The axes of its units, where they are known."""
-        found = self.of(value)
-        return found.axes if found is not None else ()
 
     def sources(self, value: Any) -> frozenset[tuple[Hashable, ...]]:
         """The learned tensors behind a tensor, where they are known."""
