@@ -125,3 +125,19 @@ def test_a_program_that_starts_itself_again_is_told(tmp_path: Path) -> None:
     main = "os.environ['WORLD_SIZE'] = '2'\ntrain(10)"
     assert run("fork", tmp_path, main).returncode == 0
     assert "what they did was not seen: torchrun" in rectified("report", folder=tmp_path).stdout
+
+
+@pytest.mark.parametrize("imported", ["math", "torch"])
+def test_pools_end(imported: str, tmp_path: Path) -> None:
+    """A worker is told to end in the moment in which it may begin to wait for another task."""
+    (tmp_path / "program.py").write_text(f"""
+import multiprocessing, {imported}
+
+if __name__ == "__main__":
+    for _ in range(60):
+        with multiprocessing.get_context("fork").Pool(4) as pool:
+            pool.map(abs, range(8))
+    print("ended")
+""")
+    ran = rectified("run", "program.py", folder=tmp_path)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "ended\n", "rectified: no activation was seen\n")

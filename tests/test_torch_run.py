@@ -94,6 +94,7 @@ def python(*arguments: str, folder: Path, **environment: str) -> subprocess.Comp
         check=False,
         cwd=folder,
         env={**os.environ, **environment},
+        timeout=300,
     )
 
 

@@ -22,7 +22,7 @@ from rectified.health.store import DataError, erase_children, of_child, of_child
 from rectified.mistake import Mistake, complain
 from rectified.torch.imports import after_import
 from rectified.torch.own_frames import show_warnings_in_place
-from rectified.torch.saving import Saver, before_ending, undisturbed
+from rectified.torch.saving import Saver, before_ending, before_forks_go_on, undisturbed
 
 _OTHERS = (
     "the program started the other processes of its job by itself, and what they did was not seen: torchrun starts them so "
@@ -79,14 +79,16 @@ class Process:
 
         enter_in_children(partial(_look_at_child, data_file.absolute(), every, command))
         show_warnings_in_place()
-        self._ends = before_ending(self._save), after_import("torch", self._start)
-        os.register_at_fork(after_in_child=self._leave)
+        self._ends: list[Callable[[], None]] = []
+        self._ends.append(after_import("torch", self._start))
+        before_forks_go_on(self._leave)
         for name in ("_exit", "execv", "execve"):  # all other ways to replace the process lead to these
             setattr(os, name, self._before(getattr(os, name)))
 
     def _start(self, torch: ModuleType) -> None:
         from rectified.torch.collect import Collector
 
+        self._ends.append(before_ending(self._save, insists=self._is_child))
         self._collector = Collector(every=self._every, run=self._run, after_window=self._saver.save_at_times)
         self._collector.start()
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from _thread import start_new_thread
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from rectified.health.record import Run
@@ -17,6 +18,7 @@ from rectified.mistake import complain
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 _SECONDS_BETWEEN_WRITES = 60
+_SECONDS_BETWEEN_SIGNALS = 0.1
 
 
 class Saver:
@@ -77,28 +79,82 @@ class Saver:
                 complain(f"the last of the data was lost ({type(error).__name__}: {error})")
 
 
-def before_ending(act: Callable[[], None]) -> Callable[[], None]:
+def before_ending(act: Callable[[], None], *, insists: bool = False) -> Callable[[], None]:
     """Do something when a terminal, a scheduler or `timeout` ends the program, which then ends as without.
 
     What handles these signals by itself stays. The result ends that.
+
+    Parameters
+    ----------
+    act : callable
+        What to do.
+    insists : bool
+        Whether a signal is repeated until it is heard of. Python hears of one only before the next wait, for a lock for
+        instance, where it comes in the very moment in which that begins; as it does to the workers of a pool that ends.
     """
-
-    def end(number: int, _: Any) -> None:
-        act()
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
     is_main = threading.current_thread() is threading.main_thread()
     ours = [number for number in (ENDING if is_main else ()) if signal.getsignal(number) is signal.SIG_DFL]
-    for number in ours:
-        signal.signal(number, end)
+    hush = _repeat(ours) if ours and insists else lambda: None
+
+    def end(number: int, _: Any) -> None:
+        hush()
+        act()
+        stop()
+        os.kill(os.getpid(), number)
 
     def stop() -> None:
+        hush()
         for number in ours:
             if signal.getsignal(number) is end:
                 signal.signal(number, signal.SIG_DFL)
 
+    for number in ours:
+        signal.signal(number, end)
     return stop
+
+
+def _repeat(numbers: Iterable[int]) -> Callable[[], None]:
+    """Repeat signals that the main thread got, to that thread, until the result is called."""
+    main, ended = threading.get_ident(), list[bool]()
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+
+    def repeat() -> None:
+        while not ended:
+            received = {*os.read(heard, 64)}.intersection(numbers)
+            while received and not ended:
+                sleep(_SECONDS_BETWEEN_SIGNALS)
+                for number in received:
+                    signal.pthread_kill(main, number)
+
+    def hush() -> None:
+        if not ended and (there := signal.set_wakeup_fd(-1)) != told:
+            signal.set_wakeup_fd(there)  # the program has its own
+        ended.append(True)
+
+    start_new_thread(repeat, ())  # and not one of `threading`, which the program may count
+    return hush
+
+
+def before_forks_go_on(act: Callable[[], None]) -> None:
+    """Do something in each fork of this process, before what it was made for.
+
+    Signals that end the program wait until then: a fork forgets those that Python has heard of and not handled.
+    """
+    here = threading.local()
+
+    def begin() -> None:
+        here.mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+
+    def end() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, here.mask)
+
+    def act_and_end() -> None:
+        act()
+        end()
+
+    os.register_at_fork(before=begin, after_in_parent=end, after_in_child=act_and_end)
 
 
 @contextmanager
