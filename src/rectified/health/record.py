@@ -61,7 +61,10 @@ class Layer:
         """
         if evidence.units != self.units:
             raise ValueError(f"{self.name} has {self.units} units, and the evidence is of {evidence.units}")
-        self.histories.setdefault(mode, History()).add(evidence)
+        history = self.histories.get(mode)
+        if history is None:
+            history = self.histories[mode] = History()
+        history.add(evidence)
 
 
 @lru_cache

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
+from math import isfinite
 from operator import add
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -78,7 +78,7 @@ class Counter:
         self._measures = Measures(slopes)
         self._readings: Readings | None = None
         self._counted: Counted | None = None
-        self._elsewhere: list[Evidence] = []
+        self._elsewhere: list[tuple[Evidence, slice]] = []
         self._gradients: list[Tensor] = []
 
     def see(self, x: Tensor, y: Tensor, step: int) -> None:
@@ -107,7 +107,7 @@ class Counter:
 
     def add(self, evidence: Evidence, units: slice) -> None:
         """Count what was counted elsewhere, where the layer has some of the units."""
-        self._elsewhere.append(evidence.part(units))
+        self._elsewhere.append((evidence, units))
 
     def fits(self, batch: Tensor) -> bool:
         """Whether a batch has as many units as those before."""
@@ -141,14 +141,23 @@ class Counter:
             self._count(self._measures.take())
             counted, self._counted = self._counted, None
             if counted is not None:
-                found.append(counted.evidence(activation, self._slopes, (self._first, self._last)))
+                evidence = counted.evidence(activation, self._slopes, (self._first, self._last))
+                found.append((evidence, slice(evidence.units)))
             self._first = -1
         if not found:
             return []
-        gradients, self._gradients = self._gradients, []
-        squares = np.array([norm.tolist() for norm in gradients], float).reshape(-1, self._layers) ** 2
-        squares = squares[np.isfinite(squares).all(1)]
-        return reduce(add, found).parts(self._layers, squares.sum(0).tolist(), len(squares))
+        squares, gradients = self._squares()
+        (evidence, units), *others = found
+        if self._layers == 1 and not others:  # as it mostly is
+            return [evidence.part(units, squares[0], gradients)]
+        return reduce(add, (each.part(units) for each, units in found)).parts(self._layers, squares, gradients)
+
+    def _squares(self) -> tuple[list[float], int]:
+        """Those of the gradients' lengths, added up for each layer, and of how many gradients they are."""
+        norms = [norm.tolist() for norm in self._gradients]
+        self._gradients = []
+        rows = [row for norm in norms if all(map(isfinite, row := norm if isinstance(norm, list) else [norm]))]
+        return [sum(norm * norm for norm in layer) for layer in zip(*rows, strict=True)] or [0.0] * self._layers, len(rows)
 
     def _has_room(self, like: Tensor) -> bool:
         """Make room for batches like this one to wait in, none for large ones. Whether it has the units of those before."""
