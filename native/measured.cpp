@@ -161,35 +161,26 @@ bool measure_with(const measured &given, npy_intp rows, const float *x, const fl
     return true;
 }
 
-bool unknown(const measured &, npy_intp, const float *, const float *, const found_of_units &) { return false; }
+struct known {
+    npy_intp turns, begins, ends;
+    measure_t *run;
+};
 
-template <int Turns>
-measure_t *with_ends(const measured &given) {
-    static constexpr measure_t *known[3][2] = {{measure_with<Turns, 0, 0>, measure_with<Turns, 0, 1>},
-                                               {measure_with<Turns, 1, 0>, measure_with<Turns, 1, 1>},
-                                               {measure_with<Turns, 2, 0>, measure_with<Turns, 2, 1>}};
-    return given.begins < 3 && given.ends < 2 ? known[given.begins][given.ends] : unknown;
-}
+template <int Turns, int Begins, int Ends>
+constexpr known with = {Turns, Begins, Ends, measure_with<Turns, Begins, Ends>};
 
-measure_t *with_turns(const measured &given) {
-    switch (given.turns) {
-        case -1:
-            return with_ends<-1>(given);
-        case 0:
-            return with_ends<0>(given);
-        case 1:
-            return with_ends<1>(given);
-        case 3:
-            return with_ends<3>(given);
-        default:
-            return unknown;
-    }
-}
+// Those that activations have.
+constexpr known all[] = {with<-1, 0, 0>, with<-1, 0, 1>, with<-1, 1, 0>, with<-1, 1, 1>, with<0, 0, 0>,
+                         with<0, 0, 1>,  with<0, 1, 0>,  with<1, 0, 0>,  with<1, 1, 0>,  with<1, 1, 1>,
+                         with<3, 1, 0>,  with<3, 1, 1>,  with<3, 2, 1>};
 
 }  // namespace
 
 bool measure(const measured &given, npy_intp rows, const float *x, const float *y, const found_of_units &to) {
-    return with_turns(given)(given, rows, x, y, to);
+    for (const known &each : all)
+        if (each.turns == given.turns && each.begins == given.begins && each.ends == given.ends)
+            return each.run(given, rows, x, y, to);
+    return false;
 }
 
 }  // namespace rectified::RECTIFIED_TARGET

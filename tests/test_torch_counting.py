@@ -137,21 +137,30 @@ def test_measuring_refuses_other_arrays() -> None:
 @pytest.mark.parametrize("isa", instruction_sets())
 @pytest.mark.parametrize("after", [1, 2, 15, 16, 17, 49, 1100])
 @pytest.mark.parametrize(
-    "firing", [[], [(-np.inf, np.inf)], [(-np.inf, -0.5), (0.5, np.inf)], [(-3, -1.5), (-1.5, np.inf)]]
+    ("turns", "firing"),
+    [
+        ([], []),
+        ([], [(-np.inf, np.inf)]),
+        ([0.5], [(-1.0, 1.0)]),
+        ([-1, 0.5, 2], [(-np.inf, -0.5), (0.5, np.inf)]),
+        ([-1, 0.5, 2], [(-3, -1.5), (-1.5, np.inf)]),
+    ],
 )
-def test_numbers_are_measured_however_many_follow_a_unit(firing: list[Any], after: int, isa: str) -> None:
-    numbers, turns = np.random.default_rng(0), np.float32([-1, 0.5, 2])
+def test_numbers_are_measured_however_many_follow_a_unit(
+    turns: list[float], firing: list[tuple[float, float]], after: int, isa: str
+) -> None:
+    numbers, kept = np.random.default_rng(0), len(turns) + 1
     for units, rows in ((1, 70), (3, 2), (16, 65), (37, 3)):
         x = 2 * numbers.standard_normal((2, rows, units, after)).astype(np.float32)
-        y, out = np.tanh(x), np.empty((11, 2, units), np.float32)
-        assert measure(isa, None, x, list(y), 1, turns, np.float32(firing).reshape(-1, 2), out)
+        y, out = np.tanh(x), np.empty((3 + 2 * kept, 2, units), np.float32)
+        assert measure(isa, None, x, list(y), 1, np.float32(turns), np.float32(firing).reshape(-1, 2), out)
         total, magnitude = y.sum((1, 3), np.float64), abs(y).sum((1, 3), np.float64)
         assert (abs(out[:2] - [total, magnitude]) <= 1e-6 * magnitude).all()
         np.testing.assert_array_equal(out[2], sum(((x > low) & (x < high)).sum((1, 3)) for low, high in firing))
-        above = [x > turn for turn in turns] + [np.full(x.shape, True)]
-        np.testing.assert_array_equal(out[3:7], [np.where(where, x, np.inf).min((1, 3)) for where in above])
-        below = [x <= turn for turn in turns] + [np.full(x.shape, True)]
-        np.testing.assert_array_equal(out[7:], [np.where(where, x, -np.inf).max((1, 3)) for where in below])
+        above = [*(np.where(x > turn, x, np.inf) for turn in turns), x]
+        np.testing.assert_array_equal(out[3 : 3 + kept], [each.min((1, 3)) for each in above])
+        below = [*(np.where(x <= turn, x, -np.inf) for turn in turns), x]
+        np.testing.assert_array_equal(out[3 + kept :], [each.max((1, 3)) for each in below])
 
 
 @pytest.mark.parametrize("isa", instruction_sets())
