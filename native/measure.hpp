@@ -141,19 +141,15 @@ class part_found {
     std::vector<float> low_, high_;
 };
 
-inline bool measure_batches(measure_t *kernel, const measured &given, const batches_in_memory &x,
+inline void measure_batches(measure_t *kernel, const measured &given, const batches_in_memory &x,
                             const batches_in_memory &y, const openmp *shared, float *out) {
     const npy_intp batches = x.numbers.size(), units = given.units;
     std::vector<part_found> found(shared ? shared->most() : 1, part_found(batches * units, given.turns + 1));
-    bool is_known = true;
     const auto count = [&](npy_intp part, npy_intp parts) {
         const npy_intp begin = x.rows * part / parts, rows = x.rows * (part + 1) / parts - begin;
         const npy_intp place = begin * units * given.after;
         for (npy_intp batch = 0; batch < batches; ++batch)
-            if (!kernel(given, rows, x.numbers[batch] + place, y.numbers[batch] + place,
-                        found[part].of_batch(batch, units)) &&
-                !part)
-                is_known = false;
+            kernel(given, rows, x.numbers[batch] + place, y.numbers[batch] + place, found[part].of_batch(batch, units));
     };
     if (shared)
         shared->run(static_cast<int>(found.size()), count);
@@ -161,7 +157,6 @@ inline bool measure_batches(measure_t *kernel, const measured &given, const batc
         count(0, 1);
     for (std::size_t part = 1; part < found.size(); ++part) found[0].join(found[part]);
     found[0].put(units, out);
-    return is_known;
 }
 
 // What is C-contiguous and of float32, and may be written if it is an output.
@@ -173,7 +168,7 @@ inline bool is_of_floats(PyObject *object, int axes, int flags) {
 
 // The arguments of Python's `measure` behind the instruction set: library, x, y, axis, turns, firing, out. Turns of any
 // number, or None where no extremes are wanted, firing of (intervals, 2), and out of (kinds, batches, units). Whether the
-// numbers could be read, and there is code for so many turns and intervals.
+// numbers could be read.
 inline PyObject *measure_with(measure_t *kernel, PyObject *const *arguments) {
     const auto [library, x_given, y_given, axis_given, turns_given, firing_given, out_given] =
         *reinterpret_cast<PyObject *const(*)[7]>(arguments);
@@ -217,11 +212,10 @@ inline PyObject *measure_with(measure_t *kernel, PyObject *const *arguments) {
                          begin.data(),
                          end.data()};
     const openmp *const shared = exchange && y.rows * units * y.after > alone ? threads_of(exchange) : nullptr;
-    bool is_known;
     Py_BEGIN_ALLOW_THREADS;
-    is_known = measure_batches(kernel, given, x, y, shared, data(out));
+    measure_batches(kernel, given, x, y, shared, data(out));
     Py_END_ALLOW_THREADS;
-    return PyBool_FromLong(is_known);
+    Py_RETURN_TRUE;
 }
 
 }  // namespace rectified

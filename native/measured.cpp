@@ -1,6 +1,8 @@
 #include "measured.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <limits>
 #include <numeric>
 
@@ -154,11 +156,26 @@ class measuring {
 };
 
 template <int Turns, int Begins, int Ends>
-bool measure_with(const measured &given, npy_intp rows, const float *x, const float *y, const found_of_units &to) {
+void measure_with(const measured &given, npy_intp rows, const float *x, const float *y, const found_of_units &to) {
     measuring<Turns, Begins, Ends>(given, x, y).run(rows, to);
-    if (given.fires_below)
-        for (npy_intp unit = 0; unit < given.units; ++unit) to.fired[unit] += rows * given.after;
-    return true;
+}
+
+// The same for any turns and intervals, number by number.
+void measure_any(const measured &given, npy_intp rows, const float *x, const float *y, const found_of_units &to) {
+    for (npy_intp row = 0; row < rows; ++row)
+        for (npy_intp unit = 0; unit < given.units; ++unit)
+            for (npy_intp k = 0; k < given.after; ++k, ++x, ++y) {
+                to.total[unit] += *y;
+                to.magnitude[unit] += std::fabs(*y);
+                to.fired[unit] +=
+                    std::count_if(given.begin, given.begin + given.begins, [&](float at) { return *x > at; }) -
+                    std::count_if(given.end, given.end + given.ends, [&](float at) { return *x >= at; });
+                for (npy_intp turn = 0; turn <= given.turns; ++turn) {
+                    float &least = to.low[turn * given.units + unit], &most = to.high[turn * given.units + unit];
+                    if (turn == given.turns || *x > given.turn[turn]) least = std::min(least, *x);
+                    if (turn == given.turns || !(*x > given.turn[turn])) most = std::max(most, *x);
+                }
+            }
 }
 
 struct known {
@@ -169,18 +186,19 @@ struct known {
 template <int Turns, int Begins, int Ends>
 constexpr known with = {Turns, Begins, Ends, measure_with<Turns, Begins, Ends>};
 
-// Those that activations have.
-constexpr known all[] = {with<-1, 0, 0>, with<-1, 0, 1>, with<-1, 1, 0>, with<-1, 1, 1>, with<0, 0, 0>,
-                         with<0, 0, 1>,  with<0, 1, 0>,  with<1, 0, 0>,  with<1, 1, 0>,  with<1, 1, 1>,
-                         with<3, 1, 0>,  with<3, 1, 1>,  with<3, 2, 1>};
+// Those that the functions of the catalogue have.
+constexpr known all[] = {with<-1, 1, 0>, with<-1, 1, 1>, with<0, 0, 0>, with<0, 0, 1>, with<0, 1, 0>,
+                         with<1, 1, 0>,  with<1, 1, 1>,  with<3, 1, 0>, with<3, 1, 1>, with<3, 2, 1>};
 
 }  // namespace
 
-bool measure(const measured &given, npy_intp rows, const float *x, const float *y, const found_of_units &to) {
-    for (const known &each : all)
-        if (each.turns == given.turns && each.begins == given.begins && each.ends == given.ends)
-            return each.run(given, rows, x, y, to);
-    return false;
+void measure(const measured &given, npy_intp rows, const float *x, const float *y, const found_of_units &to) {
+    const auto found = std::find_if(std::begin(all), std::end(all), [&](const known &each) {
+        return each.turns == given.turns && each.begins == given.begins && each.ends == given.ends;
+    });
+    (found == std::end(all) ? measure_any : found->run)(given, rows, x, y, to);
+    if (given.fires_below)
+        for (npy_intp unit = 0; unit < given.units; ++unit) to.fired[unit] += rows * given.after;
 }
 
 }  // namespace rectified::RECTIFIED_TARGET

@@ -22,7 +22,6 @@ struct found_of_units {
     float *low, *high;  // for each turn the smallest input above it and the largest up to it; then the extremes of all
 };
 
-// Whether there is code for so many turns and intervals.
-using measure_t = bool(const measured &, npy_intp rows, const float *x, const float *y, const found_of_units &);
+using measure_t = void(const measured &, npy_intp rows, const float *x, const float *y, const found_of_units &);
 
 }  // namespace rectified

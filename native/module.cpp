@@ -29,7 +29,7 @@ namespace rectified {
     namespace space {                                                                               \
     RECTIFIED_FAMILIES(RECTIFIED_DECLARE)                                                           \
     static void fill(registry &to) { RECTIFIED_FAMILIES(RECTIFIED_CALL) }                           \
-    bool measure(const measured &, npy_intp, const float *, const float *, const found_of_units &); \
+    void measure(const measured &, npy_intp, const float *, const float *, const found_of_units &); \
     }
 RECTIFIED_INSTRUCTION_SETS(RECTIFIED_DEFINE_FILL)
 
