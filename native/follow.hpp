@@ -23,8 +23,8 @@ inline bool is_tuple(PyObject *object, Py_ssize_t least) {
 }
 
 // What a node has behind it is compared with what is expected: in both a tuple, there of edges, which begin with a node,
-// and here of the type of each, the address of its variable or 0, and whether it is to be followed; then it is added to the
-// nodes. Whether they are equal; -1 after an error.
+// and here of the type of each, or None for any, the address of its variable or 0, and whether it is to be followed; then
+// it is added to the nodes. Whether they are equal; -1 after an error.
 inline int follow_one(PyObject *nodes, PyObject *edges, PyObject *look, PyObject *variable_name) {
     const auto refuse = [] {
         return PyErr_SetString(PyExc_TypeError, "follow takes edges, and types with addresses and marks"), -1;
@@ -34,8 +34,9 @@ inline int follow_one(PyObject *nodes, PyObject *edges, PyObject *look, PyObject
     for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(look); ++k) {
         PyObject *const edge = PyTuple_GET_ITEM(edges, k), *const expected = PyTuple_GET_ITEM(look, k);
         if (!is_tuple(edge, 1) || !is_tuple(expected, 3)) return refuse();
-        PyObject *const node = PyTuple_GET_ITEM(edge, 0);
-        if (reinterpret_cast<PyObject *>(Py_TYPE(node)) != PyTuple_GET_ITEM(expected, 0)) return 0;
+        PyObject *const node = PyTuple_GET_ITEM(edge, 0), *const kind = PyTuple_GET_ITEM(expected, 0);
+        if (kind == Py_None) continue;
+        if (reinterpret_cast<PyObject *>(Py_TYPE(node)) != kind) return 0;
         const void *const address = PyLong_AsVoidPtr(PyTuple_GET_ITEM(expected, 1));
         if (!address && PyErr_Occurred()) return -1;
         if (address) {

@@ -648,6 +648,42 @@ def test_only_modules_whose_activations_no_graph_keeps_are_heard_of(more: str) -
         np.testing.assert_allclose(act.history.total.sum_output, rf.tanh(x).sum(0), rtol=1e-4)
 
 
+@pytest.mark.parametrize("way", ["solver", "attack", "both"])
+def test_a_pass_is_known_whatever_is_behind_its_inputs(way: str) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.act, self.second = nn.Linear(3, 6), nn.ReLU(), nn.Linear(6, 3)
+            self.hooked: list[bool] = []
+
+        def forward(self, x: Tensor) -> Tensor:
+            hidden = self.act(self.first(x))
+            self.hooked.append(bool(nn.modules.module._global_forward_hooks))
+            return self.second(hidden)
+
+    network = Net()
+    with torch.no_grad():
+        network.first.bias[2] = -1e4
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
+    with watch(network) as health:
+        for step in range(30):
+            x = torch.randn(5, 3)
+            if way == "both" and step % 2:
+                x = x * torch.ones(3, requires_grad=True)
+            elif way != "solver" and step % 3:
+                x.requires_grad_()
+            for number in range(1 if way == "attack" else 4):
+                x = x + 0.1 * network(x) if number % 2 else network(x) - x
+            optimizer.zero_grad()
+            x.square().sum().backward()
+            optimizer.step()
+    assert not any(network.hooked[17:30])
+    (verdict,) = health.report().layers
+    assert verdict.history.total.samples == 5 * len(network.hooked)
+    assert verdict.of(DEAD).tolist() == [2]
+    assert not health.report().notes
+
+
 def test_a_call_that_is_tried_again_after_an_error_is_counted_once() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:

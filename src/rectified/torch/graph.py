@@ -7,7 +7,7 @@ returned, costs less than to look at all that the network does.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -178,9 +178,12 @@ def activations(returned: Any, since: int, kinds: Collection[type] = ()) -> list
 
 
 class _Edge(NamedTuple):
-    """From a node to one behind it: of which kind that is, the ``id`` of its parameter or 0, and whether to look at it."""
+    """From a node to one behind it: of which kind that is, the ``id`` of its parameter or 0, and whether to look at it.
 
-    kind: Any
+    Behind an input of the network there may be anything, which is no kind.
+    """
+
+    kind: type | None
     parameter: int
     is_followed: bool
 
@@ -200,15 +203,22 @@ class Way:
         For each node that is looked at, in order, what is behind it.
     ends : list of int
         Which of them are wanted.
+    inputs : int
+        How often there may be anything behind a node. Ways that differ in that alone are equal: the first of a solver's
+        steps has nothing there.
     """
 
     starts: list[type]
-    looks: tuple[tuple[_Edge, ...], ...]
+    looks: tuple[tuple[_Edge, ...], ...] = field(compare=False)
     ends: list[int]
+    inputs: int = field(compare=False)
+    _looks_alike: tuple[tuple[_Edge, ...], ...] = field(repr=False)
 
     @classmethod
-    def to(cls, wanted: Sequence[Node], returned: Any, checked: Sequence[Node] = ()) -> Way | None:
+    def to(cls, wanted: Sequence[Node], returned: Any, checked: Sequence[Node] = (), since: int = 0) -> Way | None:
         """The way to some nodes, by others whose parameters are checked too; None where one of them leads nowhere.
+
+        Nodes before the number `since` are behind the inputs, and so are variables that are no parameters.
 
         Examples
         --------
@@ -220,13 +230,15 @@ class Way:
         >>> way.nodes((y + 1).sum() * 2) is None
         True
         """
+        if any(node._sequence_nr() < since for node in (*wanted, *checked)):
+            since = 0  # an activation by itself, behind a layer that ran before
         nodes = list(_roots(returned))
         starts = list(map(type, nodes))
         places = {node: place for place, node in enumerate(nodes)}
         before = [-1] * len(nodes)
         for place, node in enumerate(nodes):  # which grow meanwhile
             for behind, _ in node.next_functions:
-                if behind is not None and behind not in places:
+                if behind is not None and behind not in places and not _is_behind_input(behind, since):
                     places[behind] = len(nodes)
                     nodes.append(behind)
                     before.append(place)
@@ -244,15 +256,19 @@ class Way:
         looks = []
         for place in order:
             edges = nodes[place].next_functions
-            first = {places[node]: number for number, (node, _) in reversed(list(enumerate(edges))) if node is not None}
+            first = {places[node]: number for number, (node, _) in reversed(list(enumerate(edges))) if node in places}
             followed = {number for child, number in first.items() if child in order and before[child] == place}
             looks.append(
                 tuple(
-                    _Edge(type(edge[0]), id(edge[0].variable) if is_learned(edge) else 0, number in followed)
-                    for number, edge in enumerate(edges)
+                    _Edge(None, 0, False)
+                    if node is not None and _is_behind_input(node, since)
+                    else _Edge(type(node), id(node.variable) if is_learned((node, 0)) else 0, number in followed)
+                    for number, (node, _) in enumerate(edges)
                 )
             )
-        return cls(starts, tuple(looks), [order[places[node]] for node in wanted])
+        alike = [tuple(edge._replace(kind=edge.kind or type(None)) for edge in look) for look in looks]
+        inputs = sum(edge.kind is None for look in looks for edge in look)
+        return cls(starts, tuple(looks), [order[places[node]] for node in wanted], inputs, tuple(alike))
 
     def nodes(self, returned: Any) -> list[Node] | None:
         """The nodes at its ends in another forward pass; None where that did something else."""
@@ -267,6 +283,11 @@ class Way:
 def is_learned(edge: tuple[Node, int]) -> bool:
     """Whether an edge leads to a learned parameter, and not to an input for which there are gradients, too."""
     return isinstance(getattr(edge[0], "variable", None), nn.Parameter)
+
+
+def _is_behind_input(node: Node, since: int) -> bool:
+    """Whether a node is none of those that a network made, nor a learned parameter."""
+    return bool(node._sequence_nr() < since or (hasattr(node, "variable") and not is_learned((node, 0))))
 
 
 def next_node() -> int:
@@ -288,5 +309,5 @@ def _roots(returned: Any) -> Iterator[Node]:
         for part in returned.values() if isinstance(returned, Mapping) else returned:
             yield from _roots(part)
     elif is_dataclass(returned):
-        for field in fields(returned):
-            yield from _roots(getattr(returned, field.name))
+        for part in fields(returned):
+            yield from _roots(getattr(returned, part.name))

@@ -80,7 +80,7 @@ class Network:
         known = self.plans[training]
         if known is not None and plan != known:
             self.forget_plans()
-        elif known is None and self._changes < _MOST_CHANGES:
+        elif self._changes < _MOST_CHANGES and (known is None or (plan and known.way.inputs < plan.way.inputs)):
             self.plans[training] = plan
 
     @property

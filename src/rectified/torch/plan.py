@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from rectified.torch.counter import Counter
-from rectified.torch.graph import Node, Saved, Way, activations, keeper, learned_behind, makers
+from rectified.torch.graph import Node, Saved, Way, activations, keeper, learned_behind, makers, next_node
 from rectified.torch.site import Site
 
 _SMALL = 2**15  # elements, of a batch that is worth a copy
@@ -161,6 +161,7 @@ class Draft:
 
     def __init__(self, training: bool) -> None:
         self.training = training
+        self._since = next_node()
         self._hooked: set[int] = set()
         self._heard: list[tuple[Site, weakref.ref[nn.Module], Node | None]] = []
         self._seen: list[Seen] = []
@@ -214,9 +215,9 @@ class Draft:
         heard, way = {id(module()): (module, site) for site, module, _ in self._heard}, None
         heard_nodes = [node for *_, node in self._heard if node is not None]
         if hooked and len(heard_nodes) == len(self._heard) == len(heard) == len(hooked):
-            way = Way.to(ends + heard_nodes, returned, checked)
+            way = Way.to(ends + heard_nodes, returned, checked, self._since)
         if way is None:
-            heard, way = {}, Way.to(ends, returned, checked)
+            heard, way = {}, Way.to(ends, returned, checked, self._since)
         if way is None:
             return None
         groups = [[kept.index(place) for place in places if place in kept] for places in self._groups.values()]
