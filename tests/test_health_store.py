@@ -177,6 +177,10 @@ def value(path: Path, statement: str, *values: object) -> None:
     connection.close()
 
 
+def with_number(column: str, number: float) -> Callable[[Path], None]:
+    return lambda path: value(path, f"UPDATE evidence SET {column} = ? WHERE rowid = 1", number)
+
+
 @pytest.mark.parametrize(
     ("harm", "line"),
     [
@@ -196,10 +200,21 @@ def value(path: Path, statement: str, *values: object) -> None:
         (lambda path: value(path, """UPDATE layer SET parameters = '{"slope": 1}'"""), "is damaged"),
         (lambda path: value(path, "UPDATE evidence SET samples = 'text'"), "is damaged"),
         (lambda path: value(path, "UPDATE evidence SET gradient_squares = 'text'"), "is damaged"),
+        *(
+            (with_number(column, number), "is damaged")
+            for column in ("samples", "examples", "gradients", "gradient_squares", "first_step", "last_step")
+            for number in (-1, *(() if column == "gradient_squares" else (0.5, 1e308, 2**62, float("inf"))))
+        ),
+        (lambda path: value(path, "UPDATE layer SET units = ?", 2**62), "is damaged"),
+        (lambda path: value(path, "UPDATE layer SET name = ? WHERE place = 0", b"name"), "is damaged"),
+        (lambda path: value(path, "UPDATE evidence SET mode = 'test'"), "is damaged"),
+        (lambda path: value(path, "UPDATE layer SET run = 7"), "is damaged"),
+        (lambda path: value(path, "DELETE FROM layer"), "is damaged"),
         (lambda path: value(path, "DROP TABLE evidence"), "is damaged: rectified erase deletes it"),
         (lambda path: value(path, "UPDATE layer SET function = 'gelu3'"), "has the function 'gelu3', which this version"),
         (lambda path: path.unlink(), "there is no data file"),
         (lambda path: (path.unlink(), path.mkdir()), "cannot read"),
+        (lambda path: (path.unlink(), os.mkfifo(path)), "is not a file"),
         (lambda path: path.write_bytes(b""), "is empty: nothing has been written to it yet"),
     ],
 )

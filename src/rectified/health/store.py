@@ -16,7 +16,7 @@ from pathlib import Path
 from re import fullmatch
 from secrets import randbits
 from socket import gethostname
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ _ARRAYS = {
     "sum_abs_output": "<f8",
 }
 _COLUMNS = ("layer", "mode", "first_step", "last_step", "samples", "examples", "gradient_squares", "gradients", *_ARRAYS)
+_MOST = 2**53  # counts up to here are exact in float64
 _Windows = dict[tuple[int, str, Mode], dict[int, Evidence]]  # by run, layer and mode; then by the first step
 
 SCHEMA = """
@@ -223,7 +224,8 @@ def _runs_in(path: Path) -> list[Run]:
     _refuse_foreign(path)
     with _open(path) as connection:
         connection.execute("BEGIN")
-        if connection.execute("PRAGMA quick_check").fetchone() != ("ok",):
+        is_whole = connection.execute("PRAGMA quick_check").fetchone() == ("ok",)
+        if not is_whole or connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
             raise sqlite3.DatabaseError
         is_new = connection.execute("PRAGMA user_version").fetchone() == (0,)
         rows = [] if is_new else connection.execute("SELECT * FROM run ORDER BY started, id").fetchall()
@@ -232,6 +234,8 @@ def _runs_in(path: Path) -> list[Run]:
 
 def _refuse_foreign(path: Path) -> None:
     """Let data files of this version pass, and empty files."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"cannot read {path}: it is not a file")
     try:
         with path.open("rb") as file:
             head = file.read(100)
@@ -317,20 +321,29 @@ def _read_run(connection: sqlite3.Connection, id: int, started: str, command: st
     for number, name, function, units, parameters, note, feeds_loss in connection.execute(of_run, [id]).fetchall():
         if function not in catalogue:
             raise DataError(f"{name} has the function {function!r}, which this version of rectified does not know")
+        if not _are_texts(started, command, name, note, feeds_loss) or not _are_counts(units):
+            raise ValueError
         known = {str(key): float(number) for key, number in json.loads(parameters).items()}
-        layer = run.layers[name] = Layer(name, function, units, known, str(note), feeds_loss)
+        layer = run.layers[name] = Layer(name, function, units, known, note, feeds_loss)
         _ = layer.activation  # which takes no other parameters than its own
         for mode, first, last, samples, examples, squares, gradients, *packed in connection.execute(of_layer, [number]):
             arrays: dict[str, Any] = {
                 key: _unpacked(data, _ARRAYS[key], units) for key, data in zip(_ARRAYS, packed, strict=True)
             }
-            numbers: dict[str, Any] = {
-                "gradient_squares": float(squares),
-                "gradients": int(gradients),
-                "examples": int(examples),
-            }
-            layer.add(Evidence(int(samples), (int(first), int(last)), **arrays, **numbers), mode)
+            are_counts = _are_counts(first, last, samples, examples, gradients)
+            if mode not in get_args(Mode) or not are_counts or first > last or not float(squares) >= 0:
+                raise ValueError
+            numbers = {"gradient_squares": float(squares), "gradients": gradients, "examples": examples}
+            layer.add(Evidence(samples, (first, last), **arrays, **numbers), mode)
     return run
+
+
+def _are_texts(*values: object) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _are_counts(*values: object) -> bool:
+    return all(isinstance(value, int) and 0 <= value < _MOST for value in values)
 
 
 def _unpacked(data: bytes, dtype: str, units: int) -> NDArray[Any]:
