@@ -1,5 +1,6 @@
 """The data file: what goes in comes out, whatever happens while it is written, and foreign files stay as they are."""
 
+import errno
 import os
 import signal
 import sqlite3
@@ -285,6 +286,29 @@ def test_a_file_that_is_being_written_can_be_read(path: Path) -> None:
 def test_a_place_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"^cannot write .*/nowhere/data: there is no folder .*/nowhere$"):
         Writer(tmp_path / "nowhere" / "data")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "nowhere" / "data")
+    with pytest.raises(DataError, match=r"^cannot write .*/link: there is no folder .*/nowhere$"):
+        Writer(link)
+
+
+@pytest.mark.parametrize("what", ["the folder", "the file"])
+def test_what_is_read_only_is_refused_before_anything_runs(what: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Writer(path).write([Run()])
+    fixed = path if what == "the file" else path.parent
+    monkeypatch.setattr(os, "access", lambda at, _: at != fixed)
+    with pytest.raises(DataError, match=r"^cannot write .*/\.rectified: it is read-only$"):
+        Writer(path)
+
+
+def test_a_file_that_can_not_be_deleted_is_one_line(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unlink(_: Path) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    Writer(path).write([Run()])
+    monkeypatch.setattr(Path, "unlink", unlink)
+    with pytest.raises(DataError, match=r"^cannot delete .*/\.rectified: Read-only file system$"):
+        store.erase(path)
 
 
 def test_the_schema_is_the_documented_one(path: Path) -> None:

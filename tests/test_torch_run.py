@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,10 +15,12 @@ import numpy as np
 import pytest
 
 import rectified as rf
-from rectified.health import Evidence, Run
-from rectified.health.store import Writer, read
+from rectified.health import Evidence, Run, store
+from rectified.health.store import DataError, Writer, read
 
 torch = pytest.importorskip("torch")
+
+from rectified.torch.saving import Saver  # noqa: E402
 
 # PyTorch's own optimizers load its compiler, which takes longer than all else here.
 DESCENT = """
@@ -258,6 +261,7 @@ def test_options_and_mistakes(tmp_path: Path) -> None:
 def test_a_training_that_is_resumed_goes_on(tmp_path: Path) -> None:
     resumed = PROGRAM.replace("range(20)", "range(int(sys.argv[1]))").replace("[3] = -99", "[int(sys.argv[2])] = -99")
     (tmp_path / "program.py").write_text(resumed)
+    (tmp_path / ".rectified").touch()  # as a first run leaves it that finds no room
     for arguments in (("96", "3"), ("54", "5"), ("0", "5")):  # the first is a number of whole windows
         assert rectified("run", "--append", "program.py", *arguments, folder=tmp_path).returncode == 0
     (run,) = read(tmp_path / ".rectified")
@@ -274,6 +278,36 @@ def test_a_training_that_is_resumed_goes_on(tmp_path: Path) -> None:
     assert "its function changed" in run.layers["1"].note
     ran = rectified("run", "--append", "--parallel", "program.py", folder=tmp_path)
     assert (ran.returncode, ran.stderr.startswith("rectified: --append goes on with a data file")) == (2, True)
+
+
+def test_what_can_not_be_written_goes_to_a_file_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, run = tmp_path / ".rectified", Run("new")
+    Writer(path).write([Run("old")])
+    saver = Saver(path, run)
+    monkeypatch.setattr(store, "_PATIENCE", 0)
+    busy = sqlite3.connect(path, isolation_level=None)
+    busy.execute("BEGIN IMMEDIATE")
+    assert all(saver.save() for _ in range(3))
+    busy.close()
+    (beside,) = store.parts(path)
+    line = f"cannot use {path}: database is locked; what was seen is in {beside.name}, for rectified combine"
+    assert capsys.readouterr().err == f"rectified: {line}\n"
+    assert [[run.command for run in read(each)] for each in (path, beside)] == [["old"], ["new"]]
+
+
+def test_a_disk_that_is_full_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write(writer: Writer, _: object) -> None:
+        raise DataError("cannot use .rectified: database or disk is full")
+
+    saver = Saver(tmp_path / ".rectified", Run())
+    monkeypatch.setattr(Writer, "write", write)
+    assert not any(saver.save() for _ in range(3))
+    assert capsys.readouterr().err == "rectified: cannot use .rectified: database or disk is full\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ranks_that_were_combined_go_on(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,6 @@ import typer
 from rectified.mistake import Mistake
 
 if TYPE_CHECKING:
-    from rectified.health.record import Run
     from rectified.health.report import Report
     from rectified.health.verdict import Rule
 
@@ -164,22 +163,22 @@ def combine(
 ) -> None:
     """Put the data files of several processes or runs into one: a unit is dead if it is dead in all of them."""
     from rectified.health.report import Report, some
-    from rectified.health.store import DataError, Writer, parts, read
+    from rectified.health.store import Writer, parts, read, runs_in
+    from rectified.health.store import erase as erase_file
 
     chosen = files or parts(data_file)
     if not chosen:
         raise Mistake(f"there is nothing to combine: no file {data_file}.*")
     with _readable():
-        held: list[Run] = []
-        with suppress(DataError):  # there is none so far; any other is found when it is written
-            held = read(data_file)
+        held = runs_in(data_file)
         runs = {run.id: run for run in [*(held if append else []), *(run for path in chosen for run in read(path))]}
         with _one_network():
             Report.of(runs.values())
         Writer(data_file).write(runs.values())
     done = [] if keep else [path for path in chosen if path.resolve() != data_file.resolve()]
-    for path in done:
-        path.unlink()
+    with _readable():
+        for path in done:
+            erase_file(path)
     print(f"{data_file} holds {len(runs)} run{'s' * (len(runs) != 1)}")
     lost = len({run.id for run in held} - runs.keys())
     if lost:

@@ -37,6 +37,7 @@ _ARRAYS = {
     "sum_abs_output": "<f8",
 }
 _COLUMNS = ("layer", "mode", "first_step", "last_step", "samples", "examples", "gradient_squares", "gradients", *_ARRAYS)
+_PATIENCE = 10  # seconds, with whatever holds the file
 _MOST = 2**53  # counts up to here are exact in float64
 _Windows = dict[tuple[int, str, Mode], dict[int, Evidence]]  # by run, layer and mode; then by the first step
 
@@ -96,7 +97,7 @@ def read(path: Path) -> list[Run]:
         if others:
             raise DataError(f"there is no data file {path}, but {', '.join(others)}: rectified combine makes one of them")
         raise DataError(f"there is no data file {path}: rectified run script.py writes one")
-    runs = _runs_in(path)
+    runs = runs_in(path)
     if not runs:
         raise DataError(f"{path} is empty: nothing has been written to it yet")
     return runs
@@ -115,16 +116,19 @@ class Writer:
     Raises
     ------
     DataError
-        Where a file of another program, of a newer version, or a damaged one is there, which stays as it is; or no folder.
+        Where a file of another program, of a newer version, or a damaged one is there, which stays as it is; where there is
+        no folder; and where what is there is read-only.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()  # the working directory may change
         self._written: _Windows = {}
-        if path.exists():
-            _runs_in(path)
-        elif not self._path.parent.is_dir():
-            raise DataError(f"cannot write {path}: there is no folder {path.parent}")
+        runs_in(path)
+        folder = self._path.resolve().parent
+        if not folder.is_dir():
+            raise DataError(f"cannot write {path}: there is no folder {folder}")
+        if not all(os.access(needed, os.W_OK) for needed in (folder, path) if needed.exists()):
+            raise DataError(f"cannot write {path}: it is read-only")
 
     def write(self, runs: Iterable[Run]) -> None:
         """Write what is new in `runs`.
@@ -216,11 +220,16 @@ def erase(path: Path) -> None:
             f"there is no data file {path}" + (f", but {others}: rectified erase --parallel deletes them" if others else "")
         )
     _refuse_foreign(path)
-    path.unlink()
+    try:
+        path.unlink()
+    except OSError as error:
+        raise DataError(f"cannot delete {path}: {error.strerror}") from None
 
 
-def _runs_in(path: Path) -> list[Run]:
-    """What a data file holds, perhaps nothing so far."""
+def runs_in(path: Path) -> list[Run]:
+    """What a data file holds: nothing where there is none, or none so far. Errors are those of `read`."""
+    if not path.exists():
+        return []
     _refuse_foreign(path)
     with _open(path) as connection:
         connection.execute("BEGIN")
@@ -257,7 +266,7 @@ def _open(path: Path, create: bool = False) -> Iterator[sqlite3.Connection]:
     """A connection, whose errors are the user's to understand."""
     address = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
     try:
-        with closing(sqlite3.connect(address, timeout=30, isolation_level=None, uri=True)) as connection:
+        with closing(sqlite3.connect(address, timeout=_PATIENCE, isolation_level=None, uri=True)) as connection:
             yield connection
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:  # which says that it lacks a table or a column

@@ -18,7 +18,7 @@ from typing import Any
 
 from rectified.health.record import Run
 from rectified.health.report import Report
-from rectified.health.store import DataError, erase_children, of_child, of_children, read
+from rectified.health.store import DataError, erase_children, of_child, of_children, read, runs_in
 from rectified.mistake import Mistake, complain
 from rectified.torch.imports import after_import
 from rectified.torch.own_frames import show_warnings_in_place
@@ -57,7 +57,7 @@ class Process:
         started = datetime.now(UTC).isoformat(timespec="seconds")
         name = f"{command} (process {child})" if child else command
         try:
-            runs = read(path) if append and path.exists() else [Run(name, started)]
+            runs = (runs_in(path) if append else []) or [Run(name, started)]
             same = [run for run in runs if process_of(run.command) == process_of(name)]
             self._run = (same or runs)[-1]
             self._run.command = name
@@ -128,8 +128,8 @@ class Process:
                 notes = len({note for run in (self._run, *runs) for note in run.notes})
                 told = "a note" if notes == 1 else f"{notes} notes"
                 complain(f"no activation was counted; rectified report has {told}" if notes else "no activation was seen")
-            if runs or not self._run.layers:
-                self._saver.save(runs)
+            if (runs or not self._run.layers) and not self._saver.save(runs):
+                return
             for path in children:
                 path.unlink()
 

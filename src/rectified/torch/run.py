@@ -13,7 +13,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from rectified.health.store import DataError, Writer, erase_ranks, of_rank, part, read
+from rectified.health.store import DataError, Writer, erase_ranks, of_rank, part, runs_in
 from rectified.mistake import Mistake, complain
 from rectified.torch.own_frames import without_own_frames
 from rectified.torch.process import Process, process_of
@@ -166,7 +166,7 @@ def _of_rank(data_file: Path, rank: int, append: bool) -> Path:
 def _take_over(data_file: Path, path: Path, rank: int, count: int) -> None:
     """Go on with what `rectified combine` put into one file. The first process has, too, what no other goes on with."""
     others = {_NAME.format(other) for other in range(count) if other != rank}
-    runs = [run for run in read(data_file) if process_of(run.command) not in others]
+    runs = [run for run in runs_in(data_file) if process_of(run.command) not in others]
     if rank:
         runs = [run for run in runs if process_of(run.command) == _NAME.format(rank)]
     if runs:

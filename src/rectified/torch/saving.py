@@ -7,13 +7,13 @@ import signal
 import threading
 from _thread import start_new_thread
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 from rectified.health.record import Run
-from rectified.health.store import DataError, Writer
+from rectified.health.store import DataError, Writer, part
 from rectified.mistake import complain
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
@@ -40,10 +40,12 @@ class Saver:
     """
 
     def __init__(self, path: Path, run: Run, others: Sequence[Run] = ()) -> None:
+        self._path = path.absolute()  # the working directory may change
         self._writer = Writer(path)
         self._runs = [*others, run]
         self._process = os.getpid()
         self._began = self._written = monotonic()
+        self._said = ""
 
     @property
     def is_fork(self) -> bool:
@@ -55,17 +57,39 @@ class Saver:
         if monotonic() - self._written >= min(_SECONDS_BETWEEN_WRITES, self._written - self._began):
             self.save()
 
-    def save(self, more: Iterable[Run] = ()) -> None:
+    def save(self, more: Iterable[Run] = ()) -> bool:
         """Write, and more runs as well. Where that is impossible a line says so, and the program goes on."""
         if self.is_fork:
-            return
+            return False
         runs = [*self._runs, *more]
+        runs = [run for run in runs if run.layers or run.notes] or runs
         with undisturbed():
             try:
-                self._writer.write([run for run in runs if run.layers or run.notes] or runs)
+                self._writer.write(runs)
             except DataError as error:
-                complain(str(error))
-        self._written = monotonic()
+                return self._write_beside(runs, str(error))
+            finally:
+                self._written = monotonic()
+        return True
+
+    def _write_beside(self, runs: Sequence[Run], reason: str) -> bool:
+        """Write to a file of its own, from now on, and say that once; or else say why nothing is written."""
+        path = part(self._path)
+        try:
+            writer = Writer(path)
+            writer.write(runs)
+        except DataError:
+            is_written = False
+            with suppress(OSError):
+                path.unlink()
+        else:
+            is_written = True
+            self._writer = writer
+            reason += f"; what was seen is in {path.name}, for rectified combine"
+        if reason != self._said:
+            complain(reason)
+        self._said = reason
+        return is_written
 
     def save_now(self, update: Callable[[], object]) -> None:
         """Write all that was seen until now, whatever the program is doing."""
