@@ -3,10 +3,12 @@
 import importlib.util
 import json
 import os
+import py_compile
 import signal
 import sqlite3
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -240,6 +242,43 @@ def test_a_module_runs_as_with_python(tmp_path: Path) -> None:
         assert run.layers["1"].histories["train"].total.samples == 50
 
 
+TELLS = """
+import sys
+names = {name: value for name, value in globals().items() if name not in ("__builtins__", "__loader__", "__spec__")}
+print(names, type(__loader__), __spec__ and (__spec__.name, __spec__.origin), sys.argv, sys.path[0])
+1 / 0
+"""
+
+
+@pytest.mark.parametrize("safe", ["", "1"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["./tells.py"], ["folder/"], ["archive.zip"], ["compiled.pyc"]),
+        *(["-m", name] for name in ("tells", "wrong", "folder", "package", ".tells", "tells.py", "package.none")),
+    ],
+    ids=" ".join,
+)
+def test_whatever_python_runs_runs_as_with_python(arguments: list[str], safe: str, tmp_path: Path) -> None:
+    (tmp_path / "tells.py").write_text(TELLS)
+    (tmp_path / "wrong.py").write_text("a = (\n")
+    for folder in ("folder", "package"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "folder" / "__main__.py").write_text(TELLS)
+    (tmp_path / "package" / "__init__.py").touch()
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        archive.writestr("__main__.py", TELLS)
+    py_compile.compile(str(tmp_path / "tells.py"), str(tmp_path / "compiled.pyc"))
+    plain = python(*arguments, "a", folder=tmp_path, PYTHONSAFEPATH=safe)
+    ran = rectified("run", *arguments, "a", folder=tmp_path, PYTHONSAFEPATH=safe)
+    if safe and arguments[0] == "-m" and arguments[1] != ".tells":
+        assert ran.stderr == f"rectified: no module named {arguments[1]} can be run\n"
+    else:
+        assert ran.stderr.replace("rectified: no activation was seen\n", "") == plain.stderr
+    assert (ran.returncode, ran.stdout) == (plain.returncode, plain.stdout)
+    assert ran.returncode == 1
+
+
 def test_options_and_mistakes(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     assert rectified("run", "--data-file", "data", "program.py", folder=tmp_path).returncode == 0
@@ -250,7 +289,8 @@ def test_options_and_mistakes(tmp_path: Path) -> None:
     (tmp_path / "foreign").write_text("not a data file, and longer than nothing")
     for arguments, code, line in (
         (["missing.py"], 2, "rectified: cannot run missing.py: No such file or directory\n"),
-        (["-m", "no.such"], 2, "rectified: no module named no.such can be run\n"),
+        (["-m", "no.such"], 1, "rectified: no module named no.such can be run\n"),
+        (["."], 1, "rectified: cannot run .: there is no module __main__ in it\n"),
         (["--data-file", "foreign", "program.py"], 1, "rectified: foreign is not a data file of rectified"),
     ):
         ran = rectified("run", *arguments, folder=tmp_path)

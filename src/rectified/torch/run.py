@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import builtins
-import importlib.util
 import os
+import runpy
 import shlex
 import sys
 from collections.abc import Sequence
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import SourceFileLoader, SourcelessFileLoader
+from importlib.util import find_spec
 from pathlib import Path
-from types import CodeType, ModuleType
+from pkgutil import get_importer
+from types import ModuleType
 from typing import Any
 
 from rectified.health.store import DataError, Writer, erase_ranks, of_rank, part, runs_in
@@ -59,7 +61,7 @@ def run(
     """
     if append and parallel:
         raise Mistake("--append goes on with a data file, and --parallel begins a new one: leave one of them out")
-    program = _Program.of_module(arguments) if module else _Program.of_script(arguments)
+    program = _program(arguments, module)
     command = shlex.join([*(["-m"] if module else []), *arguments])
     rank = os.environ.get("RANK", "")
     if parallel:
@@ -75,59 +77,84 @@ def run(
     return 0
 
 
-class _Program:
-    """A program's code, and the names that python gives it."""
+def _program(arguments: Sequence[str], module: bool) -> _Script | _Module:
+    name = arguments[0]
+    if module:
+        if not sys.flags.safe_path:
+            sys.path[0] = os.getcwd()
+        package = name.partition(".")[0]
+        if package and package not in sys.modules and find_spec(package) is None:
+            raise Mistake(f"no module named {name} can be run", code=1)
+        return _Module(name, arguments)
+    archive = get_importer(_absolute(name))
+    if archive is None:
+        return _Script(arguments)
+    if archive.find_spec("__main__") is None:
+        raise Mistake(f"cannot run {name}: there is no module __main__ in it", code=1)
+    return _Module("__main__", arguments, archive=_absolute(name))
 
-    def __init__(self, code: CodeType, arguments: Sequence[str], folder: str, names: dict[str, Any]) -> None:
-        self._code = code
-        self._arguments = list(arguments)
-        self._folder = folder
-        self._names = names
 
-    @classmethod
-    def of_script(cls, arguments: Sequence[str]) -> _Program:
+class _Script:
+    """A file, of source or compiled."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
         __tracebackhide__ = True
-        path = Path(arguments[0])
-        if path.is_dir():
-            path /= "__main__.py"
+        file = _absolute(arguments[0])
+        loader = (SourcelessFileLoader if file.endswith(".pyc") else SourceFileLoader)("__main__", file)
         try:
-            source = path.read_bytes()
+            source = loader.get_data(file)
         except OSError as error:
-            raise Mistake(f"cannot run {path}: {error.strerror}") from None
+            raise Mistake(f"cannot run {arguments[0]}: {error.strerror}") from None
         with _without_own_frames():
-            code = compile(source, path.absolute(), "exec", dont_inherit=True)
-        file = str(path.absolute())
-        names = {"__file__": file, "__cached__": None, "__loader__": SourceFileLoader("__main__", file)}
-        return cls(code, arguments, str(path.resolve().parent), names)
-
-    @classmethod
-    def of_module(cls, arguments: Sequence[str]) -> _Program:
-        name = arguments[0]
-        sys.path[0] = os.getcwd()
-        try:
-            spec = importlib.util.find_spec(name)
-            if spec is not None and spec.submodule_search_locations is not None:
-                spec = importlib.util.find_spec(f"{name}.__main__")
-        except ModuleNotFoundError:
-            spec = None
-        loader: Any = spec and spec.loader
-        code = loader.get_code(spec.name) if spec and hasattr(loader, "get_code") else None
-        if spec is None or code is None:
-            raise Mistake(f"no module named {name} can be run")
-        names = {"__file__": spec.origin, "__cached__": spec.cached, "__loader__": loader}
-        names |= {"__spec__": spec, "__package__": spec.parent}
-        return cls(code, [str(spec.origin), *arguments[1:]], os.getcwd(), names)
+            if isinstance(loader, SourceFileLoader):
+                self._code: Any = compile(source, file, "exec", dont_inherit=True)
+            else:
+                self._code = loader.get_code("__main__")
+        self._arguments = arguments
+        self._names = {"__file__": file, "__cached__": None, "__loader__": loader}
 
     def execute(self) -> None:
         __tracebackhide__ = True
-        main = ModuleType("__main__")
-        main.__dict__.update({"__builtins__": builtins, **self._names})
-        sys.modules["__main__"] = main
-        sys.argv = self._arguments
         if not sys.flags.safe_path:
-            sys.path[0] = self._folder
+            sys.path[0] = str(Path(self._arguments[0]).resolve().parent)
+        names = _main(self._arguments)
+        names |= self._names
         with _without_own_frames():
-            exec(self._code, main.__dict__)
+            exec(self._code, names)
+
+
+class _Module:
+    """A module, or that of a folder or an archive, which python runs by `runpy`, too."""
+
+    def __init__(self, name: str, arguments: Sequence[str], archive: str = "") -> None:
+        self._name = name
+        self._arguments = arguments
+        self._archive = archive
+
+    def execute(self) -> None:
+        __tracebackhide__ = True
+        if self._archive:
+            sys.path[: not sys.flags.safe_path] = [self._archive]  # it stands there even with -P
+        _main(self._arguments if self._archive else ["-m", *self._arguments[1:]])
+        with _without_own_frames():
+            runpy._run_module_as_main(self._name, alter_argv=not self._archive)  # type: ignore[attr-defined]
+
+
+def _main(arguments: Sequence[str]) -> dict[str, Any]:
+    """The names of a new `__main__`."""
+    main = ModuleType("__main__")
+    names = vars(main)
+    names["__builtins__"] = builtins
+    if "__annotations__" in vars(sys.modules["__main__"]):  # python gives it, up to a version
+        names["__annotations__"] = {}
+    sys.modules["__main__"] = main
+    sys.argv = list(arguments)
+    return names
+
+
+def _absolute(path: str) -> str:
+    """As python names it: with what leads nowhere, such as ``./``."""
+    return os.path.join(os.getcwd(), path)
 
 
 class _without_own_frames:  # noqa: N801 - used as a statement
