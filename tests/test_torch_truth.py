@@ -517,6 +517,9 @@ def test_steps_between_are_left_out() -> None:
     assert (total.samples, total.steps) == (20, (0, 47))
     with pytest.raises(ValueError, match="every is 1 or more, not 0"), watch(network, every=0):
         pass
+    for every in (1.5, "3", True):
+        with pytest.raises(TypeError, match=f"every is a whole number, not {every!r}"):
+            watch(network, every=every)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"a network is a torch.nn.Module, not of the type list"), watch([network]):
         pass
 

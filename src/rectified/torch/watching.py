@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ContextDecorator
 from datetime import UTC, datetime
+from typing import SupportsIndex
 
 from torch import nn
 
@@ -55,6 +56,8 @@ class Watching(ContextDecorator):
     """What `watch` gives: each time that it is entered it looks anew."""
 
     def __init__(self, model: nn.Module | None, every: int) -> None:
+        if isinstance(every, bool) or not isinstance(every, SupportsIndex):
+            raise TypeError(f"every is a whole number, not {every!r}")
         self._model = model
         self._every = every
         self._collectors: list[Collector] = []
