@@ -21,7 +21,7 @@ from rectified.health.report import Report, percent, ranges
 from rectified.health.store import Writer, part, read
 from rectified.health.text import as_markdown, as_text
 
-NAME = "a|b <script>*x*</script>\n\x1b[31m\u202e"
+NAME = "a|b <script>*x*</script>$x$\n\x1b[31m\u202e"
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +225,16 @@ def test_text_fits_the_terminal_where_it_can(report: Report, width: int) -> None
         assert max(map(len, text.splitlines())) <= width
 
 
+def test_long_names_are_folded_in_a_terminal() -> None:
+    run = Run()
+    for name in ("", "x" * 150):
+        run.layer(name, "relu", 1).add(Evidence.of(rf.relu, [[1.0], [-2.0]]))
+    text = as_text(Report.of([run]), 80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.count("x") == 150
+    assert "x" * 150 in as_text(Report.of([run]))
+
+
 def test_many_units_are_cut_short() -> None:
     run = Run()
     x = np.where(np.arange(1000) % 2, 1.0, -1.0)
@@ -251,7 +261,7 @@ def test_names_do_nothing_to_a_terminal_or_a_page() -> None:
         assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", shown)
     assert len([line for line in text.splitlines() if "a|b <script>*x*</script>" in line]) == 3
     cells = (
-        r"| a\|b \<script\>\*x\*\</script\>"
+        r"| a\|b \<script\>\*x\*\</script\>\$x\$"
         + "\N{REPLACEMENT CHARACTER}" * 2
         + r"\[31m"
         + "\N{REPLACEMENT CHARACTER} | relu | 1 |"

@@ -16,6 +16,7 @@ from rectified.health.verdict import DEAD, LINEAR, SATURATED, STATES, UNSEEN, Ve
 
 _HEADINGS = ("layer", "function", "units", "samples", "steps", "dead", "saturated", "linear", "alive", "which")
 _TEXTS = (0, 1, 9)  # the other columns are numbers
+_NARROWEST = 12  # a column of names
 _MOST_RANGES = 20
 _MOST_STEPS = 4
 _LINEAR = "linear: can learn, but does not bend: its slope is the same for all samples"
@@ -37,21 +38,26 @@ def as_text(report: Report, width: int | None = None) -> str:
     """
     rows = [_HEADINGS, *_rows(report), _total(report)]
     widths = [max(columns(row[column]) for row in rows) for column in range(len(_HEADINGS) - 1)]
+    if width:
+        widths[0] = min(widths[0], max(_NARROWEST, width - sum(widths[1:]) - 2 * len(widths[1:])))
     left = sum(widths) + 2 * len(widths)
     lines = []
     for row in rows:
-        *cells, last = row
+        name, *cells, last = row
+        name, *more = (wrap(name, widths[0]) if width else []) or [name]
         which = last.split("\n")
         first = "  ".join(
             _filled(cell, size) if column in _TEXTS else cell.rjust(size)
-            for column, (cell, size) in enumerate(zip(cells, widths, strict=True))
+            for column, (cell, size) in enumerate(zip([name, *cells], widths, strict=True))
         )
         if width and width < left + 30:  # there is room below
             below = which if row is not _HEADINGS else []
-            lines += [first, *(f"  {part}" for line in below for part in wrap(line, max(20, width - 2)))]
+            lines += [first, *more, *(f"  {part}" for line in below for part in wrap(line, max(20, width - 2)))]
             continue
         folded = [part for line in which for part in (wrap(line, width - left) if width else [line])]
-        lines += [f"{_filled(start, left)}{part}".rstrip() for start, part in zip_longest([first], folded, fillvalue="")]
+        lines += [
+            f"{_filled(start, left)}{part}".rstrip() for start, part in zip_longest([first, *more], folded, fillvalue="")
+        ]
     lines.insert(1, "-" * max(map(columns, lines)))
     lines.insert(-1, lines[1])
     if report.totals.linear:
@@ -159,4 +165,4 @@ def printable(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]<>|#&~])", r"\\\1", printable(text))
+    return re.sub(r"([\\`*_\[\]<>|#&~$])", r"\\\1", printable(text))
