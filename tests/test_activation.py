@@ -293,6 +293,10 @@ def test_activations_pickle(module: str) -> None:
         assert copy.parameters == bound.parameters
         assert repr(copy) == repr(bound)
         assert copy(np.arange(-3.0, 3.0)).tolist() == bound(np.arange(-3.0, 3.0)).tolist()
+    for method in (rf.relu.derivative, rf.tanh.backward_from_output, rf.softmax.backward, rf.crelu.backward):
+        copy = pickle.loads(dumps(method))
+        assert copy.__self__ is method.__self__
+        assert copy.__name__ == method.__name__
 
 
 def test_a_function_bound_to_an_array_pickles() -> None:

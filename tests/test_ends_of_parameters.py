@@ -268,6 +268,23 @@ def test_an_infinite_parameter_times_0_is_nan(dtype: Any) -> None:
     np.testing.assert_array_equal(rf.multiquadric(ends, infinite).astype(float), [np.nan, -np.inf])
 
 
+@pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
+def test_celu_with_infinity_is_straight_up_to_the_largest_number(dtype: Any) -> None:
+    infinite = dtype(np.inf)
+    x = np.array([np.nextafter(-infinite, dtype(0)), -1.0, 0.0, 1.0]).astype(dtype)
+    np.testing.assert_array_equal(rf.celu(x, infinite), x)
+    np.testing.assert_array_equal(rf.celu.derivative(x, infinite).astype(float), 1.0)
+    np.testing.assert_array_equal(rf.celu.derivative(x, infinite, wrt="alpha").astype(float), 0.0)
+
+
+@isas
+def test_silu_keeps_all_digits_of_the_product_where_its_gate_shuts(isa: str) -> None:
+    x, beta = np.float32(float.fromhex("-0x1.37b69cp+71")), np.float32(float.fromhex("0x1.06ce3ap-67"))
+    assert x * beta == -20
+    got = sweep.compiled(isa)["silu"](x, beta)
+    assert got == np.float32(rf.silu(np.float64(x), np.float64(beta)))
+
+
 @pytest.mark.parametrize("alpha", [0.0, -0.5, -np.inf])
 def test_left_of_0_celu_is_nan_for_what_is_not_positive(alpha: float) -> None:
     x = np.array([-1.0, 0.0, 1.0])

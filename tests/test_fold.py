@@ -865,6 +865,11 @@ def test_packed_out_and_wrong_sizes() -> None:
             ValueError,
             "crelu: the axis of dy has length 2, and it should have 4",
         ),
+        (
+            lambda: rf.crelu.jvp(np.ones((3, 1)), np.ones((3, 4))),
+            ValueError,
+            "crelu: the axis of v has length 1, and it should have 4",
+        ),
         (lambda: rf.gated(rf.relu, gate="b"), ValueError, "gate is 'first' or 'second', the half that goes through"),
         (
             lambda: rf.glu.backward(np.zeros(2), np.zeros(4), out=np.zeros(3)),

@@ -176,14 +176,16 @@ struct celu : ridge {
     RECTIFIED_INLINE static B positive(const B &alpha) {
         return select(alpha > B(0), alpha, B(std::numeric_limits<typename B::scalar>::quiet_NaN()));
     }
-    // -x / alpha, with the digits that the exponential needs. Both are taken times a power of two with which the reciprocal
-    // is a normal number.
+    // -x / alpha, with the digits that the exponential needs: none for an infinite alpha. Both are taken times a power of
+    // two with which the reciprocal is a normal number.
     template <class B>
     RECTIFIED_INLINE static pair<B> ratio(const B &x, const B &alpha) {
         using T = typename B::scalar;
         constexpr T up = std::is_same_v<T, float> ? T(0x1p64) : T(0x1p500), one_up = 1 / up;
         const B scale = select(is_below(one_up, alpha), B(up), select(is_below(up, alpha), B(1), B(one_up)));
-        return product_of(x * -scale, reciprocal_of(positive(finite(alpha)) * scale));
+        const B infinite = B(std::numeric_limits<T>::infinity());
+        const B given = select((alpha == infinite) & (abs(x) < infinite), B(0), x);
+        return product_of(given * -scale, reciprocal_of(positive(finite(alpha)) * scale));
     }
 };
 

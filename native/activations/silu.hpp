@@ -108,7 +108,7 @@ struct gated_by_sigmoid {
     }
     [[gnu::noinline]] static B value_for_small(const B &x, const B &beta) {
         const pair<B> z = product_of(finite_beside_zero(x, beta), beta);
-        const auto gate = logistic<B>::of(z.high, select(abs(z.high) < B(F::saturates), z.low, B(0)));
+        const auto gate = logistic<B>::of(z.high, select(abs(z.high) <= B(F::saturates), z.low, B(0)));
         const B product = x * (gate.high * B(F::unit)), middle = fma(product, gate.residual, product);
         const B shut = decay_of_any(x, magnitude_of(z));  // x e^z
         const B result = select(z.high < B(-F::saturates), shut, select(z.high > B(F::saturates), x, middle));

@@ -708,6 +708,7 @@ class Doubled(_OfHalves):
     def jvp(self, v: Any, x: Any, /, axis: int | None = None, *, out: Any = None) -> Any:
         x, place = self._with_axis(x, axis)
         v, _ = self._with_axis(v, axis)
+        self._refuse_length("v", v, place, x.shape[place])
         if x.dtype.kind in "biu":  # whose negative may not be of its type
             x = x.astype(np.result_type(x.dtype, np.float16))
         backward = self.function.backward
