@@ -199,10 +199,9 @@ PyObject *set_num_threads(PyObject *, PyObject *argument) {
     Py_RETURN_NONE;
 }
 
+// The lock of Python is kept, which no worker needs: to get it back is impossible where an interpreter ends within another.
 PyObject *stop_workers(PyObject *, PyObject *) {
-    Py_BEGIN_ALLOW_THREADS;
     stop_threads();
-    Py_END_ALLOW_THREADS;
     Py_RETURN_NONE;
 }
 

@@ -273,3 +273,10 @@ with multiprocessing.get_context('spawn').Pool(1) as pool:
 """
     )
     assert python(code, environment) == "True"
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="NumPy refuses to be in an interpreter with a lock of its own")
+def test_a_program_ends_that_loads_it_in_an_interpreter_within_another(environment: dict[str, str]) -> None:
+    code = f"import warnings; warnings.simplefilter('ignore'){START}rf.relu(x)"
+    outer = f"import _xxsubinterpreters as within\ninner = within.create()\nwithin.run_string(inner, {code!r})"
+    assert python(f"{outer}\nprint('ended')", environment) == "ended"
