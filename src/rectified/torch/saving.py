@@ -138,11 +138,16 @@ def before_ending(act: Callable[[], None], *, insists: bool = False) -> Callable
 
 
 def _repeat(numbers: Iterable[int]) -> Callable[[], None]:
-    """Repeat signals that the main thread got, to that thread, until the result is called."""
+    """Repeat signals that the main thread got, to that thread, until the result is called.
+
+    A program that is told of signals by itself, as with asyncio, is told as before.
+    """
     main, ended = threading.get_ident(), list[bool]()
     heard, told = os.pipe()
     os.set_blocking(told, False)
-    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    if (there := signal.set_wakeup_fd(told, warn_on_full_buffer=False)) != -1:
+        signal.set_wakeup_fd(there)
+        ended.append(True)
 
     def repeat() -> None:
         while not ended:
@@ -154,7 +159,7 @@ def _repeat(numbers: Iterable[int]) -> Callable[[], None]:
 
     def hush() -> None:
         if not ended and (there := signal.set_wakeup_fd(-1)) != told:
-            signal.set_wakeup_fd(there)  # the program has its own
+            signal.set_wakeup_fd(there)
         ended.append(True)
 
     start_new_thread(repeat, ())  # and not one of `threading`, which the program may count
