@@ -193,7 +193,8 @@ class Way:
     """From what a network returns to some nodes of its graph: the same way in each forward pass that does the same.
 
     Whether a pass does the same is seen from the kinds of the nodes along the way and of those behind them, and from the
-    parameters among these.
+    parameters among these. Ways that differ in what may be behind the inputs alone are equal: the first of a solver's steps
+    has nothing there.
 
     Attributes
     ----------
@@ -203,16 +204,17 @@ class Way:
         For each node that is looked at, in order, what is behind it.
     ends : list of int
         Which of them are wanted.
-    inputs : int
-        How often there may be anything behind a node. Ways that differ in that alone are equal: the first of a solver's
-        steps has nothing there.
     """
 
     starts: list[type]
     looks: tuple[tuple[_Edge, ...], ...] = field(compare=False)
     ends: list[int]
-    inputs: int = field(compare=False)
     _looks_alike: tuple[tuple[_Edge, ...], ...] = field(repr=False)
+
+    @property
+    def inputs(self) -> int:
+        """Behind how many edges there may be anything."""
+        return sum(edge.kind is None for look in self.looks for edge in look)
 
     @classmethod
     def to(cls, wanted: Sequence[Node], returned: Any, checked: Sequence[Node] = (), since: int = 0) -> Way | None:
@@ -267,8 +269,7 @@ class Way:
                 )
             )
         alike = [tuple(edge._replace(kind=edge.kind or type(None)) for edge in look) for look in looks]
-        inputs = sum(edge.kind is None for look in looks for edge in look)
-        return cls(starts, tuple(looks), [order[places[node]] for node in wanted], inputs, tuple(alike))
+        return cls(starts, tuple(looks), [order[places[node]] for node in wanted], tuple(alike))
 
     def nodes(self, returned: Any) -> list[Node] | None:
         """The nodes at its ends in another forward pass; None where that did something else."""
