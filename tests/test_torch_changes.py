@@ -648,6 +648,38 @@ def test_only_modules_whose_activations_no_graph_keeps_are_heard_of(more: str) -
         np.testing.assert_allclose(act.history.total.sum_output, rf.tanh(x).sum(0), rtol=1e-4)
 
 
+@pytest.mark.parametrize("since", [0, 30, 60])
+def test_inputs_that_are_overwritten_are_counted_before(since: int) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.act, self.second = nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 2)
+            self.seen: list[Tensor] = []
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.first(x)
+            self.seen.append(x.detach().clone())
+            hidden = self.act(x)
+            if len(self.seen) > since:
+                x.detach().fill_(40)
+            return self.second(hidden)
+
+    network = Net()
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
+    with watch(network) as health:
+        for _ in range(60):
+            network(torch.randn(8, 4)).square().mean().backward()
+            optimizer.step()
+    (layer,), notes = health.report().layers, str(health.report().notes)
+    lost = 8 if since == 30 else 0  # those of the first pass in which it came
+    assert layer.history.total.samples == 8 * 60 - lost
+    assert ("counted in part" in notes) == bool(lost)
+    x = torch.cat([seen for number, seen in enumerate(network.seen) if not lost or number != since]).numpy()
+    np.testing.assert_allclose(layer.history.total.max_slope, rf.tanh.derivative(x).max(0), rtol=1e-5)
+    np.testing.assert_allclose(layer.history.total.min_slope, rf.tanh.derivative(x).min(0), rtol=1e-5)
+    np.testing.assert_allclose(layer.history.total.sum_output, rf.tanh(x).sum(0), rtol=1e-4)
+
+
 @pytest.mark.parametrize("way", ["solver", "attack", "both"])
 def test_a_pass_is_known_whatever_is_behind_its_inputs(way: str) -> None:
     class Net(nn.Module):

@@ -37,7 +37,7 @@ from rectified.torch.networks import Networks
 from rectified.torch.observer import Observer
 from rectified.torch.opaque import watch_opaque
 from rectified.torch.origins import Origins
-from rectified.torch.plan import Draft, Plan
+from rectified.torch.plan import Draft, Kept, Plan
 from rectified.torch.running import Running
 from rectified.torch.schedule import Schedule
 from rectified.torch.site import Site, is_activation, is_in_constructor
@@ -97,7 +97,7 @@ class Collector:
 
         self._needs_mode = False  # in this pass
         self._plan: Plan | None = None
-        self._heard: set[int] = set()  # by ``id``, the modules that its hooks have counted
+        self._heard: dict[int, Kept | None] = {}  # by ``id``, its modules that were counted, or else what they did
         self._first_node = 0  # of autograd's graph that the pass may have made
         self._hidden: nn.Module | None = None  # a module that would compute in another way if the mode were on
         self._kinds: dict[type, str] = {}
@@ -252,11 +252,12 @@ class Collector:
             self._plan = plan
             self._first_node = next_node()
             few = None if plan is None or id(module) in plan.hooked else plan.hooks_on()
-            self._heard = set() if plan is None or few is not None else set(plan.heard)  # hooks on all hear of others, too
             if few is not None:
                 self._hooks.on_some(module, few)
+            elif plan is not None:
+                self._heard = dict.fromkeys(plan.heard)  # hooks on all hear of others, too
         elif running.is_tracking and has_graph and network.wants_plan:
-            running.draft = Draft(module.training)
+            running.draft = Draft(module)
         if running.is_tracking:
             self.origins.tidy()
         return True
@@ -325,10 +326,11 @@ class Collector:
         """Count an activation of which the graph does not keep enough, in a network whose pass is known."""
         if torch.compiler.is_compiling() or get_ident() != self._thread or self._plan is None:
             return
-        _, site = self._plan.heard.get(id(module), (None, None))
-        if site is not None and id(module) not in self._heard and args:
-            self._heard.add(id(module))
-            self._observer.see(site, args[0], output, module.training)
+        heard = self._plan.heard.get(id(module))
+        if heard is not None and id(module) not in self._heard and args:
+            kept = self._heard[id(module)] = Kept.of(args[0], output) if heard.stays else None
+            if kept is None:
+                self._observer.see(heard.site, args[0], output, module.training)
 
     def _end(self, output: Any) -> None:
         """Do what is left to do when a network has returned something; nothing after an error."""
@@ -344,13 +346,14 @@ class Collector:
                 self._see_saved(network, plan, output)
             elif draft is not None:
                 network.learn(draft.plan(output), training=draft.training)
+        self._heard = {}
         running.is_tracking = self.schedule.is_new
         running.follows_terms = running.needs_terms
         self._mode.switch(self.schedule.is_everywhere and self._hidden is None)
 
     def _see_saved(self, network: Network, plan: Plan, output: Any) -> None:
         """Count what the graph keeps of the activations of a network that returned something."""
-        found = plan.found(output)
+        found = plan.found(output, self._heard)
         if found is None or len(self._heard) < len(plan.heard):  # a module may have another in its place
             self._see_changed(network, plan, output)
             network.forget_plans()
@@ -360,19 +363,19 @@ class Collector:
             if each.first.site.is_unsure:
                 self._observer.look_again(network, each.first.site)
         if self.schedule.measures(network.turns):
-            for _, counters, nodes, _ in found:
-                for counter, node in zip(counters, nodes, strict=True):
+            for each in found:
+                for counter, node in zip(each.counters, each.nodes, strict=True):
                     node.register_prehook(network.turns.hearing(counter.see_gradients))
 
     def _see_changed(self, network: Network, plan: Plan, output: Any) -> None:
         """Count what is known of a pass that did something else."""
-        found, is_all = plan.known_in(output, self._first_node, network.frozen(), len(self._heard))
-        for (site, module, saved, *_), batch in found:
+        found, is_all = plan.known_in(output, self._first_node, network.frozen(), self._heard)
+        for (site, module, *_), x, y in found:
             owner = module()
             counter = None if owner is None else site.counter(owner.training)
             if counter is not None:
                 with torch.no_grad():
-                    counter.see(batch, batch if saved.is_output else site.again(batch), self.schedule.step)
+                    counter.see(x, site.again(x) if y is None else y, self.schedule.step)
         if not is_all:
             self.run.note(CHANGED)
 

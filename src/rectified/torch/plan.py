@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -14,31 +15,62 @@ from rectified.torch.graph import Node, Saved, Way, activations, keeper, learned
 from rectified.torch.site import Site
 
 _SMALL = 2**15  # elements, of a batch that is worth a copy
+_Batches = tuple[list[Tensor] | None, list[Tensor] | None]
 
 
 class Seen(NamedTuple):
-    """An activation that was seen, in which module, and what the graph keeps of it.
+    """An activation that was seen, in which module, and what the graph keeps of it; None where a hook keeps more.
 
     Then the kind of its node, and by ``id`` the learned parameters of the layers that made what it got.
     """
 
     site: Site
     module: weakref.ref[nn.Module]
-    saved: Saved
+    saved: Saved | None
     kind: type
     learned: frozenset[int]
+
+
+class Kept(NamedTuple):
+    """What an activation got and gave, and the versions of these tensors then."""
+
+    x: Tensor
+    y: Tensor
+    versions: tuple[int, int]
+
+    @classmethod
+    def of(cls, x: Any, y: Any) -> Kept | None:
+        """What is small; None for what is not, or may be changed unseen."""
+        if type(x) is type(y) is Tensor and x.numel() <= _SMALL and not (x.is_inference() or y.is_inference()):
+            return cls(x, y, (x._version, y._version))
+        return None
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether nothing was written to the tensors since."""
+        return self.versions == (self.x._version, self.y._version)
+
+
+class Heard(NamedTuple):
+    """A module whose hook tells what its activation got and gave, and whether that stays until the network returns."""
+
+    module: weakref.ref[nn.Module]
+    site: Site
+    stays: bool
 
 
 class Found(NamedTuple):
     """Activations of one function in another forward pass.
 
-    Whose counters these are, the nodes of their outputs, and what the graph keeps of them.
+    Whose counters these are, the nodes of their outputs, what they got, or gave where that tells all, and what they gave;
+    None where that has to be computed anew.
     """
 
     first: Seen
     counters: list[Counter]
     nodes: list[Node]
-    kept: list[Tensor]
+    x: list[Tensor]
+    y: list[Tensor] | None
 
 
 @dataclass(frozen=True)
@@ -52,9 +84,9 @@ class Plan:
     way : Way
         To what the graph keeps of the other activations.
     seen : list of Seen
-        These activations.
+        These activations, and those of which hooks keep what stays.
     heard : dict
-        By ``id``, those of the hooked modules, where each is used once and the graph tells that it was; else empty.
+        By ``id``, the hooked modules, where each is used once and the graph tells that it was; else empty.
     groups : list of list of int
         Their places in this list: together those that may be counted together.
     """
@@ -62,20 +94,24 @@ class Plan:
     hooked: set[int]
     way: Way
     seen: list[Seen]
-    heard: dict[int, tuple[weakref.ref[nn.Module], Site]] = field(compare=False)
+    heard: dict[int, Heard] = field(compare=False)
     groups: list[list[int]] = field(compare=False)
 
     def hooks_on(self) -> list[nn.Module] | None:
         """The modules to hear of, where these are known; None for all."""
         if len(self.heard) < len(self.hooked):
             return None
-        modules = [module for reference, _ in self.heard.values() if (module := reference()) is not None]
+        modules = [module for heard in self.heard.values() if (module := heard.module()) is not None]
         return modules if len(modules) == len(self.heard) else None
 
     @cached_property
     def found_later(self) -> frozenset[int]:
         """By ``id``, the modules whose activations are fetched when the network has returned."""
-        return frozenset(id(seen.module()) for seen in self.seen)
+        return frozenset(id(seen.module()) for seen in self.seen if seen.saved is not None)
+
+    @cached_property
+    def _counted_at_once(self) -> int:
+        return sum(not heard.stays for heard in self.heard.values())
 
     @cached_property
     def _owners(self) -> list[weakref.ref[nn.Module]]:
@@ -86,26 +122,31 @@ class Plan:
         """Those of each group, by the modes of all modules."""
         return {}
 
-    def found(self, returned: Any) -> list[Found] | None:
-        """The activations in another pass; None where that did something else."""
+    def found(self, returned: Any, kept: Mapping[int, Kept | None]) -> list[Found] | None:
+        """The activations in another pass, in which hooks kept something; None where that did something else."""
         nodes, counters = self.way.nodes(returned), self._counters_now()
         if nodes is None or counters is None:
             return None
         found = []
         for places, theirs in zip(self.groups, counters, strict=True):
             first, own = self.seen[places[0]], [nodes[place] for place in places]
-            kept = first.saved.tensors(own)
-            if kept is None:
+            x, y = self._heard_of(places, kept) if first.saved is None else _saved_in(own, first.saved)
+            if x is None:
                 return None
-            if len(nodes) - len(self.heard) > len(self.seen):
+            if len(nodes) - self._counted_at_once > len(self.seen):
                 own = [nodes[len(self.seen) + place] for place in places]
-            found.append(Found(first, theirs, own, kept))
+            found.append(Found(first, theirs, own, x, y))
         return found
 
+    def _heard_of(self, places: list[int], kept: Mapping[int, Kept | None]) -> _Batches:
+        found = [kept.get(id(self.seen[place].module())) for place in places]
+        theirs = [each for each in found if each is not None and each.is_unchanged]
+        return ([each.x for each in theirs], [each.y for each in theirs]) if len(theirs) == len(found) else (None, None)
+
     def known_in(
-        self, returned: Any, since: int, frozen: frozenset[int], heard: int
-    ) -> tuple[list[tuple[Seen, Tensor]], bool]:
-        """What the graph keeps of these activations in a pass that did something else, and whether that is all of it.
+        self, returned: Any, since: int, frozen: frozenset[int], kept: Mapping[int, Kept | None]
+    ) -> tuple[list[tuple[Seen, Tensor, Tensor | None]], bool]:
+        """What is kept of these activations in a pass that did something else, and whether that is all of it.
 
         Such a pass leaves out a part of the network, or runs one that did not run before. An activation is known by its
         kind and by the parameters behind it, and one of several that have these in common by its place among them.
@@ -118,18 +159,23 @@ class Plan:
             The number of the first node that it may have made.
         frozen : frozenset of int
             By ``id``, the parameters that do not learn, of which a graph tells nothing.
-        heard : int
-            How many others were counted when they ran.
+        kept : mapping
+            By ``id`` the modules that were heard, and what they did, or None where that was counted.
         """
         expected: dict[Any, list[Seen]] = {}
+        found: list[tuple[Seen, Tensor, Tensor | None]] = []
         for seen in self.seen:
-            expected.setdefault((seen.kind, seen.learned), []).append(seen)
-        found, nodes = [], activations(returned, since, {seen.kind for seen in self.seen})
+            theirs = None if seen.saved is not None else kept.get(id(seen.module()))
+            if seen.saved is not None:
+                expected.setdefault((seen.kind, seen.learned), []).append(seen)
+            elif theirs is not None and theirs.is_unchanged:
+                found.append((seen, theirs.x, theirs.y))
+        nodes, heard = activations(returned, since, {seen.kind for seen in self.seen}), list(kept.values()).count(None)
         for node in nodes:
             known = expected.get((type(node), learned_behind(makers(node) or ())))
-            kept = known[0].saved.tensors([node]) if known else None
-            if known and kept is not None:
-                found.append((known.pop(0), kept[0]))
+            x, y = _saved_in([node], known[0].saved) if known else (None, None)
+            if known and x is not None:
+                found.append((known.pop(0), x[0], None if y is None else y[0]))
         left_out = [seen for others in expected.values() for seen in others]
         is_hidden = any(seen.site.is_whole or seen.learned & frozen for seen in left_out)
         return found, len(found) + heard == len(nodes) and not is_hidden
@@ -150,6 +196,11 @@ class Plan:
         return found
 
 
+def _saved_in(nodes: list[Node], saved: Saved | None) -> _Batches:
+    found = None if saved is None else saved.tensors(nodes)
+    return found, found if saved is not None and saved.is_output else None
+
+
 class Draft:
     """A forward pass that is looked at closely, to make a plan of it.
 
@@ -159,15 +210,16 @@ class Draft:
         Whether the network trains.
     """
 
-    def __init__(self, training: bool) -> None:
-        self.training = training
+    def __init__(self, network: nn.Module) -> None:
+        self.training, self._network = network.training, id(network)
         self._since = next_node()
         self._hooked: set[int] = set()
-        self._heard: list[tuple[Site, weakref.ref[nn.Module], Node | None]] = []
+        self._heard: list[tuple[Heard, Node | None]] = []
         self._seen: list[Seen] = []
         self._nodes: list[Node] = []
         self._outputs: list[Node] = []
         self._makers: list[list[Node]] = []
+        self._kept: dict[int, Kept] = {}
         self._groups: dict[Any, list[int]] = {}
         self._missed: list[Site] = []
 
@@ -186,39 +238,52 @@ class Draft:
             and known_by is not None
             and (saved.is_output or is_small)  # without the output it is computed anew
         ):
-            form = (site.family, site.axes, saved, y.shape, y.dtype, y.device) if is_small else len(self._seen)
-            self._groups.setdefault(form, []).append(len(self._seen))
-            learned = learned_behind(known_by)
-            self._seen.append(Seen(site, weakref.ref(module), saved, type(y.grad_fn), learned))
-            self._nodes.append(node)
-            self._outputs.append(y.grad_fn)
-            self._makers.append(known_by)
-            site.see_source(learned)
+            self._see(Seen(site, weakref.ref(module), saved, type(y.grad_fn), learned_behind(known_by)), node, known_by, y)
+            site.see_source(learned_behind(known_by))
         elif site.needs_mode:
             self._missed.append(site)
         else:
             self._hooked.add(id(module))
-            self._heard.append((site, weakref.ref(module), y.grad_fn))
+            self._heard.append((Heard(weakref.ref(module), site, stays=False), node))
+            is_more = site.is_whole or site.is_gated or site.factor != 1 or in_place or id(module) == self._network
+            if (kept := None if is_more else Kept.of(x, y)) is not None:
+                self._kept[len(self._seen)] = kept
+                self._see(Seen(site, weakref.ref(module), None, type(node), frozenset()), node, [], y)
+
+    def _see(self, seen: Seen, node: Node, known_by: list[Node], y: Tensor) -> None:
+        is_small, site = y.numel() <= _SMALL, seen.site
+        form = (site.family, site.axes, seen.saved, y.shape, y.dtype, y.device) if is_small else len(self._seen)
+        self._groups.setdefault(form, []).append(len(self._seen))
+        self._seen.append(seen)
+        self._nodes.append(node)
+        self._outputs.append(y.grad_fn)
+        self._makers.append(known_by)
 
     def plan(self, returned: Any) -> Plan | None:
         """How to see the next pass, by this one, which returned something; None where only close looks will do."""
         if not all(site.is_part for site in self._missed):
             return None
-        hooked = self._hooked
-        kept = [
-            place for place, (site, module, *_) in enumerate(self._seen) if not (site.is_part or id(module()) in hooked)
+        modules = {id(heard.module()) for heard, node in self._heard if node is not None}
+        are_told = bool(self._hooked) and len(modules) == len(self._heard) == len(self._hooked)
+        return (self._plan(returned, are_told=True) if are_told else None) or self._plan(returned, are_told=False)
+
+    def _plan(self, returned: Any, *, are_told: bool) -> Plan | None:
+        """The same, if the graph tells which of the hooked modules ran."""
+        stay = {place for place, kept in self._kept.items() if are_told and kept.is_unchanged}
+        places = [
+            place
+            for place, (site, module, saved, *_) in enumerate(self._seen)
+            if not site.is_part and (place in stay if saved is None else id(module()) not in self._hooked)
         ]
-        checked = [node for place in kept for node in self._makers[place]]
-        ends = [self._nodes[place] for place in kept]
-        outputs = [self._outputs[place] for place in kept]
+        staying = {id(self._seen[place].module()) for place in stay.intersection(places)}
+        heard = {id(each.module()): (each._replace(stays=id(each.module()) in staying), node) for each, node in self._heard}
+        ends, outputs = ([nodes[place] for place in places] for nodes in (self._nodes, self._outputs))
         ends = ends if outputs == ends else ends + outputs
-        heard, way = {id(module()): (module, site) for site, module, _ in self._heard}, None
-        heard_nodes = [node for *_, node in self._heard if node is not None]
-        if hooked and len(heard_nodes) == len(self._heard) == len(heard) == len(hooked):
-            way = Way.to(ends + heard_nodes, returned, checked, self._since)
-        if way is None:
-            heard, way = {}, Way.to(ends, returned, checked, self._since)
+        ends += [node for each, node in heard.values() if are_told and not each.stays]
+        way = Way.to(ends, returned, [node for place in places for node in self._makers[place]], self._since)
         if way is None:
             return None
-        groups = [[kept.index(place) for place in places if place in kept] for places in self._groups.values()]
-        return Plan(hooked, way, [self._seen[place] for place in kept], heard, list(filter(None, groups)))
+        groups = [[places.index(place) for place in group if place in places] for group in self._groups.values()]
+        seen = [self._seen[place] for place in places]
+        told = {number: each for number, (each, _) in heard.items()} if are_told else {}
+        return Plan(self._hooked, way, seen, told, list(filter(None, groups)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from math import prod
 
 import numpy as np
@@ -42,7 +43,7 @@ class Readings:
         self._waiting = 0
         self._counted: Counted | None = None
 
-    def see(self, x: list[Tensor], y: list[Tensor]) -> bool:
+    def see(self, x: Sequence[Tensor] | Tensor, y: Sequence[Tensor] | Tensor) -> bool:
         """Count an input and an output of each layer. Whether all could be read."""
         if y[0].shape != self._shape:
             self._make_room(y[0].shape)
@@ -61,7 +62,7 @@ class Readings:
         counted, self._counted = self._counted, None
         return counted
 
-    def _each(self, batches: list[Tensor]) -> list[Tensor]:
+    def _each(self, batches: Iterable[Tensor]) -> list[Tensor]:
         """The layers that lie in one batch."""
         return [layer for batch in batches for layer in batch.detach().flatten(0, self._stacks - 1).unbind()]
 

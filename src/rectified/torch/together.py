@@ -28,14 +28,14 @@ class Together:
 
     def see(self, found: Sequence[Found], step: int) -> None:
         """Count the activations of a forward pass."""
-        for (site, _, saved, *_), counters, _, kept in found:
+        for (site, *_), counters, _, x, y in found:
             group = self._groups.get(id(counters))
             if group is None:
-                group = self._groups[id(counters)] = _Group(site, counters, is_output=saved.is_output)
-            if not group.see(kept, step):
+                group = self._groups[id(counters)] = _Group(site, counters, is_output=y is x, has_outputs=y is not None)
+            if not group.see(x, y, step):
                 with torch.no_grad():
-                    for counter, batch in zip(counters, kept, strict=True):
-                        counter.see(batch, batch if saved.is_output else site.again(batch), step)
+                    for counter, batch, output in zip(counters, x, y or map(site.again, x), strict=True):
+                        counter.see(batch, output, step)
 
     def hand_out(self) -> None:
         """Give each layer what was counted of it."""
@@ -47,8 +47,8 @@ class Together:
 class _Group:
     """Layers whose batches have one shape. What was counted of each, or else the batches, wait for those of other steps."""
 
-    def __init__(self, site: Site, counters: list[Counter], *, is_output: bool) -> None:
-        self._site, self._is_output = site, is_output
+    def __init__(self, site: Site, counters: list[Counter], *, is_output: bool, has_outputs: bool) -> None:
+        self._site, self._is_output, self._has_outputs = site, is_output, has_outputs
         self._axes = tuple(axis + 1 for axis in site.axes)
         self._counters = counters
         self._measures = Measures(site.slopes, len(counters))
@@ -61,16 +61,16 @@ class _Group:
         self._waiting = 0
         self._first = self._last = -1
 
-    def see(self, batches: list[Tensor], step: int) -> bool:
+    def see(self, x: list[Tensor], y: list[Tensor] | None, step: int) -> bool:
         """Count a batch of each layer. Whether all have one shape, and the units of those before."""
-        first = batches[0]
+        first = x[0]
         if (first.shape, first.dtype) != self._form and not self._has_room(first):
             return False
-        if self._are_read:
-            if not self._readings.see(batches, batches):
+        if self._are_read and y is not None:
+            if not self._readings.see(x, y):
                 return False
         elif self._places:
-            if not _stacked(batches, self._places[self._waiting]):
+            if not _stacked(x, self._places[self._waiting]):
                 return False
             self._waiting += 1
             if self._waiting == len(self._places):
@@ -108,9 +108,9 @@ class _Group:
     def _make_room(self, like: Tensor) -> None:
         layers = len(self._counters)
         self._room, self._places = None, ()
-        self._are_read = self._is_output and can_read(like, self._site.axes)
+        self._are_read = can_read(like, self._site.axes)
         steps = max(1, _MOST_ELEMENTS // (layers * like.numel()))
-        if layers * steps > 1 and not self._are_read:
+        if layers * steps > 1 and not (self._are_read and self._has_outputs):
             with torch.inference_mode(False):  # or it could not change outside of it
                 self._room = torch.empty((steps * layers, *like.shape), dtype=like.dtype, device=like.device)
                 self._places = [self._room[step * layers : (step + 1) * layers] for step in range(steps)]
@@ -123,6 +123,8 @@ class _Group:
     def _measure(self, x: Tensor) -> None:
         with torch.no_grad():
             y = x if self._is_output else self._site.again(x.flatten(0, 1)).view_as(x)
+        form = (-1, len(self._counters), *x.shape[1:])
+        if not (self._are_read and all(map(self._readings.see, x.view(form), y.view(form)))):
             self._measures.add(Measure.of(x, y, self._axes, self._site.slopes))
 
 
