@@ -169,6 +169,7 @@ def test_plot_opens_a_window_where_there_is_a_display(monkeypatch: pytest.Monkey
 
     windows: list[Sequence[int]] = []
     monkeypatch.setattr(matplotlib, "get_backend", lambda: "QtAgg")
+    monkeypatch.setattr(plt, "switch_backend", lambda _: None)
     monkeypatch.setattr(plt, "show", lambda: windows.append(plt.get_fignums()))
     plt.close("all")
     run("plot", "relu")
@@ -264,6 +265,7 @@ def test_tour_into_a_place_that_cannot_be_written(
         (["plot", "maxout:pieces=2.5", "-o", "x.png"], "maxout:pieces=2.5: '2.5' is not a whole number"),
         (["plot", "maxout:pieces=0", "-o", "x.png"], "maxout: a group has at least one piece, not pieces=0"),
         (["show", "maxout:pieces=0"], "maxout: a group has at least one piece, not pieces=0"),
+        (["show", "leaky_relu:slope=nan"], "leaky_relu:slope=nan: 'nan' is not a number"),
         (["show", "leaky_relu:slope"], "leaky_relu:slope: parameters are written leaky_relu:parameter=value"),
         (["show", "leaky_relu:"], "leaky_relu:: parameters are written leaky_relu:parameter=value"),
         (["show", "leaky_relu:slope=1,slope=2"], "leaky_relu:slope=1,slope=2: slope stands there twice"),
@@ -288,6 +290,10 @@ def test_tour_into_a_place_that_cannot_be_written(
         (["bench", "relu", "--sizes", "0"], "a size is at least 1, not 0"),
         (["bench", "relu", "--sizes", str(10**15)], "there is not enough memory for 1,000,000,000,000,000 elements"),
         (["bench", "relu", "--sizes", str(10**20)], "a size is at most 1,152,921,504,606,846,975, not 100,000,000,000,"),
+        (
+            ["bench", "relu", "--sizes", "9", "--peers", "numpy", "--quick", "--spread", "1e300"],
+            "spread is 0.0001 to 10,000, not 1e+300",
+        ),
         (["bench", "relu", "--dtype", "int8"], "dtype is one of float16, bfloat16, float32, float64, not 'int8'"),
         (["bench", "relu", "--threads", "0"], "threads is 1 to "),
         (["bench", "relu", "--threads", "9999"], "threads is 1 to "),
@@ -295,6 +301,8 @@ def test_tour_into_a_place_that_cannot_be_written(
         (["show"], "Missing argument 'FUNCTION'"),
         (["plot"], "Missing argument 'FUNCTION"),
         (["lst"], "No such command 'lst'"),
+        (["zz"], "No such command 'zz'. There are list, show, values, plot, bench, tour, run, report, html, diff, "),
+        (["tour", "--out", ""], "--out is a folder, such as build/tour, not ''"),
         (["show", "relu", "--colour"], "No such option"),
     ],
     ids=lambda given: " ".join(given) if isinstance(given, list) else "",
@@ -306,6 +314,44 @@ def test_a_mistake_is_one_line(arguments: list[str], line: str, mistake: Callabl
 def test_plot_without_a_display_says_how_to_save(mistake: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matplotlib, "get_backend", lambda: "agg")
     assert mistake("plot", "tanh") == "there is no display for a window; save the picture: -o tanh.png"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "backend", "line"),
+    [
+        ("plot relu", "zz", "matplotlib: Key backend: 'zz' is not a valid value for backend; "),
+        ("plot relu -o relu.png", "zz", "matplotlib: Key backend: 'zz' is not a valid value for backend; "),
+        ("plot relu", "module://zz", "matplotlib: No module named 'zz'"),
+        ("plot relu", "TkAgg", "there is no display for a window; save the picture: -o relu.png"),
+        ("tour", "zz", "matplotlib: Key backend: 'zz' is not a valid value for backend; "),
+    ],
+)
+def test_a_backend_that_cannot_draw_is_one_line(arguments: str, backend: str, line: str, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    ran = process(*arguments.split(), env={**environment, "MPLBACKEND": backend}, cwd=tmp_path)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"rectified: {line}")
+    assert ran.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "line"),
+    [
+        ("RECTIFIED_ISA", "'zz' is not an instruction set of this machine; it has "),
+        ("RECTIFIED_NUM_THREADS", "'zz' is not a number of threads from 1 to 1024"),
+    ],
+)
+@pytest.mark.parametrize("way", ["script", "module"])
+def test_a_setting_that_forbids_the_import_is_one_line(way: str, variable: str, line: str, tmp_path: Path) -> None:
+    script = tmp_path / "rectified"
+    script.write_text("from rectified.cli import main; main()")
+    command = [sys.executable, str(script)] if way == "script" else [sys.executable, "-m", "rectified"]
+    ran = subprocess.run(
+        [*command, "list"], env={**os.environ, variable: "zz"}, capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"rectified: {variable}={line}")
+    assert ran.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -349,6 +395,13 @@ def test_no_color_is_heeded_on_a_terminal() -> None:
     result = CliRunner().invoke(app, ["list"], env={"NO_COLOR": "1", "TERM": "xterm-256color"})
     assert result.exit_code == 0
     assert "\x1b[3" not in result.output
+
+
+@pytest.mark.parametrize(("arguments", "word"), [("list", "leaky_relu"), ("show relu", "rectifier"), ("--help", "values")])
+def test_a_terminal_of_unknown_width_is_served(arguments: str, word: str) -> None:
+    ran = process(*arguments.split(), env={**os.environ, "COLUMNS": "0"})
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert word in ran.stdout
 
 
 def test_a_terminal_without_unicode_is_served() -> None:

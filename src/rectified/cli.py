@@ -53,6 +53,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+if os.environ.get("COLUMNS") == "0":  # a terminal of unknown width, which rich would take for one without room
+    del os.environ["COLUMNS"]
 _console = Console(highlight=False)
 
 Function = Annotated[
@@ -132,7 +134,9 @@ def _refuse(message: str, code: int = 2) -> int:
 
 
 def _explained(error: Any) -> str:
-    """What typer finds wrong; where it asks pydantic, the value in place of words about it."""
+    """What typer finds wrong, with the commands that there are; where it asks pydantic, the value and no words about it."""
+    if error.message.startswith("No such command"):
+        return f"{error.message} There are {', '.join(error.ctx.command.list_commands(error.ctx))}"
     for found in getattr(error.__cause__, "errors", list)()[:1]:
         message = error.message.removeprefix("Value error, ").partition(", unable to")[0]
         subject = repr(found["input"]) if message.startswith("Input ") else ""
@@ -237,11 +241,8 @@ def plot(
     if output is not None and output.suffix.lower() not in _ENDINGS:
         raise Mistake(f"{output} ends in none of {', '.join(_ENDINGS)}")
     _require("plot", "matplotlib")
-    import matplotlib as mpl
-
-    if output is not None:
-        mpl.use("agg")
-    elif mpl.get_backend().lower() in ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template"):
+    backend = _load_matplotlib("agg" if output else None)
+    if output is None and backend in ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template"):
         raise Mistake(f"there is no display for a window; save the picture: -o {found[0].name}.png")
     import matplotlib.pyplot as plt
 
@@ -317,15 +318,19 @@ def bench(
 
 @app.command()
 def tour(
-    out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("build/tour"),
+    out: Annotated[str, typer.Option(help="The folder to write.")] = "build/tour",
     quick: Annotated[bool, typer.Option("--quick", help="Smaller experiments, to try it.")] = False,
 ) -> None:
     """Write a page that shows ReLU, its derivative, its speed, how it learns, how it dies and what helps."""
+    if not out:
+        raise Mistake("--out is a folder, such as build/tour, not ''")
     _require("tour", "matplotlib", "sklearn")
+    _load_matplotlib("agg")
     from rectified.tour import write_tour
 
-    with _progress() as report, _writing(out):
-        page = write_tour(out, quick=quick, report=report)
+    folder = Path(out)
+    with _progress() as report, _writing(folder):
+        page = write_tour(folder, quick=quick, report=report)
     print(f"The tour is at {page.resolve().as_uri()}")
 
 
@@ -368,6 +373,8 @@ def _function(spec: str) -> Activation:
         whole = key in found.parameters and isinstance(found.parameters[key].default, int)
         try:
             parameters[key] = int(text) if whole or text.lstrip("+-").isdecimal() else float(text)
+            if parameters[key] != parameters[key]:
+                raise ValueError(text)
         except ValueError:
             raise Mistake(f"{spec}: {text!r} is not a {'whole ' if whole else ''}number") from None
     try:
@@ -411,6 +418,18 @@ def _require(extra: str, *modules: str) -> None:
     for module in modules:
         if find_spec(module) is None:
             raise Mistake(f'{module} is not installed: pip install "rectified[{extra}]"')
+
+
+def _load_matplotlib(backend: str | None) -> str:
+    """Load it with a backend, by default that of MPLBACKEND and its settings; tell which one it is."""
+    try:
+        import matplotlib as mpl
+        import matplotlib.pyplot as plt
+
+        plt.switch_backend(backend or mpl.get_backend())
+    except (ImportError, RuntimeError, ValueError) as error:
+        raise Mistake(f"matplotlib: {error}") from None
+    return mpl.get_backend().lower()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Literal, overload
 import numpy as np
 
 from rectified import _native, ufuncs
+from rectified.mistake import refuse_setting
 
 __version__ = "0.1.0"
 
@@ -56,7 +57,7 @@ def _threads_at_start() -> int:
     wanted = os.environ.get("RECTIFIED_NUM_THREADS", "")
     if wanted:
         if not wanted.isdecimal() or not 1 <= int(wanted) <= 1024:
-            raise ImportError(f"RECTIFIED_NUM_THREADS={wanted!r} is not a number of threads from 1 to 1024")
+            refuse_setting(f"RECTIFIED_NUM_THREADS={wanted!r} is not a number of threads from 1 to 1024")
         return int(wanted)
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(available, 1024)

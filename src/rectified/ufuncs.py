@@ -13,15 +13,14 @@ import sys
 import numpy as np
 
 from rectified import _native
+from rectified.mistake import refuse_setting
 
 
 def _chosen() -> str:
     present = _native.instruction_sets()
     wanted = os.environ.get("RECTIFIED_ISA") or present[-1]
     if wanted not in present:
-        raise ImportError(
-            f"RECTIFIED_ISA={wanted!r} is not an instruction set of this machine; it has {', '.join(present)}"
-        )
+        refuse_setting(f"RECTIFIED_ISA={wanted!r} is not an instruction set of this machine; it has {', '.join(present)}")
     return wanted
 
 

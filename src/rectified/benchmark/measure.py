@@ -147,8 +147,8 @@ def run(
     Raises
     ------
     ValueError
-        For a size below 1 or beyond all memory, more threads than processors, another dtype or peer, a spread that is not
-        positive, bfloat16 without ml_dtypes, a size that a fold cannot cut.
+        For a size below 1 or beyond all memory, more threads than processors, another dtype or peer, a spread below 0.0001
+        or above 10,000, bfloat16 without ml_dtypes, a size that a fold cannot cut.
     RuntimeError
         When this library's call computes something else than it should.
 
@@ -171,8 +171,8 @@ def run(
             import ml_dtypes  # noqa: F401  (NumPy knows the type by its name then)
         except ImportError:
             raise ValueError("dtype bfloat16 needs ml_dtypes: pip install ml_dtypes") from None
-    if not 0 < spread < np.inf:
-        raise ValueError(f"spread is a positive number, not {spread}")
+    if not 1e-4 <= spread <= 1e4:  # float16 has such numbers, with room for the largest ones that are drawn
+        raise ValueError(f"spread is 0.0001 to 10,000, not {spread:g}")
     processors = os.cpu_count() or 1
     if not 1 <= threads <= processors:
         raise ValueError(f"threads is 1 to {processors}, the processors of this machine, not {threads}")
