@@ -533,7 +533,7 @@ def test_dir_has_what_is_there() -> None:
         (
             lambda: rf.maxout.jvp(np.zeros(2), np.zeros(6)),
             ValueError,
-            "maxout: the axis of v has length 1, and it should have 3",
+            "maxout: v has the shape (2,), and it should have (6,)",
         ),
         (
             lambda: rf.maxout.backward(np.zeros(4), np.zeros(6)),

@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 import sys
+from functools import partial
 from typing import Any
 
 import ml_dtypes
@@ -848,7 +849,7 @@ def test_packed_out_and_wrong_sizes() -> None:
         (
             lambda: rf.glu.jvp(np.zeros(2), np.zeros(4)),
             ValueError,
-            "glu: the axis of v has length 2, and it should have 4",
+            "glu: v has the shape (2,), and it should have (4,)",
         ),
         (
             lambda: rf.glu.backward(np.zeros((3, 2)), np.zeros(4)),
@@ -858,17 +859,17 @@ def test_packed_out_and_wrong_sizes() -> None:
         (
             lambda: rf.crelu.backward(np.zeros(2), np.zeros(2)),
             ValueError,
-            "crelu: the axis of dy has length 2, and it should have 4",
+            "crelu: dy has the shape (2,), and it should have (4,)",
         ),
         (
             lambda: rf.crelu.backward_from_output(np.zeros(2), np.zeros(4)),
             ValueError,
-            "crelu: the axis of dy has length 2, and it should have 4",
+            "crelu: dy has the shape (2,), and it should have (4,)",
         ),
         (
             lambda: rf.crelu.jvp(np.ones((3, 1)), np.ones((3, 4))),
             ValueError,
-            "crelu: the axis of v has length 1, and it should have 4",
+            "crelu: v has the shape (3, 1), and it should have (3, 4)",
         ),
         (lambda: rf.gated(rf.relu, gate="b"), ValueError, "gate is 'first' or 'second', the half that goes through"),
         (
@@ -881,6 +882,32 @@ def test_packed_out_and_wrong_sizes() -> None:
 def test_errors_are_one_clear_line(call: Any, kind: type[Exception], line: str) -> None:
     with pytest.raises(kind, match=f"^{re.escape(line)}"):
         call()
+
+
+@folds
+@pytest.mark.parametrize("method", ["backward", "jvp"])
+def test_another_shape_is_told(fold: Any, method: str) -> None:
+    x = np.zeros((4, 6))
+    takes = fold(x, axis=0).shape if method == "backward" else x.shape
+    for wrong in [(takes[0] + 1, 6), (takes[0], 5), (takes[0],)]:
+        line = f"{fold.name}: {'dy' if method == 'backward' else 'v'} has the shape {wrong}, and "
+        with pytest.raises(ValueError, match=f"^{re.escape(line)}"):
+            getattr(fold, method)(np.zeros(wrong), x, axis=0)
+
+
+@folds
+@pytest.mark.parametrize("axis", [None, 1.0, (0,)])
+def test_an_axis_is_a_whole_number(fold: Any, axis: Any) -> None:
+    x = np.zeros((4, 6))
+    for call in (fold, fold.derivative, partial(fold.backward, fold(x)), partial(fold.jvp, x)):
+        with pytest.raises(TypeError, match=f"^{fold.name}: axis is a whole number, not {re.escape(repr(axis))}$"):
+            call(x, axis=axis)
+
+
+@folds
+def test_a_fold_has_its_first_derivative_alone(fold: Any) -> None:
+    with pytest.raises(TypeError, match=f"^{fold.name}: order=2 goes with functions of one number; here order is"):
+        fold.derivative(np.zeros(4), order=2)
 
 
 @folds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import operator
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from rectified.activation import Activation, Parameter, Ridge, _beside_bfloat16,
 
 _KEYWORDS = ("out", "casting", "order", "dtype", "subok", "signature")
 _AXIS = Parameter(-1, "The axis along which the group's members stand.")
+_OWN: Any = ...
+"""In a call the axis that the function is bound to; None would be taken for all axes at once."""
 
 
 class Fold(Activation):
@@ -96,13 +99,15 @@ class Fold(Activation):
         x = self._array(x)
         if x.ndim == 0:
             raise ValueError(f"{self.name}: x has no axis to fold")
-        axis = self._defaults["axis"] if axis is None else axis
+        axis = self._defaults["axis"] if axis is _OWN else axis
+        self._refuse_unfit("axis", axis)
         return x, normalize_axis_index(operator.index(axis), x.ndim) - x.ndim
 
-    def _refuse_length(self, of: str, array: Any, place: int, length: int) -> None:
-        """Halves and groups of another number would broadcast."""
-        if array.shape[place] != length:
-            raise ValueError(f"{self.name}: the axis of {of} has length {array.shape[place]}, and it should have {length}")
+    def _refuse_unlike(self, of: str, array: Any, place: int, shape: tuple[int, ...]) -> None:
+        """An array that lacks the axis, or has another length there, and one that does not broadcast."""
+        has_axis = array.ndim >= -place and array.shape[place] == shape[place]
+        if not has_axis or not _do_broadcast(array.shape, shape):
+            raise ValueError(f"{self.name}: {of} has the shape {array.shape}, and it should have {shape}")
 
     def _refuse_gradient(self, dy: Any, shape: tuple[int, ...]) -> None:
         """A gradient that has not the shape of the output, and does not broadcast to it."""
@@ -112,6 +117,14 @@ class Fold(Activation):
             fits = False
         if not fits:
             raise ValueError(f"{self.name}: dy has the shape {dy.shape}, and the output has {shape}")
+
+    def _refuse_unknown(self, keywords: Mapping[str, Any], allowed: tuple[str, ...] = ()) -> None:
+        order = keywords.get("order")
+        if not isinstance(order, str | None):
+            raise TypeError(
+                f"{self.name}: order={order} goes with functions of one number; here order is a memory layout, such as 'C'"
+            )
+        super()._refuse_unknown(keywords, allowed)
 
     def _place(self, keywords: dict[str, Any], shape: tuple[int, ...]) -> Any:
         """Where the keywords say that a result of this shape goes, which they then say no more; None for a new array."""
@@ -155,11 +168,11 @@ class Normalizer(called_plainly, Fold):
         self._plain_backward_from_output = self._ufunc("_backward_from_output"), self._defaults
         self._plain_jvp = self._jvp, self._defaults
 
-    def _evaluate(self, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
-        return self._along(self._ufunc(""), (x,), axis, keywords)
+    def _evaluate(self, x: Any, /, axis: int = _OWN, **keywords: Any) -> Any:
+        return self._along(self._ufunc(""), x, axis, keywords)
 
     @_plainly("_plain_backward")
-    def backward(self, dy: Any, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+    def backward(self, dy: Any, x: Any, /, axis: int = _OWN, **keywords: Any) -> Any:
         """The gradient by `x`, from the gradient `dy` by the output.
 
         Parameters
@@ -182,10 +195,10 @@ class Normalizer(called_plainly, Fold):
         >>> rf.softmax.backward(np.array([1.0, 0.0]), np.array([1.0, 1.0]))
         array([ 0.25, -0.25])
         """
-        return self._along(self._ufunc("_backward"), (dy, x), axis, keywords)
+        return self._along(self._ufunc("_backward"), x, axis, keywords, dy=dy)
 
     @_plainly("_plain_backward_from_output")
-    def backward_from_output(self, dy: Any, y: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+    def backward_from_output(self, dy: Any, y: Any, /, axis: int = _OWN, **keywords: Any) -> Any:
         """The gradient by the input, from the gradient `dy` by the output y = f(x) and from that output alone.
 
         Examples
@@ -194,15 +207,18 @@ class Normalizer(called_plainly, Fold):
         >>> rf.softmax.backward_from_output(np.array([1.0, 0.0]), np.array([0.5, 0.5]))
         array([ 0.25, -0.25])
         """
-        return self._along(self._ufunc("_backward_from_output"), (dy, y), axis, keywords)
+        return self._along(self._ufunc("_backward_from_output"), y, axis, keywords, dy=dy)
 
     @_plainly("_plain_jvp")
-    def jvp(self, v: Any, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
-        return self._along(self._jvp, (v, x), axis, keywords)
+    def jvp(self, v: Any, x: Any, /, axis: int = _OWN, **keywords: Any) -> Any:
+        return self._along(self._jvp, x, axis, keywords, v=v)
 
-    def _along(self, ufunc: np.ufunc, operands: tuple[Any, ...], axis: int | None, keywords: dict[str, Any]) -> Any:
-        x, place = self._with_axis(operands[-1], axis)
-        return self._run(ufunc, (*map(self._array, operands[:-1]), x), [(place,)] * (ufunc.nin + 1), keywords)
+    def _along(self, ufunc: np.ufunc, x: Any, axis: int, keywords: dict[str, Any], **others: Any) -> Any:
+        x, place = self._with_axis(x, axis)
+        arrays = {of: self._array(each) for of, each in others.items()}
+        for of, array in arrays.items():
+            self._refuse_unlike(of, array, place, x.shape)
+        return self._run(ufunc, (*arrays.values(), x), [(place,)] * (ufunc.nin + 1), keywords)
 
 
 class Maxout(Fold):
@@ -221,11 +237,11 @@ class Maxout(Fold):
         self._derivative = self._ufunc("_derivative")
         self._backward = self._ufunc("_backward")
 
-    def __call__(self, x: Any, /, pieces: int | None = None, axis: int | None = None, **keywords: Any) -> Any:
+    def __call__(self, x: Any, /, pieces: int | None = None, axis: int = _OWN, **keywords: Any) -> Any:
         groups, place = self._groups(x, pieces, axis)
         return self._run(self._value, (groups,), [(place,), ()], keywords)
 
-    def derivative(self, x: Any, /, pieces: int | None = None, axis: int | None = None, **keywords: Any) -> Any:
+    def derivative(self, x: Any, /, pieces: int | None = None, axis: int = _OWN, **keywords: Any) -> Any:
         """The derivative of each group's value by each of its members, in the shape of `x`.
 
         Parameters
@@ -256,7 +272,7 @@ class Maxout(Fold):
         groups, place = self._groups(x, pieces, axis)
         return self._in_shape_of(x, self._derivative, (groups,), [(place,), (place,)], keywords)
 
-    def backward(self, dy: Any, x: Any, /, pieces: int | None = None, axis: int | None = None, **keywords: Any) -> Any:
+    def backward(self, dy: Any, x: Any, /, pieces: int | None = None, axis: int = _OWN, **keywords: Any) -> Any:
         """The gradient by `x`, from the gradient `dy` by the output, in one pass.
 
         Parameters
@@ -291,15 +307,14 @@ class Maxout(Fold):
         self._refuse_gradient(dy, (*groups.shape[:place], *groups.shape[groups.ndim + place + 1 :]))
         return self._in_shape_of(x, self._backward, (dy, groups), [(), (place,), (place,)], keywords)
 
-    def jvp(self, v: Any, x: Any, /, pieces: int | None = None, axis: int | None = None, **keywords: Any) -> Any:
+    def jvp(self, v: Any, x: Any, /, pieces: int | None = None, axis: int = _OWN, **keywords: Any) -> Any:
         groups, place = self._groups(x, pieces, axis)
-        moved, _ = self._groups(v, pieces, axis)
-        self._refuse_length("v", moved, place - 1, groups.shape[place - 1])
+        v = self._array(v)
+        self._refuse_unlike("v", v, place, np.shape(x))
+        moved, _ = self._groups(v, pieces, place)
         return self._run(self._ufunc("_jvp"), (moved, groups), [(place,), (place,), ()], keywords)
 
-    def forward_packed(
-        self, x: Any, /, pieces: int | None = None, axis: int | None = None, *, out: Any = None
-    ) -> tuple[Any, Any]:
+    def forward_packed(self, x: Any, /, pieces: int | None = None, axis: int = _OWN, *, out: Any = None) -> tuple[Any, Any]:
         """``(y, winners)``: the value, and which piece won in each group, in as few bits as tell it.
 
         One bit for two pieces, two for up to four, and so on. That is all that `backward_packed` needs: for two pieces of
@@ -357,7 +372,7 @@ class Maxout(Fold):
         return made.reshape(shape) if y is None else y, winners
 
     def backward_packed(
-        self, dy: Any, winners: Any, /, pieces: int | None = None, axis: int | None = None, *, out: Any = None
+        self, dy: Any, winners: Any, /, pieces: int | None = None, axis: int = _OWN, *, out: Any = None
     ) -> Any:
         """The gradient by the input from what `forward_packed` kept.
 
@@ -412,7 +427,7 @@ class Maxout(Fold):
             raise ValueError(f"{self.name}: a packed pass takes 1 to 256 pieces, not {pieces}")
         return pieces
 
-    def _groups(self, x: Any, pieces: int | None, axis: int | None) -> tuple[Any, int]:
+    def _groups(self, x: Any, pieces: int | None, axis: int) -> tuple[Any, int]:
         """`x` with its axis split into groups and their members, and the place of the members' axis from the end."""
         x, place = self._with_axis(x, axis)
         pieces = operator.index(self._defaults["pieces"] if pieces is None else pieces)
@@ -560,13 +575,13 @@ class Gated(_OfHalves):
         self._plain_backward = self._road(self._backward, f"w{halves}{halves}")
         self._plain_jvp = self._road(self._jvp, f"{halves}{halves}w")
 
-    def _evaluate(self, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+    def _evaluate(self, x: Any, /, axis: int = _OWN, **keywords: Any) -> Any:
         self._refuse_unknown(keywords, _KEYWORDS)
         x, place = self._with_axis(x, axis)
         return self._made(self._value, self._in_order(self._halves(x, place)), place, **keywords)
 
     @_plainly("_plain_backward")
-    def backward(self, dy: Any, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+    def backward(self, dy: Any, x: Any, /, axis: int = _OWN, **keywords: Any) -> Any:
         """The gradient by `x`, from the gradient `dy` by the output.
 
         Parameters
@@ -602,7 +617,7 @@ class Gated(_OfHalves):
         operands = (dy, *self._in_order(halves))
         return self._both(self._backward, operands, place, x.shape, keywords)
 
-    def derivative(self, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+    def derivative(self, x: Any, /, axis: int = _OWN, **keywords: Any) -> Any:
         x, place = self._with_axis(x, axis)
         slopes = self.backward(np.ones((), x.dtype), np.moveaxis(x, place, -1), axis=-1, **keywords)
         blocks = (
@@ -612,11 +627,11 @@ class Gated(_OfHalves):
         return np.concatenate(tuple(blocks), -1)
 
     @_plainly("_plain_jvp")
-    def jvp(self, v: Any, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+    def jvp(self, v: Any, x: Any, /, axis: int = _OWN, **keywords: Any) -> Any:
         self._refuse_unknown(keywords, _KEYWORDS)
         x, place = self._with_axis(x, axis)
-        v, _ = self._with_axis(v, place)
-        self._refuse_length("v", v, place, x.shape[place])
+        v = self._array(v)
+        self._refuse_unlike("v", v, place, x.shape)
         operands = (*self._in_order(self._halves(v, place)), *self._in_order(self._halves(x, place)))
         return self._made(self._jvp, operands, place, **keywords)
 
@@ -645,14 +660,12 @@ class Doubled(_OfHalves):
         self._plain_value = self._road(self._value, "wh")
         self._plain_backward = self._road(self._backward, "hww")
 
-    def _evaluate(self, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+    def _evaluate(self, x: Any, /, axis: int = _OWN, **keywords: Any) -> Any:
         x, place = self._with_axis(x, axis)
-        before = x.ndim + place
-        shape = (*x.shape[:before], 2 * x.shape[place], *x.shape[before + 1 :])
-        return self._both(self._value, (x,), place, shape, keywords)
+        return self._both(self._value, (x,), place, _doubled(x.shape, place), keywords)
 
     @_plainly("_plain_backward")
-    def backward(self, dy: Any, x: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+    def backward(self, dy: Any, x: Any, /, axis: int = _OWN, **keywords: Any) -> Any:
         """The gradient by `x`, from the gradient `dy` by the output.
 
         Parameters
@@ -679,11 +692,11 @@ class Doubled(_OfHalves):
         """
         self._refuse_unknown(keywords, _KEYWORDS)
         x, place = self._with_axis(x, axis)
-        dy, _ = self._with_axis(dy, place)
-        self._refuse_length("dy", dy, place, 2 * x.shape[place])
+        dy = self._array(dy)
+        self._refuse_unlike("dy", dy, place, _doubled(x.shape, place))
         return self._made(self._backward, (*self._halves(dy, place), x), place, **keywords)
 
-    def backward_from_output(self, dy: Any, y: Any, /, axis: int | None = None, **keywords: Any) -> Any:
+    def backward_from_output(self, dy: Any, y: Any, /, axis: int = _OWN, **keywords: Any) -> Any:
         """The gradient by the input, from the gradient `dy` by the output and from that output alone.
 
         It needs no input to be kept, but takes longer than `backward`: it reads twice as many numbers, in several passes.
@@ -695,20 +708,21 @@ class Doubled(_OfHalves):
         array([ 1., -4.])
         """
         y, place = self._with_axis(y, axis)
-        dy, _ = self._with_axis(dy, place)
+        dy = self._array(dy)
         backward = self.function.backward
         first, second = self._halves(y, place)
-        self._refuse_length("dy", dy, place, y.shape[place])
+        self._refuse_unlike("dy", dy, place, y.shape)
         to_first, to_second = self._halves(dy, place)
         by_second = backward(to_second, second)  # first of all, for the result may stand over its operands
         by_first = backward(to_first, first, **keywords)
         with np.errstate(all="ignore"):
             return np.subtract(by_first, by_second, **keywords)
 
-    def jvp(self, v: Any, x: Any, /, axis: int | None = None, *, out: Any = None) -> Any:
+    def jvp(self, v: Any, x: Any, /, axis: int = _OWN, *, out: Any = None, **keywords: Any) -> Any:
+        self._refuse_unknown(keywords)
         x, place = self._with_axis(x, axis)
-        v, _ = self._with_axis(v, axis)
-        self._refuse_length("v", v, place, x.shape[place])
+        v = self._array(v)
+        self._refuse_unlike("v", v, place, x.shape)
         if x.dtype.kind in "biu":  # whose negative may not be of its type
             x = x.astype(np.result_type(x.dtype, np.float16))
         backward = self.function.backward
@@ -784,12 +798,21 @@ def _are_rows(x: Any, y: Any) -> bool:
     return bool(x.strides[-1] == x.itemsize and y.strides[-1] == y.itemsize)
 
 
+def _doubled(shape: tuple[int, ...], place: int) -> tuple[int, ...]:
+    """The shape with twice this axis, which is counted from the end."""
+    return (*shape[:place], 2 * shape[place], *shape[place:][1:])
+
+
+def _do_broadcast(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether these shapes do, as far as they are known: Dask has NaN for a length that it has yet to compute."""
+    pairs = zip(reversed(shape), reversed(other), strict=False)
+    return all(one == two or 1 in (one, two) or np.isnan(one + two) for one, two in pairs)
+
+
 def _joined(halves: tuple[Any, Any], place: int, out: Any) -> Any:
     first = halves[0]
     if out is None and isinstance(first, np.ndarray):  # of which concatenate would not keep the subclass
-        out = np.empty_like(
-            first, order="C", shape=(*first.shape[:place], 2 * first.shape[place], *first.shape[place:][1:])
-        )
+        out = np.empty_like(first, order="C", shape=_doubled(first.shape, place))
     return np.concatenate(halves, axis=place, **({} if out is None else {"out": out}))  # Dask's knows no out
 
 
