@@ -282,6 +282,58 @@ def test_bind_makes_another_function() -> None:
     assert "0.2" in repr(steep)
 
 
+def test_functions_with_the_same_numbers_are_equal() -> None:
+    slopes, nan = np.array([0.1, 0.2]), rf.leaky_relu.bind(slope=np.nan)
+    same = [
+        (rf.leaky_relu.bind(slope=0.2), rf.leaky_relu.bind(slope=0.2)),
+        (rf.leaky_relu.bind(slope=0.01), rf.leaky_relu),
+        (rf.elu.bind(alpha=2), rf.elu.bind(alpha=2.0)),
+        (rf.softmax.bind(axis=0), rf.softmax.bind(axis=np.int64(0))),
+        (rf.gated(rf.leaky_relu.bind(slope=0.2)), rf.gated(rf.leaky_relu.bind(slope=0.2))),
+        (rf.leaky_relu.bind(slope=slopes), rf.leaky_relu.bind(slope=slopes)),
+        (nan, nan),
+    ]
+    for one, other in same:
+        assert one == other
+        assert hash(one) == hash(other)
+    others = [
+        (rf.leaky_relu.bind(slope=0.2), rf.leaky_relu),
+        (rf.leaky_relu.bind(slope=0.2), rf.leaky_relu.bind(slope=np.float32(0.2))),
+        (rf.softmax, rf.softmin),
+        (rf.gated(rf.leaky_relu.bind(slope=0.2)), rf.gated(rf.leaky_relu)),
+        (rf.gated(rf.relu), rf.gated(rf.relu, gate="second")),
+        (rf.leaky_relu.bind(slope=slopes), rf.leaky_relu.bind(slope=slopes.copy())),
+        (rf.relu, "relu"),
+    ]
+    for one, other in others:
+        assert one != other
+    assert len(set(rf.catalogue.values())) == len(rf.catalogue)
+
+
+@pytest.mark.parametrize("name", ["formula", "parameters", "kinks", "category", "derivative"])
+def test_what_a_row_says_cannot_be_set(name: str) -> None:
+    line = f"^leaky_relu: {name} cannot be set; bind gives the function with other parameters$"
+    for activation in (rf.leaky_relu, rf.leaky_relu.bind(slope=0.2)):
+        before = getattr(activation, name)
+        with pytest.raises(AttributeError, match=line):
+            setattr(activation, name, None)
+        assert getattr(activation, name) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"), [(each.name, parameter) for each in RIDGES for parameter in each.parameters]
+)
+def test_nan_of_a_short_type_as_a_parameter_does_not_warn(name: str, parameter: str) -> None:
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    found, x, nan = rf.catalogue[name], X.astype(bfloat16), {parameter: bfloat16("nan")}
+    bound = found.bind(**nan)
+    assert (np.isnan(bound(x)) == np.isnan(found(X, **{parameter: np.nan}))).all()
+    assert len(bound.range) + len(bound.kinks) >= 2
+    if found.output_condition:
+        with pytest.raises(ValueError, match="the output tells the derivative only for"):
+            found.backward_from_output(x, x, **nan)
+
+
 @pytest.mark.parametrize("module", ["pickle", "cloudpickle"])
 def test_activations_pickle(module: str) -> None:
     dumps = pytest.importorskip(module).dumps
@@ -289,8 +341,7 @@ def test_activations_pickle(module: str) -> None:
         assert pickle.loads(dumps(activation)) is activation
     for bound in (rf.leaky_relu.bind(slope=0.2), rf.maxout.bind(pieces=3)):
         copy = pickle.loads(dumps(bound))
-        assert copy.name == bound.name
-        assert copy.parameters == bound.parameters
+        assert copy == bound
         assert repr(copy) == repr(bound)
         assert copy(np.arange(-3.0, 3.0)).tolist() == bound(np.arange(-3.0, 3.0)).tolist()
     for method in (rf.relu.derivative, rf.tanh.backward_from_output, rf.softmax.backward, rf.crelu.backward):

@@ -136,6 +136,19 @@ class Activation:
         self._default_values = tuple(self._defaults.values())
         self._is_large = _are_large(self._default_values)
         self._output_tells = not self.output_condition or self._told_by_output(self._defaults)
+        numbers = (float(each) if isinstance(each, int | float | np.generic) else id(each) for each in self._default_values)
+        self._key: tuple[Any, ...] = (type(self), self.name, *numbers)  # in which an array is like itself alone
+
+    def __eq__(self, other: object) -> bool:
+        return self._key == other._key if isinstance(other, Activation) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if hasattr(self, name) and not name.startswith("_"):
+            raise AttributeError(f"{self.name}: {name} cannot be set; bind gives the function with other parameters")
+        super().__setattr__(name, value)
 
     @property
     def kinks(self) -> tuple[float, ...]:
@@ -151,6 +164,7 @@ class Activation:
         )
         return float(low), float(high)
 
+    @np.errstate(invalid="ignore")  # ml_dtypes warns where its NaN is compared
     def _number_from(self, formula: str, what: str) -> Any:
         """What a formula in the parameters is for their defaults; it may be None."""
         try:
@@ -176,7 +190,7 @@ class Activation:
         Returns
         -------
         Activation
-            A new object; this one stays as it is.
+            A new object; this one stays as it is. Two are equal that are the same function with the same numbers.
 
         Raises
         ------
@@ -195,10 +209,8 @@ class Activation:
         for key, value in parameters.items():
             self._refuse_unfit(key, value)
         bound = self.__new__(type(self))
-        bound.__dict__.update(self.__dict__)
-        bound.parameters = MappingProxyType(
-            {key: old._replace(default=parameters.get(key, old.default)) for key, old in self.parameters.items()}
-        )
+        given = {key: old._replace(default=parameters.get(key, old.default)) for key, old in self.parameters.items()}
+        vars(bound).update(vars(self), parameters=MappingProxyType(given))
         bound._take_defaults()
         return bound
 
@@ -299,6 +311,7 @@ class Activation:
             return
         raise ValueError(f"{self.name}: out is a C-contiguous array of shape {shape}, {fault}")
 
+    @np.errstate(invalid="ignore")
     def _told_by_output(self, numbers: Mapping[str, Any]) -> bool:
         """Whether the output tells the derivative for these parameters; arrays give NaN where it does not."""
         scalars = all(np.ndim(numbers[key]) == 0 for key in self._defaults)

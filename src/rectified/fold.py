@@ -570,6 +570,7 @@ class Gated(_OfHalves):
 
     def _take_defaults(self) -> None:
         super()._take_defaults()
+        self._key = *self._key, self.function, self.gate
         halves = "h" if self.gate == "second" else "r"
         self._plain_value = self._road(self._value, f"{halves}w")
         self._plain_backward = self._road(self._backward, f"w{halves}{halves}")
