@@ -217,6 +217,27 @@ def test_the_window_shows_the_kinks_and_all_of_the_curve() -> None:
     assert rf.plot(rf.relu, xlim=(-1, 20), ax=axes()).get_ylim()[1] > 20
 
 
+@pytest.mark.parametrize(
+    ("found", "kink", "low", "high"),
+    [
+        (rf.hardshrink.bind(lambd=20), 20, -20, 20),
+        (rf.thresholded_relu.bind(alpha=20), 20, 0, 20),
+        (rf.thresholded_relu.bind(alpha=-20), -20, -20, 0),
+        (rf.threshold.bind(threshold=20, value=-30), 20, -30, 20),
+        (rf.hardtanh.bind(min_val=-1e3, max_val=1e3), 1e3, -1e3, 1e3),
+        (rf.elu.bind(alpha=50), 0, -49, 50),
+    ],
+    ids=lambda each: getattr(each, "name", each),
+)
+def test_large_parameters_stay_in_sight(found: rf.Ridge, kink: float, low: float, high: float) -> None:
+    """The values beside the jumps, and those that a function saturates at; and more than a strip beside a kink."""
+    ax = rf.plot(found, ax=axes())
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    assert bottom < low <= high < top
+    beside = 0.08 * (right - left)
+    assert left + beside < kink < right - beside
+
+
 def test_formula_and_parameters_stand_in_the_legend() -> None:
     texts = legend(rf.plot(rf.leaky_relu.bind(slope=0.2), rf.sigmoid))
     assert r"leaky_relu(x, slope=0.2) = $x\ \mathrm{if}\ x > 0\ \mathrm{else}\ \mathit{slope} \cdot x$" in texts
@@ -338,6 +359,7 @@ def test_a_function_whose_parameter_is_an_array_shows_itself_without_a_picture()
         ((rf.relu,), {"xlim": (4, -4)}, ValueError, r"such as \(-4, 4\), not \(4, -4\)"),
         ((rf.relu,), {"xlim": 4}, ValueError, r"not 4"),
         ((rf.relu,), {"xlim": (0, np.inf)}, ValueError, r"xlim is two numbers"),
+        ((rf.relu,), {"ax": 3}, TypeError, r"^ax is an Axes of matplotlib, such as plt\.gca\(\), not 3$"),
     ],
 )
 def test_bad_input_gives_one_clear_line(arguments: Any, keywords: Any, error: type[Exception], message: str) -> None:
@@ -358,6 +380,23 @@ def test_a_surface_shows_all_of_its_labels() -> None:
     labels = [text for text in ax.texts if text.get_text()]
     assert labels
     assert not any(text.get_clip_on() for text in labels)
+
+
+@pytest.mark.parametrize(
+    ("found", "keywords", "error", "message"),
+    [
+        (3, {}, TypeError, r"^plot draws functions of rectified\.catalogue, such as rectified\.relu, not 3$"),
+        (rf.maxout, {"ax": 3}, TypeError, r"^ax is an Axes of matplotlib, such as plt\.gca\(\), not 3$"),
+        (rf.maxout, {"limit": np.nan}, ValueError, r"^limit is a positive number, not nan$"),
+        (rf.maxout, {"limit": 0}, ValueError, r"^limit is a positive number, not 0$"),
+        (rf.gaussian.bind(epsilon=np.ones(2)), {}, ValueError, r"^gaussian: plot needs a number for epsilon"),
+    ],
+)
+def test_bad_input_of_a_surface_gives_one_clear_line(
+    found: Any, keywords: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        rf.plot_surface(found, **keywords)
 
 
 def test_a_flat_surface_has_levels_that_can_be_read() -> None:

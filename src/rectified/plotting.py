@@ -17,6 +17,7 @@ from rectified.activation import Activation
 
 try:
     import matplotlib as mpl
+    from matplotlib.axes import Axes
     from matplotlib.colors import to_rgba
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -28,7 +29,6 @@ except ImportError as missing:
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
     from matplotlib.legend import Legend
     from numpy.typing import NDArray
 
@@ -44,6 +44,7 @@ _ON_DARK = ("#56B4E9", "#E69F00", "#F0E442", "#CC79A7", "#009E73", "#D55E00")
 
 _POINTS = 2001
 _USUAL = (-4.0, 4.0)
+_BESIDE = 2.0  # how much of the window lies beside a kink, or more where that is far away
 _FARTHEST = 8.0  # how far the window goes to show where a function saturates
 _NARROW = 0.02  # of the window: where f' only passes through zero, nothing is shaded
 _LANE = 0.035  # of the axes' height: the strip that shades one of several functions
@@ -62,6 +63,7 @@ class _Curve(NamedTuple):
     heading: str = ""  # of the first of several sections
     is_section: bool = False
     start: float = -np.inf  # there is nothing to the left of it
+    bounds: tuple[float, ...] = ()  # of the values
 
 
 class _Zone(NamedTuple):
@@ -86,7 +88,8 @@ def plot(
     `Activation.derivative` returns, open dots mark the one-sided derivatives, and the bar between them is the
     subdifferential. Shaded is where the derivative vanishes: where it is zero (a dead zone), and where it is less than 1 %
     of its maximum in the picture (saturated). Where several functions have such a region, each has a strip of its own at
-    the lower edge. Both axes have the same scale, so that a slope of 1 looks like 1, unless `xlim` is too narrow for that.
+    the lower edge. Both axes have the same scale, so that a slope of 1 looks like 1, unless the picture would be too
+    narrow for that.
 
     A function of a group, such as `maxout`, appears as sections: the first number that it gives, and its derivative by one
     member of the group, while the others stay at -1, 0 or 1. A radial function begins at 0. `plot_surface` shows both from
@@ -113,7 +116,7 @@ def plot(
     ImportError
         Where matplotlib is missing.
     TypeError
-        For something that is not an `Activation`, or for nothing at all.
+        For something that is not an `Activation`, or for nothing at all, and for an `ax` that is none.
     ValueError
         For a parameter that is an array, or an `xlim` that is no interval.
 
@@ -126,6 +129,7 @@ def plot(
     True
     """
     curves = _curves(activations)
+    _refuse_other_axes(ax)
     view = _view(curves) if xlim is None else _chosen_view(xlim)
     if ax is not None:
         _legend_with(ax, *_draw(ax, curves, view, derivative))
@@ -160,8 +164,11 @@ def plot_surface(activation: Activation, *, ax: Axes | None = None, limit: float
     ------
     ImportError
         Where matplotlib is missing.
+    TypeError
+        For something that is not an `Activation`, and for an `ax` that is none.
     ValueError
-        For a function of one number, which has no surface, or of more than two.
+        For a function of one number, which has no surface, or of more than two, for a parameter that is an array, or a
+        `limit` that is not positive.
 
     Examples
     --------
@@ -171,6 +178,10 @@ def plot_surface(activation: Activation, *, ax: Axes | None = None, limit: float
     >>> ax.get_xlabel()
     'first member of the group'
     """
+    _refuse_undrawable(activation)
+    _refuse_other_axes(ax)
+    if not 0 < limit < np.inf:
+        raise ValueError(f"limit is a positive number, not {limit}")
     along = np.linspace(-limit, limit, 161)
     first, second = np.meshgrid(along, along)
     found: Any = activation
@@ -256,12 +267,21 @@ def _curves(activations: Sequence[Activation]) -> list[_Curve]:
     if not activations:
         raise TypeError("plot needs a function to draw, such as rectified.plot(rectified.relu)")
     for found in activations:
-        if not isinstance(found, Activation):
-            raise TypeError(f"plot draws functions of rectified.catalogue, such as rectified.relu, not {found!r}")
-        for name, parameter in found.parameters.items():
-            if np.ndim(parameter.default) != 0:
-                raise ValueError(f"{found.name}: plot needs a number for {name}; bind one, such as {name}=0.2")
+        _refuse_undrawable(found)
     return [curve for found in activations for curve in (_sections(found) if found.category == "fold" else [_whole(found)])]
+
+
+def _refuse_undrawable(found: object) -> None:
+    if not isinstance(found, Activation):
+        raise TypeError(f"plot draws functions of rectified.catalogue, such as rectified.relu, not {found!r}")
+    for name, parameter in found.parameters.items():
+        if np.ndim(parameter.default) != 0:
+            raise ValueError(f"{found.name}: plot needs a number for {name}; bind one, such as {name}=0.2")
+
+
+def _refuse_other_axes(ax: object) -> None:
+    if not isinstance(ax, Axes | None):
+        raise TypeError(f"ax is an Axes of matplotlib, such as plt.gca(), not {ax!r}")
 
 
 def _definition(found: Activation) -> str:
@@ -274,7 +294,7 @@ def _whole(found: Any) -> _Curve:
     label = _definition(found)
     derivative_label = f"{found.name}$^\\prime$(x) = ${_mathtext(found.derivative_formula)}$"
     start = 0.0 if found.category == "radial" else -np.inf
-    return _Curve(found, found.derivative, found.kinks, label, derivative_label, start=start)
+    return _Curve(found, found.derivative, found.kinks, label, derivative_label, start=start, bounds=found.range)
 
 
 def _sections(found: Any) -> Iterator[_Curve]:
@@ -364,8 +384,12 @@ def _zones(curve: _Curve, number: int, window: tuple[float, float]) -> list[_Zon
 def _view(curves: Sequence[_Curve]) -> tuple[tuple[float, float], float]:
     (left, right), reach = _USUAL, _USUAL[1]
     for curve in curves:
-        left, right = min([left, *(kink - 2 for kink in curve.kinks)]), max([right, *(kink + 2 for kink in curve.kinks)])
-        reach = max(reach, *np.abs(curve.value(np.array([0.0, *curve.kinks]))))
+        kinks = np.array([0.0, *curve.kinks])
+        beside = np.maximum(_BESIDE, 0.25 * np.abs(kinks))
+        left, right = np.min(kinks - beside, initial=left), np.max(kinks + beside, initial=right)
+        near = np.concatenate([np.nextafter(kinks, -np.inf), kinks, np.nextafter(kinks, np.inf)])
+        heights = np.abs([*curve.value(near), *curve.bounds])
+        reach = np.max(heights[np.isfinite(heights)], initial=reach)
         for zone in _zones(curve, 0, (-_FARTHEST, _FARTHEST)):
             left = min(left, zone.stop - 1) if zone.start == -_FARTHEST else left
             right = max(right, zone.start + 1) if zone.stop == _FARTHEST else right
