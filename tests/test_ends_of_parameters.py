@@ -217,6 +217,16 @@ def test_0_times_what_is_left_of_0_has_the_sign_of_the_product(name: str, dtype:
 def test_nothing_is_known_of_a_bound_that_is_nan(dtype: Any) -> None:
     x = np.array([-5.0, 0.2, 3.0]).astype(dtype)
     assert np.isnan(rf.softshrink.derivative(x, dtype(np.nan), wrt="lambd").astype(float)).all()
+    assert np.isnan(rf.softshrink(x, dtype(np.nan)).astype(float)).all()
+    assert (rf.softshrink.derivative(x, dtype(np.nan)) == 1).all()
+
+
+@pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
+@pytest.mark.parametrize("name", rf.catalogue.of("radial"))
+def test_a_distance_of_0_times_an_infinite_epsilon_is_nan(name: str, dtype: Any) -> None:
+    found, zero, infinite = rf.catalogue[name], dtype(0), dtype(np.inf)
+    assert np.isnan(float(found(zero, infinite)))
+    assert np.isnan(float(found.derivative(zero, infinite))) == (name != "linear_radial")
 
 
 @pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
