@@ -373,6 +373,7 @@ class Collector:
         for (site, module, *_), x, y in found:
             owner = module()
             counter = None if owner is None else site.counter(owner.training)
+            is_all &= counter is not None
             if counter is not None:
                 with torch.no_grad():
                     counter.see(x, site.again(x) if y is None else y, self.schedule.step)
