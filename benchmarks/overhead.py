@@ -40,29 +40,31 @@ def replaced(model: nn.Module, activation: str) -> nn.Module:
 class Calls(nn.Module):
     """Linear layers with an activation that is called as a function."""
 
-    def __init__(self, layers: int, units: int) -> None:
+    def __init__(self, layers: int, units: int, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.layers = nn.ModuleList(nn.Linear(units, units) for _ in range(layers))
+        self.function = function
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:
-            x = F.relu(layer(x))
+            x = self.function(layer(x))
         return x
 
 
 class ConvolutionCalls(nn.Module):
     """The convolutional network, with its activations called as functions."""
 
-    def __init__(self) -> None:
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
+        self.function = function
         self.convolutions = nn.ModuleList([nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 32, 3, padding=1)])
         self.norms = nn.ModuleList([nn.BatchNorm2d(16), nn.BatchNorm2d(32)])
         self.hidden, self.output = nn.Linear(32 * 16, 128), nn.Linear(128, 10)
 
     def forward(self, x: Tensor) -> Tensor:
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = F.max_pool2d(F.relu(norm(convolution(x))), 2)
-        return self.output(F.relu(self.hidden(F.adaptive_avg_pool2d(x, 4).flatten(1))))
+            x = F.max_pool2d(self.function(norm(convolution(x))), 2)
+        return self.output(self.function(self.hidden(F.adaptive_avg_pool2d(x, 4).flatten(1))))
 
 
 def convolutions() -> nn.Module:
@@ -205,7 +207,7 @@ def main() -> None:
     arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument("--batch", type=int, default=48, help="images; a step is to take about 15 ms")
     arguments.add_argument("--only", default="")
-    arguments.add_argument("--activation", default="ReLU", help="of torch.nn, where activations are modules")
+    arguments.add_argument("--activation", default="ReLU", help="of torch.nn, and as a function")
     arguments.add_argument("--malloc", action="store_true", help="leave the C library's memory as it is")
     given = arguments.parse_args()
     if not given.malloc:
@@ -214,12 +216,13 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     images, numbers = torch.randn(given.batch, 3, 32, 32), torch.randn(64, 32)
     tiny = [layer for _ in range(25) for layer in (nn.Linear(32, 32), nn.ReLU())]
+    function = getattr(F, given.activation.lower())
     networks: dict[str, tuple[nn.Module | None, Tensor]] = {
         "CNN, modules": (replaced(convolutions(), given.activation), images),
-        "CNN, functions": (ConvolutionCalls(), images),
+        "CNN, functions": (ConvolutionCalls(function), images),
         "CNN, compiled": (None, images),
         "25 tiny layers, modules": (replaced(nn.Sequential(*tiny), given.activation), numbers),
-        "25 tiny layers, functions": (Calls(25, 32), numbers),
+        "25 tiny layers, functions": (Calls(25, 32, function), numbers),
     }
     ways = ("without again", "with", "every 10")
     print(f"{'median and quartiles':26}{'clock':12}{'step':>10}{''.join(f'{way:>22}' for way in ways)}")
