@@ -101,7 +101,7 @@ constexpr settled_work settled_work_of = {&work_of<Op, float, float, slope_of_pa
                                           &work_for<Op, double>::value};
 
 template <class Op, class S>
-constexpr typed_loop computed_loop(char type = type_number<S>) {
+constexpr typed_loop computed_loop(signed char type = type_number<S>) {
     if constexpr (sizeof(S) == 2 && std::is_same_v<typename types<Op, S>::taken, double> && !Op::through_double)
         return {type, settled_loop<S>, &settled_work_of<Op>};
     else
@@ -116,7 +116,7 @@ constexpr tabulated_work tabulated_work_of = {computed_loop<Op, S>(), computed_l
 
 // A short type has so few numbers that a table holds what all of them give. What takes no longer than its memory has none.
 template <class Op, class S>
-constexpr typed_loop loop_of(char type = type_number<S>) {
+constexpr typed_loop loop_of(signed char type = type_number<S>) {
     constexpr bool is_short = std::is_same_v<S, half> || std::is_same_v<S, bfloat16>;
     if constexpr (!is_short || Op::cheap || Op::template rounds_to_odd<S>)
         return computed_loop<Op, S>(type);
@@ -128,7 +128,7 @@ constexpr typed_loop loop_of(char type = type_number<S>) {
 
 // The loop for a type of integers, by its size.
 template <class Op, class Integer>
-constexpr typed_loop integer_loop(char type) {
+constexpr typed_loop integer_loop(signed char type) {
     using S = integer_of<sizeof(Integer)>;
     return loop_of<Op, std::conditional_t<std::is_signed_v<Integer>, S, std::make_unsigned_t<S>>>(type);
 }

@@ -11,7 +11,7 @@ namespace rectified {
 using loop_t = void (*)(char **args, const npy_intp *dimensions, const npy_intp *steps, void *data);
 
 struct typed_loop {
-    char type;  // NumPy's number of the dtype that the operands have
+    signed char type;  // NumPy's number of the dtype that the operands have
     loop_t run;
     const void *work = nullptr;  // what the loop is given
 };
@@ -39,12 +39,12 @@ class registry {
 };
 
 template <class S>
-inline constexpr char type_number = -1;  // NumPy gives bfloat16 its number when it is loaded
+inline constexpr signed char type_number = -1;  // NumPy gives bfloat16 its number when it is loaded
 template <>
-inline constexpr char type_number<half> = NPY_HALF;
+inline constexpr signed char type_number<half> = NPY_HALF;
 template <>
-inline constexpr char type_number<float> = NPY_FLOAT;
+inline constexpr signed char type_number<float> = NPY_FLOAT;
 template <>
-inline constexpr char type_number<double> = NPY_DOUBLE;
+inline constexpr signed char type_number<double> = NPY_DOUBLE;
 
 }  // namespace rectified
