@@ -648,23 +648,30 @@ def test_only_modules_whose_activations_no_graph_keeps_are_heard_of(more: str) -
         np.testing.assert_allclose(act.history.total.sum_output, rf.tanh(x).sum(0), rtol=1e-4)
 
 
+class Overwriting(nn.Module):
+    """A network that overwrites what its activation got, and writes down what that was, and whether it has hooks."""
+
+    def __init__(self, act: Any, since: int) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 6), nn.Linear(6, 2)
+        self.act, self.since = act, since
+        self.seen: list[Tensor] = []
+        self.hooked: list[bool] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        self.seen.append(x.detach().clone())
+        hidden = self.act(x)
+        self.hooked.append(bool(nn.modules.module._global_forward_hooks))
+        if len(self.seen) > self.since:
+            x.detach().fill_(40)
+        return self.second(hidden)
+
+
 @pytest.mark.parametrize("since", [0, 30, 60])
-def test_inputs_that_are_overwritten_are_counted_before(since: int) -> None:
-    class Net(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.first, self.act, self.second = nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 2)
-            self.seen: list[Tensor] = []
-
-        def forward(self, x: Tensor) -> Tensor:
-            x = self.first(x)
-            self.seen.append(x.detach().clone())
-            hidden = self.act(x)
-            if len(self.seen) > since:
-                x.detach().fill_(40)
-            return self.second(hidden)
-
-    network = Net()
+@pytest.mark.parametrize("act", [nn.Tanh(), torch.tanh], ids=["module", "function"])
+def test_inputs_that_are_overwritten_are_counted_before(act: Any, since: int) -> None:
+    network = Overwriting(act, since)
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
     with watch(network) as health:
         for _ in range(60):
@@ -674,10 +681,25 @@ def test_inputs_that_are_overwritten_are_counted_before(since: int) -> None:
     lost = 8 if since == 30 else 0  # those of the first pass in which it came
     assert layer.history.total.samples == 8 * 60 - lost
     assert ("counted in part" in notes) == bool(lost)
+    assert any(network.hooked[9:16]) == (since == 0 and act is torch.tanh)
     x = torch.cat([seen for number, seen in enumerate(network.seen) if not lost or number != since]).numpy()
     np.testing.assert_allclose(layer.history.total.max_slope, rf.tanh.derivative(x).max(0), rtol=1e-5)
     np.testing.assert_allclose(layer.history.total.min_slope, rf.tanh.derivative(x).min(0), rtol=1e-5)
     np.testing.assert_allclose(layer.history.total.sum_output, rf.tanh(x).sum(0), rtol=1e-4)
+
+
+@pytest.mark.parametrize("act", [nn.Sigmoid(), torch.sigmoid], ids=["module", "function"])
+def test_batches_that_become_large_are_counted(act: Any) -> None:
+    network = Overwriting(act, since=100)
+    with watch(network) as health:
+        for step in range(40):
+            network(torch.randn(8 if step < 12 or step % 2 == 0 else 8192, 4)).square().mean().backward()
+            torch.optim.SGD(network.parameters(), lr=1e-3).step()
+    (layer,) = health.report().layers
+    x = torch.cat(network.seen).numpy()
+    assert (layer.history.total.samples, health.report().notes) == (len(x), [])
+    assert any(network.hooked[17:31]) == (act is torch.sigmoid)
+    np.testing.assert_allclose(layer.history.total.sum_output, rf.sigmoid(x).sum(0), rtol=1e-4)
 
 
 @pytest.mark.parametrize("way", ["solver", "attack", "both"])

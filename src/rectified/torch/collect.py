@@ -12,7 +12,7 @@ when checkpointing repeats a part of the forward pass.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from threading import get_ident
 from types import FrameType
@@ -37,7 +37,7 @@ from rectified.torch.networks import Networks
 from rectified.torch.observer import Observer
 from rectified.torch.opaque import watch_opaque
 from rectified.torch.origins import Origins
-from rectified.torch.plan import Draft, Kept, Plan
+from rectified.torch.plan import Calls, Draft, Kept, Plan
 from rectified.torch.running import Running
 from rectified.torch.schedule import Schedule
 from rectified.torch.site import Site, is_activation, is_in_constructor
@@ -219,6 +219,8 @@ class Collector:
                 self.running.note_unseen(f"{where}: {FUSED}", module)
             self._hidden = module
             self._mode.switch(False)
+            if self.running.draft is not None:
+                self.running.draft.hides = True
 
     def _begin(self, module: nn.Module) -> bool:
         """Whether to look at a network that begins to run."""
@@ -246,10 +248,11 @@ class Collector:
         plan = network.plans[module.training] if has_graph else None
         network.was_blind |= plan is None and not running.is_tracking
         self._needs_mode = network.needs_mode and plan is None
-        is_alone = schedule.is_everywhere and is_activation(module)
-        self._mode.switch((is_look or self._needs_mode or running.is_tracking or is_alone) and self._hidden is None)
-        if not self._mode.is_on and self._hidden is None:
-            self._plan = plan
+        is_close = is_look or running.is_tracking or (schedule.is_everywhere and is_activation(module))
+        calls = Calls(plan.calls) if plan is not None and plan.calls and not is_close else None
+        self._mode.switch((is_close or self._needs_mode or calls is not None) and self._hidden is None)
+        if self._mode.is_on is (calls is not None) and self._hidden is None:
+            self._plan, running.calls = plan, calls
             self._first_node = next_node()
             few = None if plan is None or id(module) in plan.hooked else plan.hooks_on()
             if few is not None:
@@ -328,22 +331,23 @@ class Collector:
             return
         heard = self._plan.heard.get(id(module))
         if heard is not None and id(module) not in self._heard and args:
-            kept = self._heard[id(module)] = Kept.of(args[0], output) if heard.stays else None
+            kept = Kept.of(args[0], output) if heard.stays else None
+            self._heard[id(module)] = kept = kept if kept is not None and kept.is_small else None
             if kept is None:
                 self._observer.see(heard.site, args[0], output, module.training)
 
     def _end(self, output: Any) -> None:
         """Do what is left to do when a network has returned something; nothing after an error."""
         running, plan = self.running, self._plan
-        network, draft = running.network, running.draft
-        running.network = running.draft = self._plan = None
+        network, draft, calls = running.network, running.draft, running.calls
+        running.network = running.draft = running.calls = self._plan = None
         self.origins.in_network = False
         running.stack.clear()
         running.before.clear()
         self._hooks.on_all()
         if network is not None and output is not None:
             if plan is not None:
-                self._see_saved(network, plan, output)
+                self._see_saved(network, plan, output, calls)
             elif draft is not None:
                 network.learn(draft.plan(output), training=draft.training)
         self._heard = {}
@@ -351,13 +355,17 @@ class Collector:
         running.follows_terms = running.needs_terms
         self._mode.switch(self.schedule.is_everywhere and self._hidden is None)
 
-    def _see_saved(self, network: Network, plan: Plan, output: Any) -> None:
-        """Count what the graph keeps of the activations of a network that returned something."""
-        found = plan.found(output, self._heard)
-        if found is None or len(self._heard) < len(plan.heard):  # a module may have another in its place
-            self._see_changed(network, plan, output)
+    def _see_saved(self, network: Network, plan: Plan, output: Any, calls: Calls | None) -> None:
+        """Count what the graph, hooks and the mode keep of the activations of a network that returned something."""
+        kept: Mapping[Any, Kept | None] = self._heard if calls is None else calls.kept
+        are_all = len(kept) == len(plan.heard) if calls is None else calls.are_all
+        found = plan.found(output, kept) if are_all else None  # a module may have another in its place
+        if found is None:
+            self._see_changed(network, plan, output, kept)
             network.forget_plans()
             return
+        if calls is not None and not calls.are_small:
+            network.forget_plans()
         self._together.see(found, self.schedule.step)
         for each in found:
             if each.first.site.is_unsure:
@@ -367,9 +375,9 @@ class Collector:
                 for counter, node in zip(each.counters, each.nodes, strict=True):
                     node.register_prehook(network.turns.hearing(counter.see_gradients))
 
-    def _see_changed(self, network: Network, plan: Plan, output: Any) -> None:
+    def _see_changed(self, network: Network, plan: Plan, output: Any, kept: Mapping[Any, Kept | None]) -> None:
         """Count what is known of a pass that did something else."""
-        found, is_all = plan.known_in(output, self._first_node, network.frozen(), self._heard)
+        found, is_all = plan.known_in(output, self._first_node, network.frozen(), kept)
         for (site, module, *_), x, y in found:
             owner = module()
             counter = None if owner is None else site.counter(owner.training)

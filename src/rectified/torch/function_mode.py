@@ -60,6 +60,8 @@ class FunctionMode(TorchFunctionMode):
         if torch.compiler.is_compiling():
             return func(*args, **(kwargs or {}))
         name = FUNCTIONS.get(func)
+        if self._running.calls is not None:
+            return self._observer.keep(func, name, args, kwargs or {})
         if name is not None:
             return self._observer.observe(func, name, args, kwargs or {})
         if self._running.is_tracking:

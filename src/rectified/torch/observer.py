@@ -44,6 +44,16 @@ class Observer:
         self._turns = Turns()  # outside of networks
         self.last_calls: set[Any] = set()
 
+    def keep(self, function: Any, name: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make a call, and keep what it does if it may be of an activation."""
+        __tracebackhide__ = True
+        result, calls = function(*args, **kwargs), self._running.calls
+        if name is not None and calls is not None:
+            x = args[0] if args else kwargs.get("input")
+            if isinstance(x, Tensor):
+                calls.add(x, output_of(name, result))
+        return result
+
     def observe(self, function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call of what may be an activation, and count it."""
         __tracebackhide__ = True
@@ -51,6 +61,8 @@ class Observer:
         if not isinstance(x, Tensor):
             return function(*args, **kwargs)
         self._schedule.has_run = True
+        if self._running.draft is not None:
+            self._running.draft.calls.append(False)
         if not self._looks():
             return function(*args, **kwargs)
         module = self._running.owner()

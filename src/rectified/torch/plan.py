@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ _Batches = tuple[list[Tensor] | None, list[Tensor] | None]
 
 
 class Seen(NamedTuple):
-    """An activation that was seen, in which module, and what the graph keeps of it; None where a hook keeps more.
+    """An activation that was seen, in which module, and what the graph keeps of it; None where more has to be kept.
 
     Then the kind of its node, and by ``id`` the learned parameters of the layers that made what it got.
     """
@@ -32,23 +32,65 @@ class Seen(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What an activation got and gave, and the versions of these tensors then."""
+    """What an activation got and gave, the versions of these tensors then, and the node of what it gave."""
 
     x: Tensor
     y: Tensor
     versions: tuple[int, int]
+    node: Node | None
 
     @classmethod
     def of(cls, x: Any, y: Any) -> Kept | None:
-        """What is small; None for what is not, or may be changed unseen."""
-        if type(x) is type(y) is Tensor and x.numel() <= _SMALL and not (x.is_inference() or y.is_inference()):
-            return cls(x, y, (x._version, y._version))
+        """None for what may be changed unseen."""
+        if type(x) is type(y) is Tensor and not (x.is_inference() or y.is_inference()):
+            return cls(x, y, (x._version, y._version), y.grad_fn)
         return None
+
+    @property
+    def is_small(self) -> bool:
+        """Whether to keep it costs little."""
+        return self.x.numel() <= _SMALL
 
     @property
     def is_unchanged(self) -> bool:
         """Whether nothing was written to the tensors since."""
         return self.versions == (self.x._version, self.y._version)
+
+
+class Calls:
+    """Calls of what may be activations in a pass, of which some are kept until the network returns.
+
+    Parameters
+    ----------
+    are_kept : sequence of bool
+        Which of them.
+
+    Attributes
+    ----------
+    kept : dict
+        What these did, by the nodes of what they gave.
+    are_small : bool
+        Whether that costs little.
+    """
+
+    def __init__(self, are_kept: Sequence[bool]) -> None:
+        self._are_kept, self._count = are_kept, 0
+        self.kept: dict[Node, Kept | None] = {}
+        self.are_small = True
+
+    def add(self, x: Any, y: Any) -> None:
+        """There was one more."""
+        if self._count < len(self._are_kept) and self._are_kept[self._count]:
+            kept = Kept.of(x, y)
+            if kept is not None:
+                self.kept[kept.node] = kept
+                self.are_small &= kept.is_small
+        self._count += 1
+
+    @property
+    def are_all(self) -> bool:
+        """Whether there were as many as expected."""
+        return self._count == len(self._are_kept)
 
 
 class Heard(NamedTuple):
@@ -84,11 +126,13 @@ class Plan:
     way : Way
         To what the graph keeps of the other activations.
     seen : list of Seen
-        These activations, and those of which hooks keep what stays.
+        These activations, and those of which is kept what stays.
     heard : dict
         By ``id``, the hooked modules, where each is used once and the graph tells that it was; else empty.
     groups : list of list of int
         Their places in this list: together those that may be counted together.
+    calls : list of bool
+        Which calls of what may be activations the function mode has to keep; empty where no mode is needed.
     """
 
     hooked: set[int]
@@ -96,6 +140,7 @@ class Plan:
     seen: list[Seen]
     heard: dict[int, Heard] = field(compare=False)
     groups: list[list[int]] = field(compare=False)
+    calls: list[bool]
 
     def hooks_on(self) -> list[nn.Module] | None:
         """The modules to hear of, where these are known; None for all."""
@@ -122,15 +167,25 @@ class Plan:
         """Those of each group, by the modes of all modules."""
         return {}
 
-    def found(self, returned: Any, kept: Mapping[int, Kept | None]) -> list[Found] | None:
-        """The activations in another pass, in which hooks kept something; None where that did something else."""
+    def found(self, returned: Any, kept: Mapping[Any, Kept | None]) -> list[Found] | None:
+        """The activations in another pass; None where that did something else.
+
+        Parameters
+        ----------
+        returned
+            By the network.
+        kept : mapping
+            What calls did, by their nodes; or what hooked modules did, by ``id``, and None where that was counted.
+        """
         nodes, counters = self.way.nodes(returned), self._counters_now()
         if nodes is None or counters is None:
             return None
         found = []
         for places, theirs in zip(self.groups, counters, strict=True):
             first, own = self.seen[places[0]], [nodes[place] for place in places]
-            x, y = self._heard_of(places, kept) if first.saved is None else _saved_in(own, first.saved)
+            if first.saved is None and self._are_counted(places, kept):
+                continue
+            x, y = self._kept_of(places, own, kept) if first.saved is None else _saved_in(own, first.saved)
             if x is None:
                 return None
             if len(nodes) - self._counted_at_once > len(self.seen):
@@ -138,13 +193,21 @@ class Plan:
             found.append(Found(first, theirs, own, x, y))
         return found
 
-    def _heard_of(self, places: list[int], kept: Mapping[int, Kept | None]) -> _Batches:
-        found = [kept.get(id(self.seen[place].module())) for place in places]
+    def _are_counted(self, places: list[int], kept: Mapping[Any, Kept | None]) -> bool:
+        """Whether all were when they were heard, since they were large."""
+        return all(kept.get(id(self.seen[place].module()), self) is None for place in places)
+
+    def _kept_of(self, places: list[int], nodes: list[Node], kept: Mapping[Any, Kept | None]) -> _Batches:
+        keys = nodes if self.calls else [id(self.seen[place].module()) for place in places]
+        found = list(map(kept.get, keys))
         theirs = [each for each in found if each is not None and each.is_unchanged]
-        return ([each.x for each in theirs], [each.y for each in theirs]) if len(theirs) == len(found) else (None, None)
+        if len(theirs) < len(found):
+            return None, None
+        y = [each.y for each in theirs]
+        return y if self.seen[places[0]].site.slopes.idempotent else [each.x for each in theirs], y
 
     def known_in(
-        self, returned: Any, since: int, frozen: frozenset[int], kept: Mapping[int, Kept | None]
+        self, returned: Any, since: int, frozen: frozenset[int], kept: Mapping[Any, Kept | None]
     ) -> tuple[list[tuple[Seen, Tensor, Tensor | None]], bool]:
         """What is kept of these activations in a pass that did something else, and whether that is all of it.
 
@@ -160,19 +223,23 @@ class Plan:
         frozen : frozenset of int
             By ``id``, the parameters that do not learn, of which a graph tells nothing.
         kept : mapping
-            By ``id`` the modules that were heard, and what they did, or None where that was counted.
+            As for `found`.
         """
         expected: dict[Any, list[Seen]] = {}
         found: list[tuple[Seen, Tensor, Tensor | None]] = []
         for seen in self.seen:
             theirs = None if seen.saved is not None else kept.get(id(seen.module()))
-            if seen.saved is not None:
+            if seen.saved is not None or self.calls:
                 expected.setdefault((seen.kind, seen.learned), []).append(seen)
             elif theirs is not None and theirs.is_unchanged:
                 found.append((seen, theirs.x, theirs.y))
         nodes, heard = activations(returned, since, {seen.kind for seen in self.seen}), list(kept.values()).count(None)
         for node in nodes:
             known = expected.get((type(node), learned_behind(makers(node) or ())))
+            theirs = kept.get(node)
+            if known and known[0].saved is None and theirs is not None and theirs.is_unchanged:
+                found.append((known.pop(0), theirs.x, theirs.y))
+                continue
             x, y = _saved_in([node], known[0].saved) if known else (None, None)
             if known and x is not None:
                 found.append((known.pop(0), x[0], None if y is None else y[0]))
@@ -201,6 +268,15 @@ def _saved_in(nodes: list[Node], saved: Saved | None) -> _Batches:
     return found, found if saved is not None and saved.is_output else None
 
 
+class _Other(NamedTuple):
+    """An activation of which the graph keeps too little, in which module, its node, and its place if all of it is kept."""
+
+    site: Site
+    module: weakref.ref[nn.Module]
+    node: Node | None
+    place: int | None
+
+
 class Draft:
     """A forward pass that is looked at closely, to make a plan of it.
 
@@ -208,20 +284,24 @@ class Draft:
     ----------
     training : bool
         Whether the network trains.
+    calls : list of bool
+        For each call of what may be an activation, whether what it did can be kept.
+    hides : bool
+        Whether the function mode was off in a part of the network.
     """
 
     def __init__(self, network: nn.Module) -> None:
         self.training, self._network = network.training, id(network)
+        self.calls: list[bool] = []
+        self.hides = False
         self._since = next_node()
-        self._hooked: set[int] = set()
-        self._heard: list[tuple[Heard, Node | None]] = []
+        self._others: list[_Other] = []
         self._seen: list[Seen] = []
         self._nodes: list[Node] = []
         self._outputs: list[Node] = []
         self._makers: list[list[Node]] = []
         self._kept: dict[int, Kept] = {}
         self._groups: dict[Any, list[int]] = {}
-        self._missed: list[Site] = []
 
     def add(self, site: Site, module: nn.Module, x: Tensor, y: Tensor) -> None:
         """An activation was seen, while a module ran."""
@@ -240,15 +320,16 @@ class Draft:
         ):
             self._see(Seen(site, weakref.ref(module), saved, type(y.grad_fn), learned_behind(known_by)), node, known_by, y)
             site.see_source(learned_behind(known_by))
-        elif site.needs_mode:
-            self._missed.append(site)
-        else:
-            self._hooked.add(id(module))
-            self._heard.append((Heard(weakref.ref(module), site, stays=False), node))
-            is_more = site.is_whole or site.is_gated or site.factor != 1 or in_place or id(module) == self._network
-            if (kept := None if is_more else Kept.of(x, y)) is not None:
-                self._kept[len(self._seen)] = kept
-                self._see(Seen(site, weakref.ref(module), None, type(node), frozenset()), node, [], y)
+            return
+        is_more = site.is_whole or site.is_gated or site.factor != 1 or in_place or node is None
+        is_network = not site.needs_mode and id(module) == self._network
+        kept, place = None if is_more or is_network else Kept.of(x, y), None
+        if kept is not None and kept.is_small:
+            place = len(self._seen)
+            self._kept[place], known_by = kept, makers(node) or []
+            self.calls[-1:] = [True]
+            self._see(Seen(site, weakref.ref(module), None, type(node), learned_behind(known_by)), node, known_by, y)
+        self._others.append(_Other(site, weakref.ref(module), node, place))
 
     def _see(self, seen: Seen, node: Node, known_by: list[Node], y: Tensor) -> None:
         is_small, site = y.numel() <= _SMALL, seen.site
@@ -261,29 +342,33 @@ class Draft:
 
     def plan(self, returned: Any) -> Plan | None:
         """How to see the next pass, by this one, which returned something; None where only close looks will do."""
-        if not all(site.is_part for site in self._missed):
-            return None
-        modules = {id(heard.module()) for heard, node in self._heard if node is not None}
-        are_told = bool(self._hooked) and len(modules) == len(self._heard) == len(self._hooked)
-        return (self._plan(returned, are_told=True) if are_told else None) or self._plan(returned, are_told=False)
+        stay = {place for place, kept in self._kept.items() if kept.is_unchanged}
+        others = [other for other in self._others if not other.site.is_part]
+        if any(other.site.needs_mode for other in others):
+            are_kept = not self.hides and all(other.place in stay for other in others)
+            return self._plan(returned, stay, [], self.calls) if are_kept else None
+        hooked = [other for other in self._others if not other.site.needs_mode]
+        modules = {id(other.module()) for other in hooked if other.node is not None}
+        are_told = 0 < len(modules) == len(hooked)
+        told = self._plan(returned, stay, hooked, are_told=True) if are_told else None
+        return told or self._plan(returned, set(), hooked)
 
-    def _plan(self, returned: Any, *, are_told: bool) -> Plan | None:
-        """The same, if the graph tells which of the hooked modules ran."""
-        stay = {place for place, kept in self._kept.items() if are_told and kept.is_unchanged}
+    def _plan(
+        self, returned: Any, stay: set[int], hooked: Sequence[_Other], calls: Sequence[bool] = (), *, are_told: bool = False
+    ) -> Plan | None:
+        """The same, where some of what is kept stays, and modules are hooked, of which the graph may tell that they ran."""
+        modules = {id(other.module()) for other in hooked}
         places = [
             place
             for place, (site, module, saved, *_) in enumerate(self._seen)
-            if not site.is_part and (place in stay if saved is None else id(module()) not in self._hooked)
+            if not site.is_part and (place in stay if saved is None else id(module()) not in modules)
         ]
-        staying = {id(self._seen[place].module()) for place in stay.intersection(places)}
-        heard = {id(each.module()): (each._replace(stays=id(each.module()) in staying), node) for each, node in self._heard}
         ends, outputs = ([nodes[place] for place in places] for nodes in (self._nodes, self._outputs))
         ends = ends if outputs == ends else ends + outputs
-        ends += [node for each, node in heard.values() if are_told and not each.stays]
+        ends += [other.node for other in hooked if are_told and other.place not in places]
         way = Way.to(ends, returned, [node for place in places for node in self._makers[place]], self._since)
         if way is None:
             return None
+        heard = {id(module()): Heard(module, site, place in places) for site, module, _, place in hooked if are_told}
         groups = [[places.index(place) for place in group if place in places] for group in self._groups.values()]
-        seen = [self._seen[place] for place in places]
-        told = {number: each for number, (each, _) in heard.items()} if are_told else {}
-        return Plan(self._hooked, way, seen, told, list(filter(None, groups)))
+        return Plan(modules, way, [self._seen[place] for place in places], heard, list(filter(None, groups)), list(calls))

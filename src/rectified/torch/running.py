@@ -9,7 +9,7 @@ from rectified.health.record import Run
 from rectified.torch.kinds import unwrapped
 from rectified.torch.network import Network
 from rectified.torch.networks import Networks
-from rectified.torch.plan import Draft
+from rectified.torch.plan import Calls, Draft
 from rectified.torch.site import is_activation
 
 
@@ -35,6 +35,8 @@ class Running:
         For each of these, the module that ran last in it.
     draft : Draft or None
         Of a plan, in a pass of which one is made.
+    calls : Calls or None
+        Those of activations, where what they do is kept until the network returns.
     is_tracking : bool
         Whether all calls are followed.
     follows_terms, needs_terms : bool
@@ -49,6 +51,7 @@ class Running:
         self.stack: list[nn.Module] = []
         self.before: list[nn.Module | None] = []
         self.draft: Draft | None = None
+        self.calls: Calls | None = None
         self.is_tracking = True
         self.follows_terms = self.needs_terms = False
 
