@@ -2,8 +2,9 @@
 
 The mode sees every call of PyTorch's functions, and so costs more than the hooks. At first it is on everywhere, to find the
 activations and the axes of their units. Afterwards neither is needed in a pass whose graph keeps what all its activations
-did: that is fetched when the network has returned. Where the graph keeps less, hooks see activations that are modules, and
-the mode stays on for others. From time to time it comes back to look whether all is still so.
+did: that is fetched when the network has returned. Where the graph keeps less, hooks see activations that are modules, and the
+mode stays on for others: what small ones got and gave is kept until then, too, and the graph tells which these were. From time
+to time the mode comes back to look whether all is still so.
 
 Nothing here changes a tensor of the network or waits for a device, and nothing is counted while gradients are computed,
 when checkpointing repeats a part of the forward pass.
@@ -25,10 +26,12 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from rectified.health.history import History
 from rectified.health.record import Run
 from rectified.torch.by_hand import is_transformed
+from rectified.torch.draft import Draft
 from rectified.torch.exported import decomposed_in
 from rectified.torch.function_mode import FunctionMode
 from rectified.torch.graph import gradients_are_computed, next_node
 from rectified.torch.hooks import Hooks
+from rectified.torch.kept import Calls, Kept
 from rectified.torch.kinds import FUSED, computes_otherwise, kind_of, unseen_in, unwrapped
 from rectified.torch.lookup import Lookup
 from rectified.torch.losses import Losses
@@ -37,7 +40,7 @@ from rectified.torch.networks import Networks
 from rectified.torch.observer import Observer
 from rectified.torch.opaque import watch_opaque
 from rectified.torch.origins import Origins
-from rectified.torch.plan import Calls, Draft, Kept, Plan
+from rectified.torch.plan import Plan
 from rectified.torch.running import Running
 from rectified.torch.schedule import Schedule
 from rectified.torch.site import Site, is_activation, is_in_constructor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from rectified.torch.counter import Counter
-from rectified.torch.graph import Node, Saved, Way, activations, keeper, learned_behind, makers, next_node
+from rectified.torch.graph import Node, Saved, Way, activations, learned_behind, makers
+from rectified.torch.kept import Kept
 from rectified.torch.site import Site
 
-_SMALL = 2**15  # elements, of a batch that is worth a copy
 _Batches = tuple[list[Tensor] | None, list[Tensor] | None]
 
 
@@ -29,68 +29,6 @@ class Seen(NamedTuple):
     saved: Saved | None
     kind: type
     learned: frozenset[int]
-
-
-class Kept(NamedTuple):
-    """What an activation got and gave, the versions of these tensors then, and the node of what it gave."""
-
-    x: Tensor
-    y: Tensor
-    versions: tuple[int, int]
-    node: Node | None
-
-    @classmethod
-    def of(cls, x: Any, y: Any) -> Kept | None:
-        """None for what may be changed unseen."""
-        if type(x) is type(y) is Tensor and not (x.is_inference() or y.is_inference()):
-            return cls(x, y, (x._version, y._version), y.grad_fn)
-        return None
-
-    @property
-    def is_small(self) -> bool:
-        """Whether to keep it costs little."""
-        return self.x.numel() <= _SMALL
-
-    @property
-    def is_unchanged(self) -> bool:
-        """Whether nothing was written to the tensors since."""
-        return self.versions == (self.x._version, self.y._version)
-
-
-class Calls:
-    """Calls of what may be activations in a pass, of which some are kept until the network returns.
-
-    Parameters
-    ----------
-    are_kept : sequence of bool
-        Which of them.
-
-    Attributes
-    ----------
-    kept : dict
-        What these did, by the nodes of what they gave.
-    are_small : bool
-        Whether that costs little.
-    """
-
-    def __init__(self, are_kept: Sequence[bool]) -> None:
-        self._are_kept, self._count = are_kept, 0
-        self.kept: dict[Node, Kept | None] = {}
-        self.are_small = True
-
-    def add(self, x: Any, y: Any) -> None:
-        """There was one more."""
-        if self._count < len(self._are_kept) and self._are_kept[self._count]:
-            kept = Kept.of(x, y)
-            if kept is not None:
-                self.kept[kept.node] = kept
-                self.are_small &= kept.is_small
-        self._count += 1
-
-    @property
-    def are_all(self) -> bool:
-        """Whether there were as many as expected."""
-        return self._count == len(self._are_kept)
 
 
 class Heard(NamedTuple):
@@ -266,109 +204,3 @@ class Plan:
 def _saved_in(nodes: list[Node], saved: Saved | None) -> _Batches:
     found = None if saved is None else saved.tensors(nodes)
     return found, found if saved is not None and saved.is_output else None
-
-
-class _Other(NamedTuple):
-    """An activation of which the graph keeps too little, in which module, its node, and its place if all of it is kept."""
-
-    site: Site
-    module: weakref.ref[nn.Module]
-    node: Node | None
-    place: int | None
-
-
-class Draft:
-    """A forward pass that is looked at closely, to make a plan of it.
-
-    Attributes
-    ----------
-    training : bool
-        Whether the network trains.
-    calls : list of bool
-        For each call of what may be an activation, whether what it did can be kept.
-    hides : bool
-        Whether the function mode was off in a part of the network.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        self.training, self._network = network.training, id(network)
-        self.calls: list[bool] = []
-        self.hides = False
-        self._since = next_node()
-        self._others: list[_Other] = []
-        self._seen: list[Seen] = []
-        self._nodes: list[Node] = []
-        self._outputs: list[Node] = []
-        self._makers: list[list[Node]] = []
-        self._kept: dict[int, Kept] = {}
-        self._groups: dict[Any, list[int]] = {}
-
-    def add(self, site: Site, module: nn.Module, x: Tensor, y: Tensor) -> None:
-        """An activation was seen, while a module ran."""
-        in_place = site.is_overwritten or y is x
-        node, saved = y.grad_fn, None
-        if not (site.is_whole or site.is_gated):
-            saved = Saved.of(x, y, in_place=in_place, is_told_by_output=site.slopes.idempotent)
-        elif site.is_whole and node is not None:
-            node, saved = keeper(x, node) or (node, None)
-        is_small = y.numel() <= _SMALL
-        known_by = None if saved is None else makers(y.grad_fn)
-        if (
-            saved is not None
-            and known_by is not None
-            and (saved.is_output or is_small)  # without the output it is computed anew
-        ):
-            self._see(Seen(site, weakref.ref(module), saved, type(y.grad_fn), learned_behind(known_by)), node, known_by, y)
-            site.see_source(learned_behind(known_by))
-            return
-        is_more = site.is_whole or site.is_gated or site.factor != 1 or in_place or node is None
-        is_network = not site.needs_mode and id(module) == self._network
-        kept, place = None if is_more or is_network else Kept.of(x, y), None
-        if kept is not None and kept.is_small:
-            place = len(self._seen)
-            self._kept[place], known_by = kept, makers(node) or []
-            self.calls[-1:] = [True]
-            self._see(Seen(site, weakref.ref(module), None, type(node), learned_behind(known_by)), node, known_by, y)
-        self._others.append(_Other(site, weakref.ref(module), node, place))
-
-    def _see(self, seen: Seen, node: Node, known_by: list[Node], y: Tensor) -> None:
-        is_small, site = y.numel() <= _SMALL, seen.site
-        form = (site.family, site.axes, seen.saved, y.shape, y.dtype, y.device) if is_small else len(self._seen)
-        self._groups.setdefault(form, []).append(len(self._seen))
-        self._seen.append(seen)
-        self._nodes.append(node)
-        self._outputs.append(y.grad_fn)
-        self._makers.append(known_by)
-
-    def plan(self, returned: Any) -> Plan | None:
-        """How to see the next pass, by this one, which returned something; None where only close looks will do."""
-        stay = {place for place, kept in self._kept.items() if kept.is_unchanged}
-        others = [other for other in self._others if not other.site.is_part]
-        if any(other.site.needs_mode for other in others):
-            are_kept = not self.hides and all(other.place in stay for other in others)
-            return self._plan(returned, stay, [], self.calls) if are_kept else None
-        hooked = [other for other in self._others if not other.site.needs_mode]
-        modules = {id(other.module()) for other in hooked if other.node is not None}
-        are_told = 0 < len(modules) == len(hooked)
-        told = self._plan(returned, stay, hooked, are_told=True) if are_told else None
-        return told or self._plan(returned, set(), hooked)
-
-    def _plan(
-        self, returned: Any, stay: set[int], hooked: Sequence[_Other], calls: Sequence[bool] = (), *, are_told: bool = False
-    ) -> Plan | None:
-        """The same, where some of what is kept stays, and modules are hooked, of which the graph may tell that they ran."""
-        modules = {id(other.module()) for other in hooked}
-        places = [
-            place
-            for place, (site, module, saved, *_) in enumerate(self._seen)
-            if not site.is_part and (place in stay if saved is None else id(module()) not in modules)
-        ]
-        ends, outputs = ([nodes[place] for place in places] for nodes in (self._nodes, self._outputs))
-        ends = ends if outputs == ends else ends + outputs
-        ends += [other.node for other in hooked if are_told and other.place not in places]
-        way = Way.to(ends, returned, [node for place in places for node in self._makers[place]], self._since)
-        if way is None:
-            return None
-        heard = {id(module()): Heard(module, site, place in places) for site, module, _, place in hooked if are_told}
-        groups = [[places.index(place) for place in group if place in places] for group in self._groups.values()]
-        return Plan(modules, way, [self._seen[place] for place in places], heard, list(filter(None, groups)), list(calls))

@@ -6,10 +6,11 @@ import torch
 from torch import nn
 
 from rectified.health.record import Run
+from rectified.torch.draft import Draft
+from rectified.torch.kept import Calls
 from rectified.torch.kinds import unwrapped
 from rectified.torch.network import Network
 from rectified.torch.networks import Networks
-from rectified.torch.plan import Calls, Draft
 from rectified.torch.site import is_activation
 
 
