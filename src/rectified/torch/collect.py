@@ -2,9 +2,9 @@
 
 The mode sees every call of PyTorch's functions, and so costs more than the hooks. At first it is on everywhere, to find the
 activations and the axes of their units. Afterwards neither is needed in a pass whose graph keeps what all its activations
-did: that is fetched when the network has returned. Where the graph keeps less, hooks see activations that are modules, and the
-mode stays on for others: what small ones got and gave is kept until then, too, and the graph tells which these were. From time
-to time the mode comes back to look whether all is still so.
+did: that is fetched when the network has returned. Where the graph keeps less, hooks see activations that are modules, and
+the mode stays on for others: what small ones got and gave is kept until then, too, and the graph tells which these were.
+From time to time the mode comes back to look whether all is still so.
 
 Nothing here changes a tensor of the network or waits for a device, and nothing is counted while gradients are computed,
 when checkpointing repeats a part of the forward pass.
