@@ -430,6 +430,7 @@ def test_a_full_disk_is_one_line(command: str) -> None:
 
 @pytest.mark.parametrize(("closed", "gone"), [(">&-", "stdout"), ("2>&-", "stderr"), (">&- 2>&-", "stdout stderr")])
 def test_what_is_printed_to_a_closed_stream_is_gone_as_with_python(closed: str, gone: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     (tmp_path / "program.py").write_text("print('a word')")
     for arguments, code, out, err in (
         ("list", 0, True, ""),
