@@ -118,7 +118,7 @@ def test_whatever_a_program_does_is_counted(seed: int) -> None:
             total = [layer.histories[mode].total for layer in layers if mode in layer.histories]
             samples = sum(each.samples for each in total)
             if is_in_part:
-                assert samples <= len(x), happened
+                assert 0 <= len(x) - samples <= 64 * 6 * len(happened), happened  # a pass each
             else:
                 assert samples == len(x), happened
                 if samples:
