@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import mpmath
@@ -285,6 +286,25 @@ def test_celu_with_infinity_is_straight_up_to_the_largest_number(dtype: Any) -> 
     np.testing.assert_array_equal(rf.celu(x, infinite), x)
     np.testing.assert_array_equal(rf.celu.derivative(x, infinite).astype(float), 1.0)
     np.testing.assert_array_equal(rf.celu.derivative(x, infinite, wrt="alpha").astype(float), 0.0)
+
+
+@pytest.mark.parametrize("dtype", [*HALVES, np.float32, np.float64])
+def test_celu_with_infinity_hands_gradients_through(dtype: Any) -> None:
+    y, dy = np.array([-2.0, -1e-3, 0.0, 1.0]).astype(dtype), np.array([1.0, -0.5, 2.0, 3.0]).astype(dtype)
+    np.testing.assert_array_equal(rf.celu.backward_from_output(dy, y, dtype(np.inf)).astype(float), dy.astype(float))
+
+
+@pytest.mark.parametrize("alpha", [1e-38, 1e-30, 1e-20, 0.3, 7.0, 1e30, 3e38])
+@isas
+def test_no_alpha_of_celu_makes_gradients_from_the_output_vanish(alpha: float, isa: str) -> None:
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    width = bfloat16(alpha)
+    y = np.unique((np.linspace(-1, 0.1, 500) * float(width)).astype(bfloat16).view(np.uint16)).view(bfloat16)
+    slope = [1 if each >= 0 else 1 + Fraction(each) / Fraction(float(width)) for each in y.astype(float).tolist()]
+    for gradient in map(bfloat16, (3e-25, 1.0, -7e9, 1e20)):
+        want = np.array([float(Fraction(float(gradient)) * each) for each in slope]).astype(bfloat16)
+        got = sweep.compiled(isa)["celu_backward_from_output"](np.full_like(y, gradient), y, width)
+        np.testing.assert_array_equal(got.astype(float), want.astype(float))
 
 
 @isas

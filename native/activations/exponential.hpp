@@ -146,14 +146,17 @@ struct celu : ridge {
     // Right of 0 the output is x; left of it e^(x / alpha) = y / alpha + 1.
     template <class B>
     RECTIFIED_INLINE static B derivative_from_output(const B &y, const B &alpha) {
-        return select(y >= B(0), B(1), (y + alpha) / positive(alpha));
+        const B most = finite(alpha);
+        return select(y >= B(0), B(1), (y + most) / positive(most));
     }
+    // Times a power of two with which a small alpha does not make the product vanish.
     template <class B>
     RECTIFIED_INLINE static pair<B> backward_from_output_as_pair(const B &dy, const B &y, const B &alpha) {
-        const pair<B> product = product_of(dy, sum_of_any(y, alpha));
-        const B reciprocal = B(1) / positive(alpha), high = product.high * reciprocal;
-        const B rest = fnma(high, alpha, product.high) + product.low, low = rest * reciprocal;
-        const B all_of_low = fma(fnma(low, alpha, rest), reciprocal, low);  // the quotient of a tie is a tie again
+        const B scale = to_ones(alpha), all = positive(finite(alpha)) * scale;
+        const pair<B> product = product_of(dy, sum_of_any(y * scale, all));
+        const B reciprocal = B(1) / all, high = product.high * reciprocal;
+        const B rest = fnma(high, all, product.high) + product.low, low = rest * reciprocal;
+        const B all_of_low = fma(fnma(low, all, rest), reciprocal, low);  // the quotient of a tie is a tie again
         return {select(y >= B(0), dy, high), select(y >= B(0), B(0), all_of_low)};
     }
     // (1 + a) e^-a - 1 for a = -x / alpha.
@@ -175,6 +178,12 @@ struct celu : ridge {
     template <class B>
     RECTIFIED_INLINE static B positive(const B &alpha) {
         return select(alpha > B(0), alpha, B(std::numeric_limits<typename B::scalar>::quiet_NaN()));
+    }
+    // The power of two that brings a normal alpha between 1 and 4, in float32.
+    template <class B>
+    RECTIFIED_INLINE static B to_ones(const B &alpha) {
+        using I = typename B::integer;
+        return B::bits_of(I(0xFE << 23) - (I::bits_of(lesser(B(0x1p126f), alpha)) & I(0xFF << 23)));
     }
     // -x / alpha, with the digits that the exponential needs: none for an infinite alpha. Both are taken times a power of
     // two with which the reciprocal is a normal number.
