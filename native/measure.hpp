@@ -39,6 +39,7 @@ inline PyObject *shares_threads(PyObject *, PyObject *library) {
 struct batches_in_memory {
     std::vector<const float *> numbers;
     std::int64_t rows = 0, units = 0, after = 0;
+    PyObject *shape = nullptr;  // the only one that is read, if any
 
     // Batches with their units on an axis: a list of them, or a whole of which the first axis counts them. They are tensors
     // of a library, or arrays if that is none. Whether they can be read as they are; -1 after an error.
@@ -75,9 +76,17 @@ struct batches_in_memory {
         return 1;
     }
 
+    bool has_shape(const tensor &one) const {
+        if (!shape) return true;
+        if (PyTuple_GET_SIZE(shape) != one.axes) return false;
+        for (std::int32_t k = 0; k < one.axes; ++k)
+            if (PyLong_AsLongLong(PyTuple_GET_ITEM(shape, k)) != one.shape[k]) return PyErr_Clear(), false;
+        return true;
+    }
+
     bool add(const tensor &one, std::int64_t axis) {
         std::int64_t rows_here, after_here;
-        if (!one.is_dense_around(axis, rows_here, after_here)) return false;
+        if (!has_shape(one) || !one.is_dense_around(axis, rows_here, after_here)) return false;
         const std::int64_t units_here = one.shape[axis];
         if (numbers.empty()) rows = rows_here, units = units_here, after = after_here;
         numbers.push_back(one.floats());
@@ -166,22 +175,25 @@ inline bool is_of_floats(PyObject *object, int axes, int flags) {
            PyArray_ISNOTSWAPPED(array) && PyArray_NDIM(array) == axes;
 }
 
-// The arguments of Python's `measure` behind the instruction set: library, x, y, axis, turns, firing, out. Turns of any
-// number, or None where no extremes are wanted, firing of (intervals, 2), and out of (kinds, batches, units). Whether the
-// numbers could be read.
-inline PyObject *measure_with(measure_t *kernel, PyObject *const *arguments) {
+// The arguments of Python's `measure` behind the instruction set: library, x, y, axis, turns, firing, out, and perhaps the
+// shape of a batch. Turns of any number, or None where no extremes are wanted, firing of (intervals, 2), and out of (kinds,
+// batches, units). Whether the numbers could be read.
+inline PyObject *measure_with(measure_t *kernel, PyObject *const *arguments, PyObject *shape) {
     const auto [library, x_given, y_given, axis_given, turns_given, firing_given, out_given] =
         *reinterpret_cast<PyObject *const(*)[7]>(arguments);
     const bool is_of_arrays = library == Py_None, has_turns = turns_given != Py_None;
     if (!(is_of_arrays || PyType_Check(library)) || !PyLong_Check(axis_given) ||
         (has_turns && !is_of_floats(turns_given, 1, NPY_ARRAY_CARRAY_RO)) ||
-        !is_of_floats(firing_given, 2, NPY_ARRAY_CARRAY_RO) || !is_of_floats(out_given, 3, NPY_ARRAY_CARRAY))
+        !is_of_floats(firing_given, 2, NPY_ARRAY_CARRAY_RO) || !is_of_floats(out_given, 3, NPY_ARRAY_CARRAY) ||
+        (shape && !PyTuple_Check(shape)))
         return PyErr_Format(PyExc_TypeError,
-                            "measure takes a class or None, two lists of batches, an axis, and C-contiguous float32");
+                            "measure takes a class or None, two lists of batches, an axis, C-contiguous "
+                            "float32, and perhaps a shape");
     const tensor_exchange *const exchange = is_of_arrays ? nullptr : tensor_exchange::of(library);
     const long axis = PyLong_AsLong(axis_given);
     if (PyErr_Occurred()) return nullptr;
     batches_in_memory x, y;
+    y.shape = shape;
     for (const auto &[given, found] : {std::pair(x_given, &x), std::pair(y_given, &y)}) {
         const int is_read = found->read(given, library, exchange, axis);
         if (is_read < 0) return nullptr;

@@ -160,11 +160,11 @@ PyObject *ufuncs_of(PyObject *, PyObject *argument) {
     return made.dict;
 }
 
-// measure(isa, library, x, y, axis, turns, firing, out)
+// measure(isa, library, x, y, axis, turns, firing, out[, shape])
 PyObject *measure(PyObject *, PyObject *const *arguments, Py_ssize_t count) {
-    if (count != 8) return PyErr_Format(PyExc_TypeError, "measure takes 8 arguments, not %zd", count);
+    if (count != 8 && count != 9) return PyErr_Format(PyExc_TypeError, "measure takes 8 or 9 arguments, not %zd", count);
     const instruction_set *const set = present_set(arguments[0]);
-    return set ? measure_with(set->measure, arguments + 1) : nullptr;
+    return set ? measure_with(set->measure, arguments + 1, count == 9 ? arguments[8] : nullptr) : nullptr;
 }
 
 PyObject *instruction_sets_present(PyObject *, PyObject *) {
@@ -212,8 +212,8 @@ PyMethodDef methods[] = {
     {"document", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(document)), METH_FASTCALL,
      "document(ufunc, text): give a ufunc its docstring, under the line that NumPy makes of its operands."},
     {"measure", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(measure)), METH_FASTCALL,
-     "measure(isa, library, x, y, axis, turns, firing, out): sums, counts and extremes of each unit of each batch; whether "
-     "they could be read."},
+     "measure(isa, library, x, y, axis, turns, firing, out[, shape]): sums, counts and extremes of each unit of each "
+     "batch; whether they could be read, and the outputs are of this shape, if one is given."},
     {"shares_threads", shares_threads, METH_O,
      "shares_threads(library): whether its tensors are counted on all its threads."},
     {"follow", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(follow)), METH_FASTCALL,

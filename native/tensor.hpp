@@ -58,13 +58,18 @@ struct tensor_exchange {
 
     // The table in the capsule that a library's class has; null with an error where it has none.
     static const tensor_exchange *of(PyObject *library) {
+        static PyObject *known = nullptr;  // with a reference, so that no other has its address
+        static const tensor_exchange *exchange = nullptr;
+        if (library == known) return exchange;
         PyObject *const capsule = PyObject_GetAttrString(library, "__dlpack_c_exchange_api__");
         if (!capsule) return nullptr;
         const auto found = static_cast<const tensor_exchange *>(PyCapsule_GetPointer(capsule, "dlpack_exchange_api"));
         Py_DECREF(capsule);  // the class keeps it
         if (found && (found->major != 1 || !found->borrow))
             PyErr_SetString(PyExc_TypeError, "DLPack's table is not of version 1");
-        return PyErr_Occurred() ? nullptr : found;
+        if (PyErr_Occurred()) return nullptr;
+        Py_XSETREF(known, Py_NewRef(library));
+        return exchange = found;
     }
 };
 

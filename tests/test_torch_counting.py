@@ -130,6 +130,11 @@ def test_measuring_refuses_other_arrays() -> None:
         (x, x, 3),
     ):
         assert not measure(set_of, None, *unread, turns, firing, out)
+    assert measure(set_of, None, x, x, 1, turns, firing, out, (2, 3, 4))
+    for shape in ((2, 3), (1, 3, 8), (2, 3, 4, 1), (2, 3, "4")):
+        assert not measure(set_of, None, x, x, 1, turns, firing, out, shape)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="perhaps a shape"):
+        measure(set_of, None, x, x, 1, turns, firing, out, [2, 3, 4])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("isa", instruction_sets())

@@ -28,6 +28,7 @@ def measure(
     turns: NDArray[np.float32] | None,
     firing: NDArray[np.float32],
     out: NDArray[np.float32],
+    shape: tuple[int, ...] = ...,
     /,
 ) -> bool: ...
 def shares_threads(library: type, /) -> bool: ...

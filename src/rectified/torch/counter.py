@@ -85,17 +85,26 @@ class Counter:
         """Count a batch of inputs and outputs. Afterwards the tensors may change."""
         if self._lacks_axis:
             x, y = x.unsqueeze(-1), y.unsqueeze(-1)
-        kept = (y if self._is_told_by_output else x).detach()
-        if kept.numel() == 0 or ((kept.shape, kept.dtype) != self._form and not self._has_room(kept)):
+        kept = y if self._is_told_by_output else x
+        is_read = self._readings is not None and self._readings.see([kept], [y])
+        if not (is_read or self._see_others(kept.detach(), y.detach())):
             return
         if self._first < 0:
             self._first = step
         self._last = step
-        if self._readings is not None and self._readings.see([kept], [kept if self._is_told_by_output else y.detach()]):
-            return
+
+    def _see_others(self, kept: Tensor, y: Tensor) -> bool:
+        """Count batches that are not read, or are of another form than the last ones. Whether they are any that count."""
+        if kept.numel() == 0:
+            return False
+        if (kept.shape, kept.dtype) != self._form:
+            if not self._has_room(kept):
+                return False
+            if self._readings is not None and self._readings.see([kept], [y]):
+                return True
         if self._most == 1:
-            self._measure(kept.unsqueeze(0), y.detach().unsqueeze(0))
-            return
+            self._measure(kept.unsqueeze(0), y.unsqueeze(0))
+            return True
         if self._room is None:
             with torch.inference_mode(False):  # or it could not change outside of it
                 self._room = torch.empty((self._most, *kept.shape), dtype=kept.dtype, device=kept.device)
@@ -104,6 +113,7 @@ class Counter:
         self._waiting += 1
         if self._waiting == self._most:
             self._measure_waiting()
+        return True
 
     def add(self, evidence: Evidence, units: slice) -> None:
         """Count what was counted elsewhere, where the layer has some of the units."""
@@ -168,6 +178,8 @@ class Counter:
         axes = self._axes_of(like.ndim)
         self._axes_behind_batches = tuple(axis + 1 for axis in axes)
         self._readings = Readings(self._slopes, axes) if can_read(like, axes) else None
+        if self._readings is not None:
+            self._readings.expect(like.shape)
         self._most = max(1, min(_MOST_BATCHES, _MOST_ELEMENTS // max(1, like.numel())))
         self._room, self._places = None, ()
         return True

@@ -20,6 +20,7 @@ from torch.nn.modules.module import (
 )
 
 _ENOUGH = 64  # passes in which threads are heard of
+_SELDOM = 8  # passes, after which it is seen whether there are new ones
 
 
 class Hooks:
@@ -43,11 +44,12 @@ class Hooks:
 
     def on_some(self, network: nn.Module, inside: Iterable[nn.Module] = ()) -> None:
         """Hear of few modules until a network ends; but of those that begin, maybe in another thread, where that is new."""
-        threads = active_count()
-        if threads != self._threads:
-            self._threads, self._passes = threads, 0
+        if self._passes % _SELDOM == 0:
+            threads = active_count()
+            if threads != self._threads:
+                self._threads, self._passes = threads, 0
         self._passes += 1
-        if threads == 1 or self._passes > _ENOUGH:
+        if self._threads == 1 or self._passes > _ENOUGH:
             _global_forward_pre_hooks.pop(self._entering, None)
         _global_forward_hooks.pop(self._leaving, None)
         self._some = [network, *inside]

@@ -31,7 +31,7 @@ def kinds(slopes: Slopes) -> int:
     return 3 if slopes.constant else 5 + 2 * len(slopes.turns)
 
 
-def is_measured(x: Any, y: Any, axis: int, slopes: Slopes, out: NDArray[np.float32]) -> bool:
+def is_measured(x: Any, y: Any, axis: int, slopes: Slopes, out: NDArray[np.float32], *shape: tuple[int, ...]) -> bool:
     """Measure batches, if they can be read as they are.
 
     Parameters
@@ -45,15 +45,17 @@ def is_measured(x: Any, y: Any, axis: int, slopes: Slopes, out: NDArray[np.float
     out : ndarray
         For each of the kinds, each batch and each unit a number: the sum of the outputs and of their magnitudes, how many
         fired; the smallest input above each turn and of all, then the largest up to each turn and of all.
+    *shape : tuple of int, optional
+        The shape that outputs are to have.
 
     Returns
     -------
     bool
-        Whether all are of float32 and of one form, and lie side by side.
+        Whether all are of float32 and of one form, and lie side by side, and the outputs have that shape.
     """
     if _LIBRARY is None:
         x, y = _arrays(x), _arrays(y)
-    return measure(isa, _LIBRARY, x, y, axis, *slopes.in_single, out)
+    return measure(isa, _LIBRARY, x, y, axis, *slopes.in_single, out, *shape)
 
 
 def _arrays(batches: Any) -> Any:

@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rectified.torch.calls import Axes
@@ -39,22 +40,33 @@ class Readings:
 
     def __init__(self, slopes: Slopes, axes: Axes, layers: int = 1) -> None:
         self._slopes, self._axes, self._stacks, self._layers = slopes, axes, len(axes) - 1, layers
-        self._shape = torch.Size()
+        self._shape = self._shape_of_layer = torch.Size()
         self._waiting = 0
+        self._all: NDArray[np.float32] = np.empty(0, np.float32)
+        self._rows: list[NDArray[np.float32]] = []  # each of them
         self._counted: Counted | None = None
 
     def see(self, x: Sequence[Tensor] | Tensor, y: Sequence[Tensor] | Tensor) -> bool:
-        """Count an input and an output of each layer. Whether all could be read."""
-        if y[0].shape != self._shape:
-            self._make_room(y[0].shape)
+        """Count an input and an output of each layer. Whether all could be read, and have the shape that is expected."""
+        if not self._rows or (self._stacks and y[0].shape != self._shape):
+            return False
         if self._stacks:
             x, y = self._each(x), self._each(y)
-        if not is_measured(x, y, self._axes[-1] - self._stacks, self._slopes, self._rows[self._waiting]):
+        row = self._rows[self._waiting]
+        if not is_measured(x, y, self._axes[-1] - self._stacks, self._slopes, row, self._shape_of_layer):
             return False
         self._waiting += 1
         if self._waiting == len(self._rows):
             self._add_up()
         return True
+
+    def expect(self, shape: torch.Size) -> None:
+        """Make room for what is counted of batches of another shape."""
+        self._add_up()
+        form = kinds(self._slopes), self._layers * prod(shape[: self._stacks]), shape[self._axes[-1]]
+        most = max(1, min(_MOST_BATCHES, _MOST_NUMBERS // prod(form)))
+        self._shape, self._shape_of_layer, self._all = shape, shape[self._stacks :], np.empty((most, *form), np.float32)
+        self._rows = list(self._all)
 
     def take(self) -> Counted | None:
         """What was counted since the last time; None for nothing."""
@@ -66,16 +78,10 @@ class Readings:
         """The layers that lie in one batch."""
         return [layer for batch in batches for layer in batch.detach().flatten(0, self._stacks - 1).unbind()]
 
-    def _make_room(self, shape: torch.Size) -> None:
-        self._add_up()
-        form = kinds(self._slopes), self._layers * prod(shape[: self._stacks]), shape[self._axes[-1]]
-        most = max(1, min(_MOST_BATCHES, _MOST_NUMBERS // prod(form)))
-        self._shape, self._rows = shape, np.empty((most, *form), np.float32)
-
     def _add_up(self) -> None:
         if not self._waiting:
             return
-        rows = self._rows[: self._waiting].transpose(1, 0, 2, 3).reshape(self._rows.shape[1], self._waiting, -1)
+        rows = self._all[: self._waiting].transpose(1, 0, 2, 3).reshape(self._all.shape[1], self._waiting, -1)
         others = [size for axis, size in enumerate(self._shape) if axis not in self._axes]
         total, magnitude, fired, *extremes = rows
         counted = Counted.of(prod(others), others[0] if others else 1, total, magnitude, fired, extremes)

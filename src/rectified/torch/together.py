@@ -63,13 +63,22 @@ class _Group:
 
     def see(self, x: list[Tensor], y: list[Tensor] | None, step: int) -> bool:
         """Count a batch of each layer. Whether all have one shape, and the units of those before."""
+        is_read = self._are_read and y is not None and self._readings.see(x, y)
+        if not (is_read or self._see_others(x, y)):
+            return False
+        if self._first < 0:
+            self._first = step
+        self._last = step
+        return True
+
+    def _see_others(self, x: list[Tensor], y: list[Tensor] | None) -> bool:
+        """The same for batches that are not read, or are of another form than the last ones."""
         first = x[0]
         if (first.shape, first.dtype) != self._form and not self._has_room(first):
             return False
         if self._are_read and y is not None:
-            if not self._readings.see(x, y):
-                return False
-        elif self._places:
+            return self._readings.see(x, y)
+        if self._places:
             if not _stacked(x, self._places[self._waiting]):
                 return False
             self._waiting += 1
@@ -77,9 +86,6 @@ class _Group:
                 self._measure_waiting()
         else:
             self._measure(first.detach().unsqueeze(0))
-        if self._first < 0:
-            self._first = step
-        self._last = step
         return True
 
     def hand_out(self) -> None:
@@ -109,6 +115,8 @@ class _Group:
         layers = len(self._counters)
         self._room, self._places = None, ()
         self._are_read = can_read(like, self._site.axes)
+        if self._are_read:
+            self._readings.expect(like.shape)
         steps = max(1, _MOST_ELEMENTS // (layers * like.numel()))
         if layers * steps > 1 and not (self._are_read and self._has_outputs):
             with torch.inference_mode(False):  # or it could not change outside of it
