@@ -568,6 +568,22 @@ class Interrupted(nn.Module):
         return F.relu(self.out(y))
 
 
+def test_compiled_code_is_read_where_its_numbers_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's functions would take several times as long."""
+    from rectified.torch import compiled
+
+    def slowly(*_: Any) -> None:
+        raise AssertionError("measured by PyTorch's functions")
+
+    monkeypatch.setattr(compiled.Measure, "of", slowly)
+    network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3), nn.SiLU())
+    with watch(network) as health:
+        code = torch.compile(network, backend="aot_eager")
+        for size in (6, 6, 2, 6):
+            code(torch.randn(size, 4)).sum().backward()
+    assert [layer.histories["train"].total.samples for layer in health.layers.values()] == [20, 20]
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_behind_a_break_of_the_graph_units_and_names_are_the_same() -> None:
     torch._dynamo.reset()

@@ -105,7 +105,6 @@ class _Place:
         self.tally: Tally | None = None
         self.measures = Measures(slopes)
         self._readings: Readings | None = None
-        self._shape, self._is_read = torch.Size(), False
         self._code = code
         self._among = among
         self._others: weakref.WeakKeyDictionary[nn.Module, _Place | None] = weakref.WeakKeyDictionary()
@@ -140,12 +139,13 @@ class _Place:
 
     def read(self, x: Tensor, y: Tensor, axes: Axes) -> bool:
         """Count inputs and outputs where they lie, if they can be read."""
-        if y.shape != self._shape:
-            self._shape, self._is_read = y.shape, can_read(y, axes)
-        if not self._is_read:
-            return False
         if self._readings is None:
             self._readings = Readings(self.slopes, axes)
+        if self._readings.see([x], [y]):
+            return True
+        if y.shape == self._readings.shape or not can_read(y, axes):
+            return False
+        self._readings.expect(y.shape)
         return self._readings.see([x], [y])
 
     def _take_read(self) -> Counted | None:

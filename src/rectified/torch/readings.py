@@ -36,11 +36,16 @@ class Readings:
         Those of the units.
     layers : int
         How many there are.
+
+    Attributes
+    ----------
+    shape : Size
+        What the batches are expected to have.
     """
 
     def __init__(self, slopes: Slopes, axes: Axes, layers: int = 1) -> None:
         self._slopes, self._axes, self._stacks, self._layers = slopes, axes, len(axes) - 1, layers
-        self._shape = self._shape_of_layer = torch.Size()
+        self.shape = self._shape_of_layer = torch.Size()
         self._waiting = 0
         self._all: NDArray[np.float32] = np.empty(0, np.float32)
         self._rows: list[NDArray[np.float32]] = []  # each of them
@@ -48,7 +53,7 @@ class Readings:
 
     def see(self, x: Sequence[Tensor] | Tensor, y: Sequence[Tensor] | Tensor) -> bool:
         """Count an input and an output of each layer. Whether all could be read, and have the shape that is expected."""
-        if not self._rows or (self._stacks and y[0].shape != self._shape):
+        if not self._rows or (self._stacks and y[0].shape != self.shape):
             return False
         if self._stacks:
             x, y = self._each(x), self._each(y)
@@ -65,7 +70,7 @@ class Readings:
         self._add_up()
         form = kinds(self._slopes), self._layers * prod(shape[: self._stacks]), shape[self._axes[-1]]
         most = max(1, min(_MOST_BATCHES, _MOST_NUMBERS // prod(form)))
-        self._shape, self._shape_of_layer, self._all = shape, shape[self._stacks :], np.empty((most, *form), np.float32)
+        self.shape, self._shape_of_layer, self._all = shape, shape[self._stacks :], np.empty((most, *form), np.float32)
         self._rows = list(self._all)
 
     def take(self) -> Counted | None:
@@ -82,7 +87,7 @@ class Readings:
         if not self._waiting:
             return
         rows = self._all[: self._waiting].transpose(1, 0, 2, 3).reshape(self._all.shape[1], self._waiting, -1)
-        others = [size for axis, size in enumerate(self._shape) if axis not in self._axes]
+        others = [size for axis, size in enumerate(self.shape) if axis not in self._axes]
         total, magnitude, fired, *extremes = rows
         counted = Counted.of(prod(others), others[0] if others else 1, total, magnitude, fired, extremes)
         self._counted = counted if self._counted is None else self._counted + counted
