@@ -107,6 +107,21 @@ def test_two_roundings_do_not_meet_in_a_share(isa: str) -> None:
 @needs_extended
 @isas
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_only_the_smallest_normal_shares_are_three_ulp_away(dtype: Any, isa: str) -> None:
+    random, tiny = np.random.default_rng(4), np.finfo(dtype).tiny
+    known = {np.float32: [0.6498062, 87.30797], np.float64: [-726.0408901138485, -18.33051331006868]}
+    high = random.uniform(0, 60, 100_000)
+    low = high + random.uniform(np.log(tiny) - 1, np.log(tiny) + 4, high.size)
+    x = np.concatenate([[known[dtype]], np.stack([low, high], -1)]).astype(dtype)
+    want = exact(x, "softmax").astype(dtype)
+    distance = ulps(sweep.compiled(isa)["softmax"](x), want)
+    assert distance.max() <= 3
+    assert (want[distance > 2] < 2 * tiny).all()
+
+
+@needs_extended
+@isas
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n", [10, 300, 2000, 20_000])
 def test_many_equal_numbers_beside_the_largest(n: int, dtype: Any, isa: str) -> None:
     """Each of them loses the same digits, so that the errors of their sum do not cancel."""
