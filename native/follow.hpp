@@ -22,18 +22,18 @@ inline bool is_tuple(PyObject *object, Py_ssize_t least) {
     return PyTuple_Check(object) && PyTuple_GET_SIZE(object) >= least;
 }
 
-// What a node has behind it is compared with what is expected: in both a tuple, there of edges, which begin with a node,
-// and here of the type of each, or None for any, the address of its variable or 0, and whether it is to be followed; then
-// it is added to the nodes. Whether they are equal; -1 after an error.
+// What a node has behind it is compared with what is expected: in both a tuple, there of edges, which are a node and the
+// number of its result, and here of the type of each, or None for any, the address of its variable or 0, whether it is to
+// be followed, and the number; what is followed is added to the nodes. Whether they are equal; -1 after an error.
 inline int follow_one(PyObject *nodes, PyObject *edges, PyObject *look, PyObject *variable_name) {
     const auto refuse = [] {
-        return PyErr_SetString(PyExc_TypeError, "follow takes edges, and types with addresses and marks"), -1;
+        return PyErr_SetString(PyExc_TypeError, "follow takes edges, and types with addresses, marks and numbers"), -1;
     };
     if (!is_tuple(edges, 0) || !is_tuple(look, 0)) return refuse();
     if (PyTuple_GET_SIZE(edges) != PyTuple_GET_SIZE(look)) return 0;
     for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(look); ++k) {
         PyObject *const edge = PyTuple_GET_ITEM(edges, k), *const expected = PyTuple_GET_ITEM(look, k);
-        if (!is_tuple(edge, 1) || !is_tuple(expected, 3)) return refuse();
+        if (!is_tuple(edge, 2) || !is_tuple(expected, 4)) return refuse();
         PyObject *const node = PyTuple_GET_ITEM(edge, 0), *const kind = PyTuple_GET_ITEM(expected, 0);
         if (kind == Py_None) continue;
         if (reinterpret_cast<PyObject *>(Py_TYPE(node)) != kind) return 0;
@@ -43,6 +43,9 @@ inline int follow_one(PyObject *nodes, PyObject *edges, PyObject *look, PyObject
             const owned variable(PyObject_GetAttr(node, variable_name));
             if (variable != address) return variable ? 0 : -1;
         }
+        PyObject *const number = PyTuple_GET_ITEM(edge, 1), *const wanted = PyTuple_GET_ITEM(expected, 3);
+        const int equal = number == wanted ? 1 : PyObject_RichCompareBool(number, wanted, Py_EQ);
+        if (equal < 1) return equal;
         if (PyTuple_GET_ITEM(expected, 2) == Py_True && PyList_Append(nodes, node) < 0) return -1;
     }
     return 1;

@@ -266,12 +266,13 @@ def test_layers_are_counted_alike_without_reading_their_memory(
 def test_following_refuses_what_has_no_edges() -> None:
     behind = SimpleNamespace(next_functions=())
     node = SimpleNamespace(next_functions=((behind, 0),))
-    look = (SimpleNamespace, 0, True)
+    look = (SimpleNamespace, 0, True, 0)
     nodes = [node]
     assert follow(nodes, ((look,), ()))
     assert nodes == [node, behind]
     assert not follow([node], ((look,), (look,)))
-    assert not follow([node], (((int, 0, True),),))
+    assert not follow([node], (((int, 0, True, 0),),))
+    assert not follow([node], (((SimpleNamespace, 0, True, 1),),))
     assert not follow([node], ((look,), (), ()))
     for arguments in (
         (),
@@ -283,7 +284,7 @@ def test_following_refuses_what_has_no_edges() -> None:
         with pytest.raises(TypeError, match="follow takes"):
             follow(*arguments)
     with pytest.raises(AttributeError, match="variable"):
-        follow([node], (((SimpleNamespace, 1, True),),))
+        follow([node], (((SimpleNamespace, 1, True, 0),),))
 
 
 @needs_exchange

@@ -380,9 +380,11 @@ class Collector:
 
     def _see_changed(self, network: Network, plan: Plan, output: Any, kept: Mapping[Any, Kept | None]) -> None:
         """Count what is known of a pass that did something else."""
-        found, is_all = plan.known_in(output, self._first_node, network.frozen(), kept)
-        for (site, module, *_), x, y in found:
-            owner = module()
+        module = network.module()
+        assert module is not None  # it runs
+        found, is_all = plan.known_in(output, module, self._first_node, network.frozen(), kept)
+        for (site, owned_by, *_), x, y in found:
+            owner = owned_by()
             counter = None if owner is None else site.counter(owner.training)
             is_all &= counter is not None
             if counter is not None:

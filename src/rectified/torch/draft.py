@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from rectified.torch.graph import Node, Saved, Way, keeper, learned_behind, makers, next_node
+from rectified.torch.graph import Node, Saved, Way, identities, keeper, learned_behind, makers, next_node, parts
 from rectified.torch.kept import SMALL, Kept
 from rectified.torch.plan import Heard, Plan, Seen
 from rectified.torch.site import Site
@@ -46,6 +46,7 @@ class Draft:
         self._nodes: list[Node] = []
         self._outputs: list[Node] = []
         self._makers: list[list[Node]] = []
+        self._parts: list[list[tuple[Node, str, int]]] = []
         self._kept: dict[int, Kept] = {}
         self._groups: dict[Any, list[int]] = {}
 
@@ -85,6 +86,7 @@ class Draft:
         self._nodes.append(node)
         self._outputs.append(y.grad_fn)
         self._makers.append(known_by)
+        self._parts.append(parts(y.grad_fn))
 
     def plan(self, returned: Any) -> Plan | None:
         """How to see the next pass, by this one, which returned something; None where only close looks will do."""
@@ -112,9 +114,11 @@ class Draft:
         ends, outputs = ([nodes[place] for place in places] for nodes in (self._nodes, self._outputs))
         ends = ends if outputs == ends else ends + outputs
         ends += [other.node for other in hooked if are_told and other.place not in places]
-        way = Way.to(ends, returned, [node for place in places for node in self._makers[place]], self._since)
+        checked = [node for place in places for node in (*self._makers[place], *(part[0] for part in self._parts[place]))]
+        way = Way.to(ends, returned, checked, self._since)
         if way is None:
             return None
         heard = {id(module()): Heard(module, site, place in places) for site, module, _, place in hooked if are_told}
         groups = [[places.index(place) for place in group if place in places] for group in self._groups.values()]
-        return Plan(modules, way, [self._seen[place] for place in places], heard, list(filter(None, groups)), list(calls))
+        seen, known_by = [self._seen[place] for place in places], identities(outputs, returned)
+        return Plan(modules, way, seen, known_by, heard, list(filter(None, groups)), list(calls))

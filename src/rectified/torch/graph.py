@@ -26,6 +26,7 @@ _MOST_LOOKED_AT = 32  # nodes
 _OF_PRODUCTS = "Addmm Mm Baddbmm Bmm Addmv Mv Convolution Embedding"
 _OF_FORMS = "T Transpose Permute View UnsafeView ReshapeAlias Unsqueeze Expand Clone ToCopy WeightNormInterface"
 _ACTIVATIONS = {name.replace("_", "") for name in NAMES if name not in CLAMPS}
+_PARTS = {"SliceBackward0": "_saved_start", "SelectBackward0": "_saved_index"}
 _PRODUCTS, _FORMS = ({f"{name}Backward0" for name in names.split()} for names in (_OF_PRODUCTS, _OF_FORMS))
 
 
@@ -142,6 +143,90 @@ def _in_another_form(node: Node) -> Node | None:
     return None
 
 
+def parts(node: Node) -> list[tuple[Node, str, int]]:
+    """What takes a part of what layers gave, between these and a node: nodes, with the attribute that tells which part.
+
+    Of a node that gives several results it is the number of one, and no attribute.
+
+    Examples
+    --------
+    >>> import torch
+    >>> y = torch.nn.Linear(2, 6)(torch.ones(1, 2))
+    >>> [(name, part) for _, name, part in parts(torch.relu(y[:, 2:]).grad_fn)]
+    [('_saved_start', 2)]
+    >>> [(name, part) for _, name, part in parts(torch.relu(y.chunk(2, 1)[1]).grad_fn)]
+    [('', 1)]
+    """
+    found, waiting = [], [node]
+    for node in waiting:  # which grow meanwhile
+        found += [(node, *part) for part in _parts_of(node)]
+        if not _learned_in(node):
+            edges = [(other, number) for other, number in node.next_functions if other is not None]
+            found += [(other, "", number) for other, number in edges if number]
+            waiting += [other for other, _ in edges if other not in waiting]
+    return found
+
+
+def _parts_of(node: Node) -> list[tuple[str, int]]:
+    name = _PARTS.get(node.name())
+    return [] if name is None else [(name, int(getattr(node, name)))]
+
+
+def learned_ahead(nodes: Sequence[Node], returned: Any) -> list[frozenset[int]]:
+    """By ``id``, the learned parameters of the layers that get what some nodes gave, up to the next activations.
+
+    Examples
+    --------
+    >>> import torch
+    >>> layer = torch.nn.Linear(2, 3)
+    >>> y = torch.relu(torch.ones(1, 2, requires_grad=True) * 1)
+    >>> learned_ahead([y.grad_fn], layer(y * 2)) == [frozenset(map(id, layer.parameters()))]
+    True
+    """
+    waiting = list(_roots(returned))
+    users: dict[Node, list[Node]] = {node: [] for node in waiting}
+    for node in waiting:  # which grow meanwhile
+        for behind, _ in node.next_functions:
+            if behind is not None:
+                if behind not in users:
+                    waiting.append(behind)
+                users.setdefault(behind, []).append(node)
+    found = []
+    for node in nodes:
+        learned, ahead = frozenset[int](), [node]
+        for each in ahead:
+            for user in users.get(each, ()):
+                own = _learned_in(user)
+                learned |= own
+                if not own and _kind(user) not in _ACTIVATIONS and user not in ahead:
+                    ahead.append(user)
+        found.append(learned)
+    return found
+
+
+def identities(nodes: Sequence[Node], returned: Any) -> list[tuple[Any, ...]]:
+    """By what activations are known in a pass that does something else: their nodes' kinds, and what is on both sides.
+
+    That are the learned parameters of the layers behind them, which parts they got of what these gave, and the learned
+    parameters of the layers ahead.
+    """
+    return [
+        (type(node), learned_behind(makers(node) or ()), tuple(sorted(part[1:] for part in parts(node))), ahead)
+        for node, ahead in zip(nodes, learned_ahead(nodes, returned), strict=True)
+    ]
+
+
+def _learned_in(node: Node) -> frozenset[int]:
+    """By ``id``, the learned parameters of the layer that a node is, if it is one."""
+    behind = [other for other, _ in node.next_functions if other is not None] if node.name() in _PRODUCTS else []
+    weights = [end for end in map(_in_another_form, behind) if end is not None]
+    return learned_behind([node, *weights])
+
+
+def _kind(node: Node) -> str:
+    return str(node.name()).partition("Backward")[0].lower()
+
+
 def learned_behind(nodes: Iterable[Node]) -> frozenset[int]:
     """By ``id``, the learned parameters of some nodes."""
     return frozenset(id(edge[0].variable) for node in nodes for edge in node.next_functions if is_learned(edge))
@@ -172,29 +257,29 @@ def activations(returned: Any, since: int, kinds: Collection[type] = ()) -> list
         behind = {other for other, _ in node.next_functions if other is not None and other._sequence_nr() >= since} - known
         known |= behind
         nodes += behind
-    names = ((node, node.name().partition("Backward")[0].lower()) for node in known)
-    found = [node for node, name in names if name in _ACTIVATIONS or type(node) in kinds]
+    found = [node for node in known if _kind(node) in _ACTIVATIONS or type(node) in kinds]
     return sorted(found, key=lambda node: int(node._sequence_nr()))
 
 
 class _Edge(NamedTuple):
     """From a node to one behind it: of which kind that is, the ``id`` of its parameter or 0, and whether to look at it.
 
-    Behind an input of the network there may be anything, which is no kind.
+    Last, the number of its result. Behind an input of the network there may be anything, which is no kind.
     """
 
     kind: type | None
     parameter: int
     is_followed: bool
+    number: int
 
 
 @dataclass(frozen=True)
 class Way:
     """From what a network returns to some nodes of its graph: the same way in each forward pass that does the same.
 
-    Whether a pass does the same is seen from the kinds of the nodes along the way and of those behind them, and from the
-    parameters among these. Ways that differ in what may be behind the inputs alone are equal: the first of a solver's steps
-    has nothing there.
+    Whether a pass does the same is seen from the kinds of the nodes along the way and of those behind them, from the
+    parameters among these, and from the parts that nodes take. Ways that differ in what may be behind the inputs alone are
+    equal: the first of a solver's steps has nothing there.
 
     Attributes
     ----------
@@ -204,11 +289,14 @@ class Way:
         For each node that is looked at, in order, what is behind it.
     ends : list of int
         Which of them are wanted.
+    parts : list of tuple
+        Those that take a part of something, with the attribute that tells which, and that.
     """
 
     starts: list[type]
     looks: tuple[tuple[_Edge, ...], ...] = field(compare=False)
     ends: list[int]
+    parts: list[tuple[int, str, int]]
     _looks_alike: tuple[tuple[_Edge, ...], ...] = field(repr=False)
 
     @property
@@ -218,7 +306,7 @@ class Way:
 
     @classmethod
     def to(cls, wanted: Sequence[Node], returned: Any, checked: Sequence[Node] = (), since: int = 0) -> Way | None:
-        """The way to some nodes, by others whose parameters are checked too; None where one of them leads nowhere.
+        """The way to some nodes, by others whose parameters and parts are checked too; None where one leads nowhere.
 
         Nodes before the number `since` are behind the inputs, and so are variables that are no parameters.
 
@@ -262,21 +350,22 @@ class Way:
             followed = {number for child, number in first.items() if child in order and before[child] == place}
             looks.append(
                 tuple(
-                    _Edge(None, 0, False)
+                    _Edge(None, 0, False, 0)
                     if node is not None and _is_behind_input(node, since)
-                    else _Edge(type(node), id(node.variable) if is_learned((node, 0)) else 0, number in followed)
-                    for number, (node, _) in enumerate(edges)
+                    else _Edge(type(node), id(node.variable) if is_learned((node, 0)) else 0, nth in followed, number)
+                    for nth, (node, number) in enumerate(edges)
                 )
             )
         alike = [tuple(edge._replace(kind=edge.kind or type(None)) for edge in look) for look in looks]
-        return cls(starts, tuple(looks), [order[places[node]] for node in wanted], tuple(alike))
+        taken = [(order[places[node]], *part) for node in dict.fromkeys(checked) for part in _parts_of(node)]
+        return cls(starts, tuple(looks), [order[places[node]] for node in wanted], taken, tuple(alike))
 
     def nodes(self, returned: Any) -> list[Node] | None:
         """The nodes at its ends in another forward pass; None where that did something else."""
         found = [returned.grad_fn] if type(returned) is Tensor else list(_roots(returned))
         if list(map(type, found)) != self.starts:
             return None
-        if not follow(found, self.looks):
+        if not follow(found, self.looks) or any(getattr(found[place], name) != part for place, name, part in self.parts):
             return None
         return [found[place] for place in self.ends]
 

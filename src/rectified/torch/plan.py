@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from rectified.torch.counter import Counter
-from rectified.torch.graph import Node, Saved, Way, activations, learned_behind, makers
+from rectified.torch.graph import Node, Saved, Way, activations, identities
 from rectified.torch.kept import Kept
 from rectified.torch.site import Site
 
@@ -65,6 +65,8 @@ class Plan:
         To what the graph keeps of the other activations.
     seen : list of Seen
         These activations, and those of which is kept what stays.
+    known_by : list
+        The identities of their nodes.
     heard : dict
         By ``id``, the hooked modules, where each is used once and the graph tells that it was; else empty.
     groups : list of list of int
@@ -76,6 +78,7 @@ class Plan:
     hooked: set[int]
     way: Way
     seen: list[Seen]
+    known_by: list[tuple[Any, ...]] = field(compare=False)
     heard: dict[int, Heard] = field(compare=False)
     groups: list[list[int]] = field(compare=False)
     calls: list[bool]
@@ -145,17 +148,21 @@ class Plan:
         return y if self.seen[places[0]].site.slopes.idempotent else [each.x for each in theirs], y
 
     def known_in(
-        self, returned: Any, since: int, frozen: frozenset[int], kept: Mapping[Any, Kept | None]
+        self, returned: Any, network: nn.Module, since: int, frozen: frozenset[int], kept: Mapping[Any, Kept | None]
     ) -> tuple[list[tuple[Seen, Tensor, Tensor | None]], bool]:
         """What is kept of these activations in a pass that did something else, and whether that is all of it.
 
         Such a pass leaves out a part of the network, or runs one that did not run before. An activation is known by its
-        kind and by the parameters behind it, and one of several that have these in common by its place among them.
+        identity, and where it is ahead of other layers than before by the rest of that, unless a module that was not seen
+        may be the one that ran. One of several that have this in common is known by its place among them, unless these are
+        modules of which some are left out. What several calls are together is not known, for others may look like it.
 
         Parameters
         ----------
         returned
             By the network.
+        network : Module
+            The network.
         since : int
             The number of the first node that it may have made.
         frozen : frozenset of int
@@ -163,27 +170,46 @@ class Plan:
         kept : mapping
             As for `found`.
         """
-        expected: dict[Any, list[Seen]] = {}
+        left: dict[int, tuple[Any, ...]] = {}
         found: list[tuple[Seen, Tensor, Tensor | None]] = []
-        for seen in self.seen:
+        for place, (seen, identity) in enumerate(zip(self.seen, self.known_by, strict=True)):
             theirs = None if seen.saved is not None else kept.get(id(seen.module()))
             if seen.saved is not None or self.calls:
-                expected.setdefault((seen.kind, seen.learned), []).append(seen)
+                left[place] = identity
             elif theirs is not None and theirs.is_unchanged:
                 found.append((seen, theirs.x, theirs.y))
-        nodes, heard = activations(returned, since, {seen.kind for seen in self.seen}), list(kept.values()).count(None)
-        for node in nodes:
-            known = expected.get((type(node), learned_behind(makers(node) or ())))
-            theirs = kept.get(node)
-            if known and known[0].saved is None and theirs is not None and theirs.is_unchanged:
-                found.append((known.pop(0), theirs.x, theirs.y))
-                continue
-            x, y = _saved_in([node], known[0].saved) if known else (None, None)
-            if known and x is not None:
-                found.append((known.pop(0), x[0], None if y is None else y[0]))
-        left_out = [seen for others in expected.values() for seen in others]
-        is_hidden = any(seen.site.is_whole or seen.learned & frozen for seen in left_out)
+        modules = [seen.module() for seen in self.seen]
+        unseen = {type(module) for module in network.modules() if all(module is not other for other in modules)}
+        kinds = {seen.kind for seen in self.seen if not seen.site.is_whole}
+        nodes, heard = activations(returned, since, kinds), list(kept.values()).count(None)
+        identified = dict(zip(nodes, identities(nodes, returned), strict=True))
+        for known_parts in (None, -1):  # of an identity: all, or all but what is ahead
+            expected: dict[Any, list[int]] = {}
+            for place, identity in left.items():
+                expected.setdefault(identity[:known_parts], []).append(place)
+            for identity, places in expected.items():
+                same = [node for node, other in identified.items() if other[:known_parts] == identity]
+                if (
+                    any(self.seen[place].site.is_whole for place in places)
+                    or (len(same) != len(places) and any(modules[place] is not modules[places[0]] for place in places))
+                    or (known_parts and not unseen.isdisjoint(type(modules[place]) for place in places))
+                ):
+                    continue
+                for node, place in zip(same, places, strict=False):
+                    x, y = self._batch_of(node, self.seen[place], kept)
+                    if x is not None:
+                        found.append((self.seen[place], x, y))
+                        del identified[node], left[place]
+        is_hidden = any(self.seen[place].site.is_whole or self.seen[place].learned & frozen for place in left)
         return found, len(found) + heard == len(nodes) and not is_hidden
+
+    def _batch_of(self, node: Node, seen: Seen, kept: Mapping[Any, Kept | None]) -> tuple[Tensor | None, Tensor | None]:
+        """What an activation got, or gave where that tells all, and what it gave; None where that is not kept."""
+        theirs = kept.get(node)
+        if seen.saved is None:
+            return (theirs.x, theirs.y) if theirs is not None and theirs.is_unchanged else (None, None)
+        x, y = _saved_in([node], seen.saved)
+        return None if x is None else x[0], None if y is None else y[0]
 
     def _counters_now(self) -> list[list[Counter]] | None:
         """The counters of each group: the same list each time, as long as no module changes its mode."""
