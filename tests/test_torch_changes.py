@@ -316,6 +316,28 @@ def test_parameters_may_be_tensors() -> None:
         assert layer.histories["train"].total.samples == 5 * BATCH
 
 
+@pytest.mark.parametrize("passes", [6, 100])
+@pytest.mark.parametrize(
+    "act",
+    [F.relu, lambda x: torch.where(x > 0, x, 0.0), lambda x: x * (x > 0), lambda x: 0.5 * x * (1 + torch.erf(x / 2**0.5))],
+    ids=["relu", "where", "product", "gelu"],
+)
+def test_all_passes_of_what_no_module_holds_are_counted(act: Callable[[Tensor], Tensor], passes: int) -> None:
+    """What a program writes over its tensors makes no end of calls that are functions of each other."""
+    tensors = [torch.randn(shape, requires_grad=True) for shape in ((UNITS, UNITS), (UNITS,), (UNITS, 2))]
+    weight, bias, out = tensors
+    with watch() as health:
+        for _ in range(passes):
+            loss = (act(torch.randn(BATCH, UNITS) @ weight + bias) @ out).square().mean()
+            gradients = torch.autograd.grad(loss, tensors)
+            with torch.no_grad():
+                for tensor, gradient in zip(tensors, gradients, strict=True):
+                    tensor -= 1e-4 * gradient
+    (layer,) = health.layers.values()
+    assert layer.histories["train"].total.samples == passes * BATCH
+    assert [note.partition(",")[0] for note in health.report().notes] == ["no step was seen"] * (passes > 8)
+
+
 LATE = "it ran before its units were known, and that was not counted"
 
 

@@ -20,7 +20,7 @@ from rectified.torch.functions import GATED, NAMES, RECURRENT, is_in_place, plai
 
 JOINED = "its outputs are joined with others of the same inputs, so it was not counted by itself"
 UNKNOWN = "what it makes of its inputs is no function of the catalogue, or these were gone, so it was not counted"
-_MOST = 48  # terms behind one; what is farther away is none of its parts
+_MOST, _FARTHEST = 48, 12  # terms behind one, and how deep; what is farther away is none of its parts
 _MOST_KNOWN = 4096
 _MOST_INPUTS = 12  # that are tried
 _TOLERANCE = 1e-5  # constants are written with some eight digits; GELU and its approximation differ by fifty times that
@@ -105,10 +105,24 @@ class Term:
         self._overwrites = function is not None and overwrites(function, args, self._kwargs)
         behind = frozenset().union(*(each.behind for each in self.terms))
         if len(behind) >= _MOST:
-            self._function, self.args, self._kwargs, behind = None, (), {}, frozenset()
+            behind = self._near(behind)
+        if len(behind) >= _MOST:
+            self._forget()
+            behind = frozenset()
         self.is_exponential: bool = name in _EXPONENTIALS or any(each.is_exponential for each in self.terms)
         self.behind: frozenset[Term] = behind | ({self} if constant is None else set())
         self.depth: int = 1 + max((each.depth for each in behind), default=0)
+
+    def _near(self, behind: frozenset[Term]) -> frozenset[Term]:
+        """Those of some terms that are near; of what the others were made is forgotten, for chains may have no end."""
+        depth = max(each.depth for each in behind) - _FARTHEST
+        for each in behind:
+            if each.depth <= depth:
+                each._forget()
+        return frozenset(each for each in behind if each.depth > depth)
+
+    def _forget(self) -> None:
+        self._function, self.args, self._kwargs = None, (), {}
 
     @property
     def terms(self) -> list[Term]:

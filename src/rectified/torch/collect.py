@@ -129,7 +129,10 @@ class Collector:
         """Look no longer, and bring the record up to date."""
         self.leave()
         self.update()
-        if self.schedule.lacks_steps and self.run.layers and any(network.turns.has_gradients for network in self.networks):
+        learns = any(network.turns.has_gradients for network in self.networks) or any(
+            site.is_outside and site.has_gradients for site in self.sites
+        )
+        if self.schedule.lacks_steps and self.run.layers and learns:
             self.run.note(_NO_STEPS)
 
     def leave(self) -> None:

@@ -168,6 +168,7 @@ class Observer:
             self.look_again(network, site)
         site.may_learn |= torch.is_grad_enabled()
         turns = self._turns if network is None else network.turns
+        self._schedule.calls += site.is_outside
         if y.requires_grad and (self._schedule.measures(turns) or (site.is_outside and site.is_idle)):
             y.register_hook(turns.hearing(counter.see_gradient))  # type: ignore[no-untyped-call]
         return True

@@ -33,6 +33,8 @@ class Schedule:
         The one that runs.
     forwards : int
         How many forward passes there were.
+    calls : int
+        How many calls of activations that no network runs were counted.
     outside : set
         Activations that no network runs, and that only looking everywhere sees.
     is_everywhere : bool
@@ -46,7 +48,7 @@ class Schedule:
     def __init__(self, began: int, every: int) -> None:
         self.step = self._window = self._began = began
         self._every, self._width = every, every * max(4, _WINDOW // every)
-        self.forwards = 0
+        self.forwards = self.calls = 0
         self.outside: set[Any] = set()
         self.is_everywhere = self.is_followed = True
         self.has_run = False
@@ -74,8 +76,9 @@ class Schedule:
 
     @property
     def lacks_steps(self) -> bool:
-        """Whether there were many forward passes and no step."""
-        return self.step == self._began and self.forwards > _WINDOW
+        """Whether there were many forward passes, or calls that no network makes, and no step."""
+        passes = max(self.forwards, self.calls // max(1, len(self.outside)))
+        return self.step == self._began and passes > _WINDOW
 
     @property
     def is_first(self) -> bool:
