@@ -25,11 +25,11 @@ class Evidence:
     steps : tuple of int
         The first and the last step of the optimizer. Step 0 is before the first update.
     max_slope, min_slope : ndarray of float64
-        The largest and the smallest ``|f'(x)|``; NaN for a unit that saw nothing but NaN.
+        The largest and the smallest ``|f'(x)|``; NaN for a unit of which nothing else is known.
     fired : ndarray of int64
         How many values fired: their `steepness` was not 0.
     nans : ndarray of int64
-        How many values were NaN. They count for nothing else.
+        How many values were NaN, or in a batch of PyTorch's that had NaN. They count for nothing else.
     sum_output, sum_abs_output : ndarray of float64
         The sum of ``f(x)``, and that of ``|f(x)|``.
     gradient_squares : float

@@ -72,7 +72,7 @@ CREATE TABLE evidence (             -- what was seen of a layer in one window of
     max_slope BLOB NOT NULL,        -- a number for each unit, little-endian, compressed by zlib:
     min_slope BLOB NOT NULL,        --   float64, the largest and the smallest |f'(x)|
     fired BLOB NOT NULL,            --   int64, values with f'(x) != 0
-    nans BLOB NOT NULL,             --   int64, values that were NaN
+    nans BLOB NOT NULL,             --   int64, values that were NaN, or in a batch that had NaN
     sum_output BLOB NOT NULL,       --   float64, the sum of f(x)
     sum_abs_output BLOB NOT NULL,   --   float64, the sum of |f(x)|
     PRIMARY KEY (layer, mode, first_step)

@@ -126,7 +126,7 @@ def _which(verdict: Verdict) -> Iterator[str]:
             yield f"{STATES[state]} since steps {since[0]} to {since[-1]}: {_short(units)}"
     unseen = verdict.of(UNSEEN)
     if unseen.size:
-        yield f"saw nothing but NaN: {_short(unseen)}"
+        yield f"each batch had NaN: {_short(unseen)}"
     back = np.flatnonzero((verdict.came_back >= 0) & (verdict.state != DEAD))
     if back.size:
         yield f"died and came back: {_short(back)}"
