@@ -265,6 +265,10 @@ def test_tour_into_a_place_that_cannot_be_written(
         (["plot", "maxout:pieces=2.5", "-o", "x.png"], "maxout:pieces=2.5: '2.5' is not a whole number"),
         (["plot", "maxout:pieces=0", "-o", "x.png"], "maxout: a group has at least one piece, not pieces=0"),
         (["show", "maxout:pieces=0"], "maxout: a group has at least one piece, not pieces=0"),
+        (
+            ["show", f"leaky_relu:slope={'9' * 320}"],
+            "leaky_relu: slope is a number that float64 has a place for",
+        ),
         (["show", "leaky_relu:slope=nan"], "leaky_relu:slope=nan: 'nan' is not a number"),
         (["show", "leaky_relu:slope"], "leaky_relu:slope: parameters are written leaky_relu:parameter=value"),
         (["show", "leaky_relu:"], "leaky_relu:: parameters are written leaky_relu:parameter=value"),

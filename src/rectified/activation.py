@@ -197,7 +197,7 @@ class Activation:
         TypeError
             For a parameter that the function does not have, and for a default that is no number.
         ValueError
-            For a number that can be none of a fold's, such as no pieces.
+            For a whole number that is too large for a float, and one that can be none of a fold's, such as no pieces.
 
         Examples
         --------
@@ -207,6 +207,8 @@ class Activation:
         """
         self._refuse_unknown(parameters)
         for key, value in parameters.items():
+            if isinstance(value, int) and abs(value) > _LARGEST:
+                raise ValueError(f"{self.name}: {key} is a number that float64 has a place for, and this one is too large")
             self._refuse_unfit(key, value)
         bound = self.__new__(type(self))
         given = {key: old._replace(default=parameters.get(key, old.default)) for key, old in self.parameters.items()}
@@ -376,7 +378,7 @@ def _as_floats(parameters: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(float(each) if isinstance(each, int) else each for each in parameters)
 
 
-_LARGEST_HALF = 65504
+_LARGEST_HALF, _LARGEST = 65504, float(np.finfo(np.float64).max)
 _AS_USUAL = nullcontext()
 
 
