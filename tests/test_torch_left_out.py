@@ -106,7 +106,7 @@ class ByHand(nn.Module):
         return self.out(self.act(h))
 
 
-@pytest.mark.parametrize("odd", [{15}, {6, 9, 15}], ids=str)
+@pytest.mark.parametrize("odd", [{15}, {8}, {6, 9, 15}], ids=str)
 @pytest.mark.parametrize("left_out", ["another", "this"])
 @pytest.mark.parametrize("function", BY_HAND)
 def test_nothing_else_is_taken_for_a_function_that_is_written_out(function: str, left_out: str, odd: set[int]) -> None:

@@ -393,7 +393,7 @@ class Collector:
             if counter is not None:
                 with torch.no_grad():
                     counter.see(x, site.again(x) if y is None else y, self.schedule.step)
-        if not is_all:
+        if not is_all or network.has_wholes:
             self.run.note(CHANGED)
 
     # ---- steps and windows -----------------------------------------------------------------------------------------------

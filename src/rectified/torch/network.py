@@ -169,6 +169,11 @@ class Network:
         """Whether an activation is one of the network's."""
         return any(site in sites for sites in self._places.values())
 
+    @property
+    def has_wholes(self) -> bool:
+        """Whether several calls together are an activation of it, which no graph tells by itself."""
+        return any(site.is_whole and not site.is_part for sites in self._places.values() for site in sites)
+
     def ran_before(self, place: tuple[Any, ...], sources: frozenset[Any]) -> Site | None:
         """What ran at a place in another pass, with the same weights behind it."""
         for site in self._places.get(place, []):

@@ -200,7 +200,7 @@ class Plan:
                     if x is not None:
                         found.append((self.seen[place], x, y))
                         del identified[node], left[place]
-        is_hidden = any(self.seen[place].site.is_whole or self.seen[place].learned & frozen for place in left)
+        is_hidden = any(self.seen[place].learned & frozen for place in left)
         return found, len(found) + heard == len(nodes) and not is_hidden
 
     def _batch_of(self, node: Node, seen: Seen, kept: Mapping[Any, Kept | None]) -> tuple[Tensor | None, Tensor | None]:
