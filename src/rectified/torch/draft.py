@@ -120,5 +120,5 @@ class Draft:
             return None
         heard = {id(module()): Heard(module, site, place in places) for site, module, _, place in hooked if are_told}
         groups = [[places.index(place) for place in group if place in places] for group in self._groups.values()]
-        seen, known_by = [self._seen[place] for place in places], identities(outputs, returned)
+        seen, known_by = [self._seen[place] for place in places], identities(outputs, returned, self._since)
         return Plan(modules, way, seen, known_by, heard, list(filter(None, groups)), list(calls))

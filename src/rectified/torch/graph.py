@@ -157,13 +157,14 @@ def parts(node: Node) -> list[tuple[Node, str, int]]:
     >>> [(name, part) for _, name, part in parts(torch.relu(y.chunk(2, 1)[1]).grad_fn)]
     [('', 1)]
     """
-    found, waiting = [], [node]
+    found, waiting, seen = [], [node], {node}
     for node in waiting:  # which grow meanwhile
         found += [(node, *part) for part in _parts_of(node)]
-        if not _learned_in(node):
+        if node.name() not in _PRODUCTS and not any(map(is_learned, node.next_functions)):
             edges = [(other, number) for other, number in node.next_functions if other is not None]
             found += [(other, "", number) for other, number in edges if number]
-            waiting += [other for other, _ in edges if other not in waiting]
+            waiting += [other for other in dict(edges) if other not in seen]
+            seen.update(dict(edges))
     return found
 
 
@@ -172,39 +173,42 @@ def _parts_of(node: Node) -> list[tuple[str, int]]:
     return [] if name is None else [(name, int(getattr(node, name)))]
 
 
-def learned_ahead(nodes: Sequence[Node], returned: Any) -> list[frozenset[int]]:
+def learned_ahead(nodes: Sequence[Node], returned: Any, since: int) -> list[frozenset[int]]:
     """By ``id``, the learned parameters of the layers that get what some nodes gave, up to the next activations.
+
+    Nodes before the number `since` were made by others.
 
     Examples
     --------
     >>> import torch
     >>> layer = torch.nn.Linear(2, 3)
     >>> y = torch.relu(torch.ones(1, 2, requires_grad=True) * 1)
-    >>> learned_ahead([y.grad_fn], layer(y * 2)) == [frozenset(map(id, layer.parameters()))]
+    >>> learned_ahead([y.grad_fn], layer(y * 2), 0) == [frozenset(map(id, layer.parameters()))]
     True
     """
     waiting = list(_roots(returned))
     users: dict[Node, list[Node]] = {node: [] for node in waiting}
     for node in waiting:  # which grow meanwhile
         for behind, _ in node.next_functions:
-            if behind is not None:
+            if behind is not None and behind._sequence_nr() >= since:
                 if behind not in users:
                     waiting.append(behind)
                 users.setdefault(behind, []).append(node)
+    own = {node: _learned_in(node) for node in users}
+    ends = {node for node, learned in own.items() if learned or _kind(node) in _ACTIVATIONS}
     found = []
     for node in nodes:
-        learned, ahead = frozenset[int](), [node]
-        for each in ahead:
-            for user in users.get(each, ()):
-                own = _learned_in(user)
-                learned |= own
-                if not own and _kind(user) not in _ACTIVATIONS and user not in ahead:
-                    ahead.append(user)
-        found.append(learned)
+        ahead = dict.fromkeys(users.get(node, ()))
+        waiting = [user for user in ahead if user not in ends]
+        for each in waiting:  # which grow meanwhile
+            more = [user for user in users[each] if user not in ahead]
+            ahead.update(dict.fromkeys(more))
+            waiting += [user for user in more if user not in ends]
+        found.append(frozenset().union(*(own[user] for user in ahead)))
     return found
 
 
-def identities(nodes: Sequence[Node], returned: Any) -> list[tuple[Any, ...]]:
+def identities(nodes: Sequence[Node], returned: Any, since: int) -> list[tuple[Any, ...]]:
     """By what activations are known in a pass that does something else: their nodes' kinds, and what is on both sides.
 
     That are the learned parameters of the layers behind them, which parts they got of what these gave, and the learned
@@ -212,7 +216,7 @@ def identities(nodes: Sequence[Node], returned: Any) -> list[tuple[Any, ...]]:
     """
     return [
         (type(node), learned_behind(makers(node) or ()), tuple(sorted(part[1:] for part in parts(node))), ahead)
-        for node, ahead in zip(nodes, learned_ahead(nodes, returned), strict=True)
+        for node, ahead in zip(nodes, learned_ahead(nodes, returned, since), strict=True)
     ]
 
 

@@ -182,7 +182,7 @@ class Plan:
         unseen = {type(module) for module in network.modules() if all(module is not other for other in modules)}
         kinds = {seen.kind for seen in self.seen if not seen.site.is_whole}
         nodes, heard = activations(returned, since, kinds), list(kept.values()).count(None)
-        identified = dict(zip(nodes, identities(nodes, returned), strict=True))
+        identified = dict(zip(nodes, identities(nodes, returned, since), strict=True))
         for known_parts in (None, -1):  # of an identity: all, or all but what is ahead
             expected: dict[Any, list[int]] = {}
             for place, identity in left.items():
