@@ -386,7 +386,7 @@ class Collector:
         module = network.module()
         assert module is not None  # it runs
         found, is_all = plan.known_in(output, module, self._first_node, network.frozen(), kept)
-        for (site, owned_by, *_), x, y in found:
+        for (site, owned_by, _), x, y in found:
             owner = owned_by()
             counter = None if owner is None else site.counter(owner.training)
             is_all &= counter is not None

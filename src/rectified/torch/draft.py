@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from rectified.torch.graph import Node, Saved, Way, identities, keeper, learned_behind, makers, next_node, parts
+from rectified.torch.graph import Identity, Node, Saved, Way, keeper, learned_behind, makers, next_node, parts
 from rectified.torch.kept import SMALL, Kept
 from rectified.torch.plan import Heard, Plan, Seen
 from rectified.torch.site import Site
@@ -65,7 +65,7 @@ class Draft:
             and known_by is not None
             and (saved.is_output or is_small)  # without the output it is computed anew
         ):
-            self._see(Seen(site, weakref.ref(module), saved, type(y.grad_fn), learned_behind(known_by)), node, known_by, y)
+            self._see(Seen(site, weakref.ref(module), saved), node, known_by, y)
             site.see_source(learned_behind(known_by))
             return
         is_more = site.is_whole or site.is_gated or site.factor != 1 or in_place or node is None
@@ -75,7 +75,7 @@ class Draft:
             place = len(self._seen)
             self._kept[place], known_by = kept, makers(node) or []
             self.calls[-1:] = [True]
-            self._see(Seen(site, weakref.ref(module), None, type(node), learned_behind(known_by)), node, known_by, y)
+            self._see(Seen(site, weakref.ref(module), None), node, known_by, y)
         self._others.append(_Other(site, weakref.ref(module), node, place))
 
     def _see(self, seen: Seen, node: Node, known_by: list[Node], y: Tensor) -> None:
@@ -108,7 +108,7 @@ class Draft:
         modules = {id(other.module()) for other in hooked}
         places = [
             place
-            for place, (site, module, saved, *_) in enumerate(self._seen)
+            for place, (site, module, saved) in enumerate(self._seen)
             if not site.is_part and (place in stay if saved is None else id(module()) not in modules)
         ]
         ends, outputs = ([nodes[place] for place in places] for nodes in (self._nodes, self._outputs))
@@ -120,5 +120,5 @@ class Draft:
             return None
         heard = {id(module()): Heard(module, site, place in places) for site, module, _, place in hooked if are_told}
         groups = [[places.index(place) for place in group if place in places] for group in self._groups.values()]
-        seen, known_by = [self._seen[place] for place in places], identities(outputs, returned, self._since)
-        return Plan(modules, way, seen, known_by, heard, list(filter(None, groups)), list(calls))
+        seen, identities = [self._seen[place] for place in places], Identity.of_each(outputs, returned, self._since)
+        return Plan(modules, way, seen, identities, heard, list(filter(None, groups)), list(calls))

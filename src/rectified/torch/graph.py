@@ -208,16 +208,37 @@ def learned_ahead(nodes: Sequence[Node], returned: Any, since: int) -> list[froz
     return found
 
 
-def identities(nodes: Sequence[Node], returned: Any, since: int) -> list[tuple[Any, ...]]:
-    """By what activations are known in a pass that does something else: their nodes' kinds, and what is on both sides.
+class Identity(NamedTuple):
+    """By what an activation is known in a pass that does something else.
 
-    That are the learned parameters of the layers behind them, which parts they got of what these gave, and the learned
-    parameters of the layers ahead.
+    Attributes
+    ----------
+    kind : type
+        Of its node.
+    behind : frozenset of int
+        By ``id``, the learned parameters of the layers that made what it got.
+    parts : tuple
+        Which parts it got of what these gave.
+    ahead : frozenset of int
+        The learned parameters of the layers that get what it gave.
     """
-    return [
-        (type(node), learned_behind(makers(node) or ()), tuple(sorted(part[1:] for part in parts(node))), ahead)
-        for node, ahead in zip(nodes, learned_ahead(nodes, returned, since), strict=True)
-    ]
+
+    kind: type
+    behind: frozenset[int]
+    parts: tuple[tuple[str, int], ...]
+    ahead: frozenset[int]
+
+    def part(self, *, is_all: bool) -> tuple[Any, ...]:
+        """All of it, or all but what is ahead."""
+        return self if is_all else self[:-1]
+
+    @classmethod
+    def of_each(cls, nodes: Sequence[Node], returned: Any, since: int) -> list[Identity]:
+        """Those of some nodes of what a network returned, of which the first has the number `since`."""
+        return [
+            cls(type(node), learned_behind(makers(node) or ()), tuple(sorted(part[1:] for part in parts(node))), ahead)
+            for node, ahead in zip(nodes, learned_ahead(nodes, returned, since), strict=True)
+        ]
 
 
 def _learned_in(node: Node) -> frozenset[int]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from rectified.torch.counter import Counter
-from rectified.torch.graph import Node, Saved, Way, activations, identities
+from rectified.torch.graph import Identity, Node, Saved, Way, activations
 from rectified.torch.kept import Kept
 from rectified.torch.site import Site
 
@@ -19,16 +19,11 @@ _Batches = tuple[list[Tensor] | None, list[Tensor] | None]
 
 
 class Seen(NamedTuple):
-    """An activation that was seen, in which module, and what the graph keeps of it; None where more has to be kept.
-
-    Then the kind of its node, and by ``id`` the learned parameters of the layers that made what it got.
-    """
+    """An activation that was seen, in which module, and what the graph keeps of it; None where more has to be kept."""
 
     site: Site
     module: weakref.ref[nn.Module]
     saved: Saved | None
-    kind: type
-    learned: frozenset[int]
 
 
 class Heard(NamedTuple):
@@ -65,8 +60,8 @@ class Plan:
         To what the graph keeps of the other activations.
     seen : list of Seen
         These activations, and those of which is kept what stays.
-    known_by : list
-        The identities of their nodes.
+    identities : list of Identity
+        By what these are known in passes that do something else.
     heard : dict
         By ``id``, the hooked modules, where each is used once and the graph tells that it was; else empty.
     groups : list of list of int
@@ -78,7 +73,7 @@ class Plan:
     hooked: set[int]
     way: Way
     seen: list[Seen]
-    known_by: list[tuple[Any, ...]] = field(compare=False)
+    identities: list[Identity] = field(compare=False)
     heard: dict[int, Heard] = field(compare=False)
     groups: list[list[int]] = field(compare=False)
     calls: list[bool]
@@ -170,9 +165,9 @@ class Plan:
         kept : mapping
             As for `found`.
         """
-        left: dict[int, tuple[Any, ...]] = {}
+        left: dict[int, Identity] = {}
         found: list[tuple[Seen, Tensor, Tensor | None]] = []
-        for place, (seen, identity) in enumerate(zip(self.seen, self.known_by, strict=True)):
+        for place, (seen, identity) in enumerate(zip(self.seen, self.identities, strict=True)):
             theirs = None if seen.saved is not None else kept.get(id(seen.module()))
             if seen.saved is not None or self.calls:
                 left[place] = identity
@@ -180,19 +175,19 @@ class Plan:
                 found.append((seen, theirs.x, theirs.y))
         modules = [seen.module() for seen in self.seen]
         unseen = {type(module) for module in network.modules() if all(module is not other for other in modules)}
-        kinds = {seen.kind for seen in self.seen if not seen.site.is_whole}
+        kinds = {identity.kind for seen, identity in zip(self.seen, self.identities, strict=True) if not seen.site.is_whole}
         nodes, heard = activations(returned, since, kinds), list(kept.values()).count(None)
-        identified = dict(zip(nodes, identities(nodes, returned, since), strict=True))
-        for known_parts in (None, -1):  # of an identity: all, or all but what is ahead
+        identified = dict(zip(nodes, Identity.of_each(nodes, returned, since), strict=True))
+        for is_all in (True, False):
             expected: dict[Any, list[int]] = {}
             for place, identity in left.items():
-                expected.setdefault(identity[:known_parts], []).append(place)
-            for identity, places in expected.items():
-                same = [node for node, other in identified.items() if other[:known_parts] == identity]
+                expected.setdefault(identity.part(is_all=is_all), []).append(place)
+            for known, places in expected.items():
+                same = [node for node, other in identified.items() if other.part(is_all=is_all) == known]
                 if (
                     any(self.seen[place].site.is_whole for place in places)
                     or (len(same) != len(places) and any(modules[place] is not modules[places[0]] for place in places))
-                    or (known_parts and not unseen.isdisjoint(type(modules[place]) for place in places))
+                    or not (is_all or unseen.isdisjoint(type(modules[place]) for place in places))
                 ):
                     continue
                 for node, place in zip(same, places, strict=False):
@@ -200,7 +195,7 @@ class Plan:
                     if x is not None:
                         found.append((self.seen[place], x, y))
                         del identified[node], left[place]
-        is_hidden = any(self.seen[place].learned & frozen for place in left)
+        is_hidden = any(self.identities[place].behind & frozen for place in left)
         return found, len(found) + heard == len(nodes) and not is_hidden
 
     def _batch_of(self, node: Node, seen: Seen, kept: Mapping[Any, Kept | None]) -> tuple[Tensor | None, Tensor | None]:

@@ -28,7 +28,7 @@ class Together:
 
     def see(self, found: Sequence[Found], step: int) -> None:
         """Count the activations of a forward pass."""
-        for (site, *_), counters, _, x, y in found:
+        for (site, _, _), counters, _, x, y in found:
             group = self._groups.get(id(counters))
             if group is None:
                 group = self._groups[id(counters)] = _Group(site, counters, is_output=y is x, has_outputs=y is not None)
